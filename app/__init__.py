@@ -1,0 +1,1 @@
+"""Verso: document versioning on Supabase."""
