@@ -113,7 +113,7 @@ class Postgres:
 
     def dsn(self, user: str = "postgres", database: str = "postgres") -> str:
         """A connection string through the unix socket, where the directory's permissions are the password."""
-        return f"postgresql://{user}@/{database}?host={quote(str(self.socket_dir), safe='/')}"
+        return f"postgresql://{user}@/{database}?host={quote(str(self.socket_dir), safe='/')}&port={self.port or 5432}"
 
     def url(self, database: str = "postgres") -> str:
         """The connection string to hand out: loopback TCP as postgres when there is a port, else `dsn()`."""

@@ -1,0 +1,161 @@
+"""The life of the running process: get ready, say so, watch over PostgreSQL, and end when told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import uvicorn
+
+from app.local.bootstrap import bootstrap
+from app.local.database import Database
+from app.local.gateway import Options, create_gateway
+from app.local.keys import Keys
+from app.local.migrate import migrate
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from app.local.postgres import Postgres
+
+DRAIN_SECONDS = 3
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which would end the process before PostgreSQL is stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve_until_told(
+    postgres: Postgres, *, listener: socket.socket, migrations: Path | None, lifeline: int | None
+) -> None:
+    """Serve until SIGINT, SIGTERM or the end of the lifeline.
+
+    Raises MigrationError when the migrations can't be applied, PostgresError when PostgreSQL can't be started.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(postgres, listener=listener, migrations=migrations, lifeline=lifeline))
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(
+    postgres: Postgres, *, listener: socket.socket, migrations: Path | None, lifeline: int | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    if lifeline is not None:
+        os.set_blocking(lifeline, False)
+        loop.add_reader(lifeline, _read_lifeline, lifeline, told)
+
+    keys = Keys.load(postgres.data_dir)
+    await asyncio.to_thread(postgres.wait_until_ready)
+    await _prepare(postgres, migrations)
+    database = await Database.connect(postgres.dsn("supabase_admin"))
+    site_url = "http://{}:{}".format(*listener.getsockname())
+    gateway = create_gateway(
+        keys=keys, database=database, data_dir=postgres.data_dir, options=Options(site_url=site_url)
+    )
+    server = _Server(
+        uvicorn.Config(
+            gateway,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
+    listener.listen(2048)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    watching = asyncio.create_task(_keep_running(postgres, told))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.001)
+    _announce(postgres, keys=keys, site_url=site_url)
+    ending = asyncio.create_task(told.wait())
+    await asyncio.wait((ending, serving, watching), return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    await database.close()
+    ending.cancel()
+    if watching.done():
+        watching.result()
+    watching.cancel()
+
+
+async def _prepare(postgres: Postgres, migrations: Path | None) -> None:
+    admin = await asyncpg.connect(postgres.dsn("supabase_admin"))
+    try:
+        await bootstrap(admin, password=postgres.password)
+    finally:
+        await admin.close()
+    if migrations is not None:
+        await migrate(postgres.dsn(), migrations)
+
+
+def _announce(postgres: Postgres, *, keys: Keys, site_url: str) -> None:
+    ready = {
+        "supabase_url": site_url,
+        "publishable_key": keys.publishable_key,
+        "secret_key": keys.secret_key,
+        "anon_key": keys.anon_key,
+        "service_role_key": keys.service_role_key,
+        "jwks": keys.jwks(),
+        "db_url": postgres.url(),
+        "postgres_pid": postgres.pid,
+    }
+    sys.stdout.write(json.dumps(ready, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+async def _keep_running(postgres: Postgres, told: asyncio.Event) -> None:
+    """Start PostgreSQL again whenever it ends; when that fails, tell the process to end too."""
+    while not told.is_set():
+        await _end_of(postgres)
+        if told.is_set():
+            return
+        sys.stderr.write("PostgreSQL ended unexpectedly; starting it again.\n")
+        await asyncio.to_thread(postgres.restart)
+
+
+async def _end_of(postgres: Postgres) -> None:
+    """Wait for the server's end in a daemon thread: the loop's own threads would keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def wait() -> None:
+        postgres.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=wait, name="postgres-wait", daemon=True).start()
+    await ended.wait()
+
+
+def _read_lifeline(descriptor: int, told: asyncio.Event) -> None:
+    with contextlib.suppress(BlockingIOError):
+        if not os.read(descriptor, 1024):
+            asyncio.get_running_loop().remove_reader(descriptor)
+            told.set()
