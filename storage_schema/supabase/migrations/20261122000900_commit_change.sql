@@ -1,0 +1,500 @@
+-- The heart: one atomic change.
+--
+--   plan_change    what each item means against the heads now, or why it may not be
+--   prepare_change the same, without a lock, before any bytes travel; and which blobs need no upload
+--   commit_change  the same again under the project's lock, then rows, heads, tree and events
+--
+-- An item is an object:
+--   path      where the document shall be; may be left out when `document` is given
+--   document  the id of an existing document
+--   from      the path of an existing document, for a move
+--   base      hash of the version that this write started from; null to create
+--   delete    true to delete
+--   restore   number of an earlier version whose content to bring back
+--   sha256, size, media_type   new content; left out to keep the content (move)
+--   copy      the suffix of the object's name, when the plain name holds other bytes
+
+create type private.planned_version as (
+  position integer,
+  document_id uuid,
+  is_new boolean,
+  was_live boolean,
+  old_path text,
+  parent text,
+  number integer,
+  action public.version_action,
+  path text,
+  sha256 text,
+  size bigint,
+  media_type text,
+  restored_from text,
+  copy text,
+  unchanged boolean
+);
+
+create function private.head_json(d public.documents)
+returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select jsonb_build_object('document', d.id, 'path', d.path, 'head', d.head, 'number', d.head_number, 'live', d.live)
+$$;
+comment on function private.head_json is 'What a refused writer needs to know of a document''s head.';
+
+create function private.uuid_or_null(value text)
+returns uuid
+language sql immutable
+set search_path = ''
+as $$
+  select case when value ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then value::uuid end
+$$;
+comment on function private.uuid_or_null is 'A well-formed id, or null: an id that cannot be is an id that is not there.';
+grant execute on function private.uuid_or_null to authenticated;
+
+-- The document that an item speaks of: by id, by the path it comes from, or by the path it goes to.
+create function private.item_document(project uuid, item jsonb, departing uuid[])
+returns public.documents
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  d public.documents;
+begin
+  if item ? 'document' then
+    select * into d from public.documents x where x.id = private.uuid_or_null(item ->> 'document') and x.project_id = project;
+  elsif item ? 'from' then
+    select * into d from public.documents x where x.project_id = project and x.path = item ->> 'from' and x.live;
+  else
+    select * into d from public.documents x
+    where x.project_id = project and x.path = item ->> 'path' and x.live and x.id <> all (departing);
+    if d.id is null then
+      -- What was deleted here lives on in what is written here next: its history stays in one piece.
+      select * into d from public.documents x
+      where x.project_id = project and x.path = item ->> 'path' and not x.live
+      order by x.head_sequence desc limit 1;
+    end if;
+  end if;
+  return d;
+end
+$$;
+comment on function private.item_document is 'The document that an item speaks of, or null.';
+
+create function private.problem(index integer, status integer, code text, sentence text, detail jsonb default '{}')
+returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select jsonb_build_object('index', index, 'status', status, 'code', code, 'sentence', sentence) || detail
+$$;
+comment on function private.problem is 'One item''s reason for refusal.';
+
+-- Raises one error for all refused items: the first one's code, everyone's details.
+create function private.refuse(problems jsonb[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  first jsonb := problems[1];
+begin
+  perform private.fail((first ->> 'status')::integer, first ->> 'code', first ->> 'sentence',
+    (first - 'status' - 'code' - 'sentence')
+    || jsonb_build_object('items', (select jsonb_agg(p - 'status') from unnest(problems) p)));
+end
+$$;
+comment on function private.refuse is 'Raises the first problem, with all of them in its detail.';
+
+create function private.path_problem(path text)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select case
+    when path is null or path = '' then 'The path is empty.'
+    when octet_length(path) > 1024 then 'The path is longer than 1024 bytes.'
+    when path !~ '^/' and path ~ '(^|/)\.\.?(/|$)' then 'A path has no "." or ".." segment.'
+    when path ~ '(^|/)(/|$)' then 'A path has no empty segment: no // and no / at either end.'
+    when path ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' then 'A path has no control characters.'
+    when path is not nfc normalized then 'A path is in Unicode normalisation form C.'
+  end
+$$;
+comment on function private.path_problem is 'Why a path is refused, or null.';
+
+-- RFC 9110, 13.1.1: a stale write whose effect is there already may succeed. Only for the writer's own
+-- last write, same base, same content, same path: a repeat after a lost answer, and nothing else.
+create function private.already_applied(d public.documents, item jsonb)
+returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select exists (
+    select from public.versions v join public.changes c on c.project_id = v.project_id and c.sequence = v.change_sequence
+    where v.hash = d.head and v.action = 'edit' and v.parent = item ->> 'base' and v.sha256 = item ->> 'sha256'
+      and v.path = coalesce(item ->> 'path', v.path) and c.author_id = auth.uid())
+$$;
+comment on function private.already_applied is 'Whether the caller''s own newest write is the one that is asked for again.';
+
+create function private.plan_change(project uuid, items jsonb)
+returns private.planned_version[]
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  planned private.planned_version[] := '{}';
+  problems jsonb[] := '{}';
+  departing uuid[];
+  item jsonb;
+  i integer := 0;
+  d public.documents;
+  head public.versions;
+  source public.versions;
+  p private.planned_version;
+  why text;
+begin
+  -- A path whose document moves away in this change is free for another item of it.
+  select coalesce(array_agg(x.id), '{}') into departing
+  from jsonb_array_elements(items) e(value)
+  cross join lateral private.item_document(project, e.value, '{}') x
+  where (e.value ? 'document' or e.value ? 'from') and x.live and e.value ->> 'path' <> x.path;
+
+  for item in select value from jsonb_array_elements(items) loop
+    i := i + 1;
+    p := null;
+    source := null;
+    head := null;
+    if item ? 'path' then
+      why := private.path_problem(item ->> 'path');
+      if why is not null then
+        problems := problems || private.problem(i, 422, 'bad_path', why, jsonb_build_object('path', item ->> 'path'));
+        continue;
+      end if;
+    end if;
+    d := private.item_document(project, item, departing);
+
+    if d.id is null then
+      if item ? 'document' or item ? 'from' or coalesce((item ->> 'delete')::boolean, false) or item ? 'restore' then
+        problems := problems || private.problem(i, 404, 'document_not_found',
+          'There is no such document in this project.',
+          jsonb_build_object('path', coalesce(item ->> 'from', item ->> 'path'), 'document', item ->> 'document'));
+        continue;
+      end if;
+      if item ->> 'path' is null then
+        problems := problems || private.problem(i, 422, 'bad_path', 'An item names a path or a document.');
+        continue;
+      end if;
+      if item ->> 'base' is not null then
+        problems := problems || private.problem(i, 412, 'stale_base',
+          'The document that this write is based on is not there. Read the path again, or create it without a base.',
+          jsonb_build_object('path', item ->> 'path', 'base', item ->> 'base', 'head', null));
+        continue;
+      end if;
+    elsif not d.live and coalesce((item ->> 'delete')::boolean, false) then
+      problems := problems || private.problem(i, 404, 'already_deleted', 'The document is deleted already.', private.head_json(d));
+      continue;
+    elsif d.live and item ->> 'base' is null then
+      if coalesce((item ->> 'create')::boolean, false) then
+        problems := problems || private.problem(i, 412, 'already_exists',
+          'A document is there already. Read it, then send its ETag as If-Match to write the next version.',
+          private.head_json(d));
+      else
+        problems := problems || private.problem(i, 428, 'base_required',
+          'A document is there already. Read it, then send its ETag as If-Match (base) so that nobody''s work is overwritten.',
+          private.head_json(d));
+      end if;
+      continue;
+    elsif item ->> 'base' is not null or item ? 'document' or item ? 'restore' or coalesce((item ->> 'delete')::boolean, false) then
+      if item ->> 'base' is null then
+        problems := problems || private.problem(i, 428, 'base_required',
+          'Say which version this write is based on: its hash as base (If-Match).', private.head_json(d));
+        continue;
+      end if;
+      if item ->> 'base' <> d.head and not private.already_applied(d, item) then
+        problems := problems || private.problem(i, 412, 'stale_base',
+          'Someone wrote a newer version. Read it, put your work on top of it, and send its ETag as If-Match (base).',
+          private.head_json(d) || jsonb_build_object('base', item ->> 'base'));
+        continue;
+      end if;
+    end if;
+
+    if d.id is not null then
+      select * into head from public.versions v where v.hash = d.head;
+    end if;
+
+    p.position := i;
+    p.document_id := coalesce(d.id, gen_random_uuid());
+    p.is_new := d.id is null;
+    p.was_live := coalesce(d.live, false);
+    p.old_path := d.path;
+    p.parent := d.head;
+    p.number := coalesce(d.head_number, 0) + 1;
+    p.path := coalesce(item ->> 'path', d.path);
+    p.copy := item ->> 'copy';
+    p.unchanged := false;
+
+    if coalesce((item ->> 'delete')::boolean, false) then
+      p.action := 'delete';
+      p.path := d.path;
+    elsif item ? 'restore' then
+      select * into source from public.versions v where v.document_id = d.id and v.number = (item ->> 'restore')::integer;
+      if source.hash is null then
+        problems := problems || private.problem(i, 404, 'version_not_found',
+          format('The document has versions 1 to %s.', d.head_number), private.head_json(d));
+        continue;
+      end if;
+      if source.sha256 is null then
+        problems := problems || private.problem(i, 409, 'nothing_to_restore',
+          'That version is a delete and has no content. Restore the one before it.', private.head_json(d));
+        continue;
+      end if;
+      p.action := 'restore';
+      p.sha256 := source.sha256; p.size := source.size; p.media_type := source.media_type;
+      p.restored_from := source.hash;
+    elsif item ->> 'sha256' is not null then
+      p.sha256 := item ->> 'sha256';
+      p.size := (item ->> 'size')::bigint;
+      p.media_type := coalesce(item ->> 'media_type', head.media_type, 'application/octet-stream');
+      p.action := case when not p.was_live then 'add' when p.path <> d.path then 'move' else 'edit' end;
+      p.unchanged := p.action = 'edit' and head.sha256 = p.sha256 and head.media_type = p.media_type;
+    elsif p.was_live then
+      p.action := 'move';
+      p.sha256 := head.sha256; p.size := head.size; p.media_type := head.media_type;
+      p.unchanged := p.path = d.path;
+    else
+      problems := problems || private.problem(i, 422, 'no_content',
+        'This item has no content, and there is no live document whose content it could keep.',
+        jsonb_build_object('path', p.path));
+      continue;
+    end if;
+    planned := planned || p;
+  end loop;
+
+  problems := problems || array(
+    select private.problem(max(u.position), 422, 'document_twice',
+      'One change writes a document once. Send the second write as a change of its own.',
+      jsonb_build_object('document', u.document_id))
+    from unnest(planned) u group by u.document_id having count(*) > 1)
+    || private.path_conflicts(project, planned);
+  if array_length(problems, 1) > 0 then
+    perform private.refuse(problems);
+  end if;
+  return planned;
+end
+$$;
+comment on function private.plan_change is 'What each item means against the heads now; raises all the reasons against it at once.';
+
+-- After the change no two live documents share a path, and no live path is another one's folder:
+-- such a tree could not be checked out.
+create function private.path_conflicts(project uuid, planned private.planned_version[])
+returns jsonb[]
+language sql stable
+set search_path = ''
+as $$
+  with arriving as (
+    select p.position, p.document_id, p.path from unnest(planned) p
+    where p.action <> 'delete' and (not p.was_live or p.path <> p.old_path)
+  ),
+  leaving as (
+    select p.document_id from unnest(planned) p where p.action = 'delete' or (p.was_live and p.path <> p.old_path)
+  ),
+  clashes as (
+    select a.position, a.path, d.path as with_path
+    from arriving a join public.documents d on d.project_id = project and d.live
+      and d.path = any (private.folders_of(a.path) || a.path)
+    where d.id <> a.document_id and d.id not in (select document_id from leaving)
+    union all
+    select a.position, a.path, d.path
+    from arriving a cross join lateral (
+      select x.id, x.path from public.documents x
+      where x.project_id = project and x.live and x.path > a.path || '/' and x.path < a.path || '0'
+        and x.id not in (select document_id from leaving)
+      limit 1) d
+    where d.id <> a.document_id
+    union all
+    select a.position, a.path, b.path
+    from arriving a join arriving b on a.position > b.position and a.path = b.path
+    union all
+    select a.position, a.path, b.path
+    from arriving a join arriving b on b.path = any (private.folders_of(a.path))
+  )
+  select coalesce(array_agg(private.problem(c.position, 409, 'path_taken',
+    case when c.path = c.with_path then 'Another document is at that path. Move it away first, or choose another path.'
+         else 'A path cannot be a document and a folder at once. Choose another path.' end,
+    jsonb_build_object('path', c.path, 'with', c.with_path)) order by c.position), '{}')
+  from (select distinct on (position) * from clashes order by position, with_path) c
+$$;
+comment on function private.path_conflicts is 'Which planned paths are taken, or would be a document and a folder at once.';
+
+-- Before any bytes travel -----------------------------------------------------------------------
+
+create function private.prepare_change(project uuid, items jsonb)
+returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  planned private.planned_version[];
+begin
+  perform private.require_role(project, 'editor');
+  if exists (select from public.projects p where p.id = project and p.archived_at is not null) then
+    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
+  end if;
+  planned := private.plan_change(project, items);
+  return jsonb_build_object('project', project, 'items', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'document', case when not p.is_new then p.document_id end, 'number', p.number, 'path', p.path,
+      'unchanged', p.unchanged,
+      'copies', (
+        select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size) order by b.created_at), '[]')
+        from (select * from public.blobs b where b.project_id = project and b.sha256 = p.sha256 and b.erased_at is null
+              order by b.created_at limit 8) b)
+    ) order by p.position), '[]')
+    from unnest(planned) p));
+end
+$$;
+comment on function private.prepare_change is 'Checks a change before its bytes travel.';
+grant execute on function private.prepare_change to authenticated;
+
+create function public.prepare_change(project text, items jsonb)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$ select private.prepare_change(private.project_id(project), items) $$;
+comment on function public.prepare_change is
+  'Checks role, bases and paths of a change before any bytes travel, and says which contents the project has: {project, items: [{document, number, path, unchanged, copies: [{object, name, size}]}]}.';
+grant execute on function public.prepare_change to authenticated;
+
+-- The write -------------------------------------------------------------------------------------
+
+-- The object that holds an item's new content: it must be in the project's folder, with that size.
+create function private.claim_blob(project uuid, p private.planned_version)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  object_name text := project || '/' || p.sha256 || coalesce('.' || p.copy, '');
+  object record;
+begin
+  select o.id, (o.metadata ->> 'size')::bigint as size into object
+  from storage.objects o where o.bucket_id = 'documents' and o.name = object_name;
+  if object.id is null or object.size is distinct from p.size then
+    perform private.fail(422, 'blob_missing',
+      'The bytes of this item are not in storage with that size. Upload them first; the API does this for you.',
+      jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
+  end if;
+  insert into public.blobs (object_id, project_id, sha256, size, name)
+  values (object.id, project, p.sha256, p.size, object_name)
+  on conflict (object_id) do nothing;
+end
+$$;
+comment on function private.claim_blob is 'Ties a version''s content to the stored object that holds it.';
+
+create function private.actor()
+returns table (kind public.actor_kind, agent text)
+language sql stable
+set search_path = ''
+as $$
+  -- app_metadata can be written by the project's operator only, never by the account itself.
+  select case when a.name is null then 'human' else 'agent' end::public.actor_kind, a.name
+  from (select nullif(left(auth.jwt() -> 'app_metadata' ->> 'verso_agent', 100), '') as name) a
+$$;
+comment on function private.actor is 'Whether the caller''s account is a person''s or an agent''s, and the agent''s name.';
+
+create function private.commit_change(
+  project uuid, items jsonb, message text, idempotency_key text, source text, authored_at timestamptz)
+returns bigint
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  caller uuid := auth.uid();
+  held public.projects;
+  asked public.sha256_hex := private.hash_of(jsonb_build_array(items, message, source, authored_at)::text);
+  prior record;
+  planned private.planned_version[];
+  p private.planned_version;
+  upcoming bigint;
+  moment timestamptz;
+  version_hash text;
+  written integer := 0;
+begin
+  if jsonb_typeof(items) <> 'array' or jsonb_array_length(items) not between 1 and 10000 then
+    perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
+  end if;
+  if octet_length(message) > 65536 then
+    perform private.fail(422, 'message_too_long', 'A message has at most 65,536 bytes.');
+  end if;
+  held := private.lock_project(project, 'editor');
+
+  if idempotency_key is not null then
+    select c.sequence, c.request_hash into prior from public.changes c
+    where c.project_id = project and c.author_id = caller and c.idempotency_key = commit_change.idempotency_key;
+    if prior.sequence is not null then
+      if prior.request_hash <> asked then
+        perform private.fail(409, 'idempotency_key_reused',
+          'This Idempotency-Key was used for another change. Use a new key for a new change.',
+          jsonb_build_object('change', prior.sequence));
+      end if;
+      return prior.sequence;
+    end if;
+  end if;
+
+  planned := private.plan_change(project, items);
+  planned := array(select u from unnest(planned) u where not u.unchanged order by u.position);
+  if array_length(planned, 1) is null then
+    return null;  -- everything is as asked already
+  end if;
+
+  upcoming := held.change_sequence + 1;
+  select greatest(clock_timestamp(), max(c.committed_at)) into moment
+  from public.changes c where c.project_id = project and c.sequence = held.change_sequence;
+
+  -- Free every path that is left before any is taken: two documents may swap.
+  update public.documents d set live = false
+  from unnest(planned) u where d.id = u.document_id and u.was_live and (u.action = 'delete' or u.path <> u.old_path);
+  foreach p in array planned loop
+    if p.sha256 is not null and p.restored_from is null
+      and not (p.action = 'move' and p.sha256 = (select v.sha256 from public.versions v where v.hash = p.parent)) then
+      perform private.claim_blob(project, p);
+    end if;
+    if p.restored_from is not null and not exists (
+      select from public.blobs b where b.project_id = project and b.sha256 = p.sha256 and b.erased_at is null) then
+      perform private.fail(410, 'erased', 'The bytes of that version were erased.', jsonb_build_object('sha256', p.sha256));
+    end if;
+    if p.is_new then
+      insert into public.documents (id, project_id, path, live, head, head_number, head_sequence)
+      values (p.document_id, project, p.path, false, repeat('0', 64), p.number, upcoming);
+    end if;
+    written := written + 1;
+    insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent,
+      restored_from, action, path, sha256, size, media_type)
+    values (repeat('0', 64), project, p.document_id, p.number, upcoming, written, p.parent,
+      p.restored_from, p.action, p.path, p.sha256, p.size, p.media_type)
+    returning hash into version_hash;
+    update public.documents d set
+      path = p.path, live = p.action <> 'delete', head = version_hash, head_number = p.number, head_sequence = upcoming,
+      session_id = s.id, stage = private.stage_of(p.path, s.root)
+    from (select 1) one left join public.sessions s on s.id = private.session_of(project, p.path)
+    where d.id = p.document_id;
+    if p.action <> 'delete' then
+      insert into public.tree_entries (project_id, path, sequence, document_id, version)
+      values (project, p.path, upcoming, p.document_id, version_hash);
+    end if;
+  end loop;
+  -- Paths that were left and that nothing in this change took.
+  insert into public.tree_entries (project_id, path, sequence, document_id)
+  select project, u.old_path, upcoming, u.document_id from unnest(planned) u
+  where u.was_live and (u.action = 'delete' or u.path <> u.old_path)
+  on conflict do nothing;
+
+  insert into public.changes (project_id, sequence, message, author_id, actor, agent, authored_at, committed_at,
+    source, version_count, idempotency_key, request_hash, previous, hash)
+  select project, upcoming, message, caller, a.kind, a.agent, coalesce(commit_change.authored_at, moment), moment,
+    source, written, idempotency_key, asked, held.change_hash, repeat('0', 64)
+  from private.actor() a;
+  perform private.add_event(project, 'change.added', jsonb_build_object('versions', written), upcoming);
+  return upcoming;
+end
+$$;
+comment on function private.commit_change is 'Writes a change under the project''s lock; null when nothing would change.';
+grant execute on function private.commit_change to authenticated;

@@ -1,0 +1,366 @@
+-- Reading. Everything here runs with the caller's rights: what a policy hides is not there.
+
+create view public.change_details with (security_invoker = true) as
+  select c.project_id as project, c.sequence, c.message,
+         coalesce(to_jsonb(p), jsonb_build_object('id', c.author_id)) as author,
+         c.actor, c.agent, c.authored_at, c.committed_at, c.source, c.version_count, c.previous, c.hash
+  from public.changes c left join public.people p on p.id = c.author_id;
+comment on view public.change_details is 'Changes with their authors, as answers show them.';
+revoke all on public.change_details from anon, authenticated, service_role;
+grant select on public.change_details to authenticated;
+
+create view public.version_details with (security_invoker = true) as
+  select v.hash, v.project_id as project, v.document_id as document, v.number, v.parent, v.merged_from,
+         v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type,
+         v.change_sequence, v.position, to_jsonb(c) as change
+  from public.versions v
+  join public.change_details c on c.project = v.project_id and c.sequence = v.change_sequence;
+comment on view public.version_details is 'Versions with their changes, as answers show them.';
+revoke all on public.version_details from anon, authenticated, service_role;
+grant select on public.version_details to authenticated;
+
+create function private.require_read(project uuid)
+returns void
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  perform private.require_role(project, 'reader');
+end
+$$;
+comment on function private.require_read is 'Refuses non-members with 404.';
+grant execute on function private.require_read to authenticated;
+
+-- A version as readers get it: with the objects that may hold its bytes and where its document stands.
+create function public.version_answer(version text)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'version', to_jsonb(v) - 'change_sequence' - 'position',
+    'copies', (
+      select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size) order by b.created_at, b.object_id), '[]')
+      from (select * from public.blobs b where b.project_id = v.project and b.sha256 = v.sha256 and b.erased_at is null
+            order by b.created_at, b.object_id limit 32) b),
+    'head', jsonb_build_object('hash', d.head, 'number', d.head_number, 'path', d.path, 'live', d.live))
+  from public.version_details v join public.documents d on d.id = v.document
+  where v.hash = version
+$$;
+comment on function public.version_answer is '{version, copies: [{object, name, size}], head: {hash, number, path, live}} of a version by hash.';
+grant execute on function public.version_answer to authenticated;
+
+-- A point in a document's or project's history, as `at` gives it:
+--   42       the state after change 42
+--   v7       version 7 of the document
+--   <hash>   the version with that hash, or the state after the change with that hash
+create function private.change_at(project uuid, point text)
+returns bigint
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  newest bigint;
+  found_sequence bigint;
+begin
+  select p.change_sequence into newest from public.projects p where p.id = project;
+  if point is null then
+    return newest;
+  elsif point ~ '^[0-9]{1,18}$' then
+    if point::bigint > newest then
+      perform private.fail(404, 'point_not_found', format('The project has changes 1 to %s.', newest), jsonb_build_object('at', point));
+    end if;
+    return point::bigint;
+  elsif point ~ '^[0-9a-f]{64}$' then
+    select c.sequence into found_sequence from public.changes c where c.hash = point and c.project_id = project;
+    if found_sequence is null then
+      perform private.fail(404, 'point_not_found', 'No change of this project has that hash.', jsonb_build_object('at', point));
+    end if;
+    return found_sequence;
+  end if;
+  perform private.fail(422, 'bad_point',
+    'A point (at) is the number of a change (42), a version of the document (v7), or a hash.', jsonb_build_object('at', point));
+  return null;
+end
+$$;
+comment on function private.change_at is 'The change that a point names: its number; the newest when there is none.';
+grant execute on function private.change_at to authenticated;
+
+create function private.version_at(document uuid, point text)
+returns text
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  d public.documents;
+  found_hash text;
+begin
+  select * into d from public.documents x where x.id = document;
+  if d.id is null then
+    perform private.fail(404, 'document_not_found', 'There is no such document, or you are not a member of its project.');
+  end if;
+  if point is null then
+    return d.head;
+  end if;
+  if point ~ '^v[0-9]{1,9}$' then
+    select v.hash into found_hash from public.versions v
+    where v.document_id = document and v.number = substr(point, 2)::integer;
+  elsif point ~ '^[0-9a-f]{64}$' then
+    select v.hash into found_hash from public.versions v where v.hash = point and v.document_id = document;
+  end if;
+  if found_hash is null and (point ~ '^[0-9]{1,18}$' or point ~ '^[0-9a-f]{64}$') then
+    select v.hash into found_hash from public.versions v
+    where v.document_id = document and v.change_sequence <= private.change_at(d.project_id, point)
+    order by v.change_sequence desc limit 1;
+  elsif found_hash is null and point !~ '^v[0-9]{1,9}$' then
+    perform private.change_at(d.project_id, point);  -- says what a point looks like
+  end if;
+  if found_hash is null then
+    perform private.fail(404, 'version_not_found', format('The document has versions 1 to %s (at=v1 to at=v%s).', d.head_number, d.head_number),
+      jsonb_build_object('document', d.id, 'at', point));
+  end if;
+  return found_hash;
+end
+$$;
+comment on function private.version_at is 'The hash of a document''s version at a point; its head when there is none.';
+grant execute on function private.version_at to authenticated;
+
+-- By path ---------------------------------------------------------------------------------------
+
+create function public.read_file(project text, path text, at text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  id uuid := private.project_id(project);
+  document uuid;
+  entry public.tree_entries;
+  here public.documents;
+begin
+  if at is null then
+    select d.head, d.id into entry.version, document
+    from public.documents d where d.project_id = id and d.path = read_file.path and d.live;
+  elsif at ~ '^v[0-9]{1,9}$' or (at ~ '^[0-9a-f]{64}$' and exists (
+      select from public.versions v where v.hash = at and v.project_id = id)) then
+    select d.id into document from public.documents d
+    where d.project_id = id and d.path = read_file.path order by d.live desc, d.head_sequence desc limit 1;
+    if document is not null then
+      entry.version := private.version_at(document, at);
+    end if;
+  else
+    select * into entry from public.tree_entries t
+    where t.project_id = id and t.path = read_file.path and t.sequence <= private.change_at(id, at)
+    order by t.sequence desc limit 1;
+  end if;
+  if entry.version is null then
+    -- Say where it went, rather than only that it isn't here.
+    select * into entry from public.tree_entries t
+    where t.project_id = id and t.path = read_file.path order by t.sequence desc limit 1;
+    select * into here from public.documents d where d.id = entry.document_id;
+    if at is not null or here.id is null then
+      perform private.fail(404, 'document_not_found',
+        case when at is null then 'There is no document at that path.' else 'There was no document at that path at that point.' end,
+        jsonb_build_object('path', path));
+    elsif here.live then
+      perform private.fail(404, 'document_moved', 'The document that was here has moved.',
+        jsonb_build_object('path', path, 'document', here.id, 'moved_to', here.path));
+    else
+      perform private.fail(404, 'document_deleted', 'The document that was here is deleted. Its history is there, and it can be restored.',
+        jsonb_build_object('path', path, 'document', here.id, 'head', here.head, 'number', here.head_number));
+    end if;
+  end if;
+  return public.version_answer(entry.version);
+end
+$$;
+comment on function public.read_file is 'The version that a path has, now or at a point.';
+grant execute on function public.read_file to authenticated;
+
+create function public.list_tree(project text, at text default null, prefix text default '', after text default '', page_size integer default 200)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  id uuid := private.project_id(project);
+  upto bigint := private.change_at(id, at);
+  first_path text := prefix;
+begin
+  return jsonb_build_object('sequence', upto, 'entries', (
+    -- A loose index scan: from each path to the next one, and at each the newest entry up to the point.
+    -- A page costs what its paths cost, however long their history is.
+    with recursive walk (path) as (
+      (select t.path::text from public.tree_entries t
+       where t.project_id = id and t.path > after and t.path >= first_path order by t.path limit 1)
+      union all
+      select (select t.path::text from public.tree_entries t
+              where t.project_id = id and t.path > w.path order by t.path limit 1)
+      from walk w where w.path ^@ prefix
+    )
+    select coalesce(jsonb_agg(to_jsonb(e) order by e.path collate "C"), '[]') from (
+      select v.path, v.document_id as document, v.hash as version, v.number, v.sha256, v.size, v.media_type,
+             v.change_sequence as change, d.session_id as session, d.stage
+      from walk w
+      cross join lateral (
+        select t.version from public.tree_entries t
+        where t.project_id = id and t.path = w.path and t.sequence <= upto order by t.sequence desc limit 1) t
+      join public.versions v on v.hash = t.version
+      join public.documents d on d.id = v.document_id
+      where w.path ^@ prefix
+      limit page_size) e));
+end
+$$;
+comment on function public.list_tree is '{sequence, entries}: the paths of a project at a point, in byte order, a page at a time.';
+grant execute on function public.list_tree to authenticated;
+
+-- By document -----------------------------------------------------------------------------------
+
+create function public.read_version(document uuid, at text default null)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$ select public.version_answer(private.version_at(document, at)) $$;
+comment on function public.read_version is 'A document''s version at a point; its newest when there is none.';
+grant execute on function public.read_version to authenticated;
+
+create view public.document_details with (security_invoker = true) as
+  select d.id, d.project_id as project, d.path, d.live, d.session_id as session, d.stage, d.head, d.head_number, d.head_sequence,
+         d.created_at
+  from public.documents d;
+comment on view public.document_details is 'Documents as answers show them.';
+revoke all on public.document_details from anon, authenticated, service_role;
+grant select on public.document_details to authenticated;
+
+create function public.read_document(document uuid)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  head text := private.version_at(document, null);
+begin
+  return (
+    select to_jsonb(d) || jsonb_build_object('version', to_jsonb(v) - 'change_sequence' - 'position')
+    from public.document_details d join public.version_details v on v.hash = d.head
+    where d.id = document);
+end
+$$;
+comment on function public.read_document is 'A document with its newest version.';
+grant execute on function public.read_document to authenticated;
+
+create function public.list_versions(document uuid, before integer default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  head text := private.version_at(document, null);  -- 404 when it isn't there
+begin
+  return (select coalesce(jsonb_agg(to_jsonb(v) - 'change_sequence' - 'position' order by v.number desc), '[]') from (
+    select * from public.version_details v
+    where v.document = list_versions.document and v.number < coalesce(before, 2147483647)
+    order by v.number desc limit page_size) v);
+end
+$$;
+comment on function public.list_versions is 'A document''s versions, newest first; before is the number of the last one seen.';
+grant execute on function public.list_versions to authenticated;
+
+create function public.compare_versions(document uuid, from_point text default null, to_point text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  newer text := private.version_at(document, to_point);
+  older text;
+begin
+  if from_point is null then
+    select v.parent into older from public.versions v where v.hash = newer;
+  else
+    older := private.version_at(document, from_point);
+  end if;
+  return jsonb_build_object('from', public.version_answer(older), 'to', public.version_answer(newer));
+end
+$$;
+comment on function public.compare_versions is
+  '{from, to}: two versions of a document; `to` is the newest and `from` the one before it unless said. from is null before the first.';
+grant execute on function public.compare_versions to authenticated;
+
+-- By change -------------------------------------------------------------------------------------
+
+create function public.list_changes(
+  project text, before bigint default null, page_size integer default 50, prefix text default null,
+  author text default null, since timestamptz default null, until timestamptz default null, search text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  id uuid := private.project_id(project);
+begin
+  return (select coalesce(jsonb_agg(to_jsonb(c) order by c.sequence desc), '[]') from (
+    select * from public.change_details c
+    where c.project = id and c.sequence < coalesce(before, 9223372036854775807)
+      and (since is null or c.committed_at >= since)
+      and (until is null or c.committed_at < until)
+      and (author is null or c.author ->> 'id' = author or c.author ->> 'handle' = lower(author))
+      and (search is null or strpos(lower(c.message), lower(search)) > 0)
+      and (prefix is null or exists (
+        select from public.versions v
+        where v.project_id = id and v.change_sequence = c.sequence and v.path ^@ prefix))
+    order by c.sequence desc limit page_size) c);
+end
+$$;
+comment on function public.list_changes is 'A project''s changes, newest first, filtered by path prefix, author, time and text of the message.';
+grant execute on function public.list_changes to authenticated;
+
+create function private.change_answer(project uuid, sequence bigint)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select to_jsonb(c) || jsonb_build_object('versions', (
+    select jsonb_agg(to_jsonb(v) - 'change' - 'change_sequence' - 'position' order by v.position)
+    from (select v.hash, v.project_id as project, v.document_id as document, v.number, v.parent, v.merged_from,
+            v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type, v.position
+          from public.versions v
+          where v.project_id = change_answer.project and v.change_sequence = change_answer.sequence) v))
+  from public.change_details c where c.project = change_answer.project and c.sequence = change_answer.sequence
+$$;
+comment on function private.change_answer is 'A change with its versions.';
+grant execute on function private.change_answer to authenticated;
+
+create function public.read_change(project text, sequence bigint)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  answer jsonb := private.change_answer(private.project_id(project), sequence);
+begin
+  if answer is null then
+    perform private.fail(404, 'change_not_found', 'The project has no change of that number.');
+  end if;
+  return answer;
+end
+$$;
+comment on function public.read_change is 'A change with its versions.';
+grant execute on function public.read_change to authenticated;
+
+create function public.commit_change(
+  project text, items jsonb, message text default '', idempotency_key text default null,
+  source text default 'api', authored_at timestamptz default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  id uuid := private.project_id(project);
+  written bigint := private.commit_change(id, items, message, idempotency_key, source, authored_at);
+begin
+  return jsonb_build_object('change', private.change_answer(id, written));
+end
+$$;
+comment on function public.commit_change is
+  'Writes one atomic change; {change: null} when everything is as asked already. Items: docs/schema.md.';
+grant execute on function public.commit_change to authenticated;
