@@ -80,12 +80,15 @@ grant execute on function public.read_project to authenticated;
 
 create function public.create_project(slug text, name text default null, description text default '')
 returns jsonb
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select public.read_project(private.create_project(slug, coalesce(name, slug), description)::text)
+declare
+  made uuid := private.create_project(slug, coalesce(name, slug), description);
+begin
+  return public.read_project(made::text);
+end
 $$;
-
 comment on function public.create_project is 'Makes a project; the caller becomes its owner.';
 grant execute on function public.create_project to authenticated;
 
@@ -134,10 +137,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
 begin
-  perform private.update_project(id, name, description, archived);
-  return public.read_project(id::text);
+  perform private.update_project(target, name, description, archived);
+  return public.read_project(target::text);
 end
 $$;
 comment on function public.update_project is 'Renames, describes, archives or reopens a project; null leaves a field as it is.';
@@ -210,14 +213,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
-  target uuid := private.set_member(id, person, role);
+  home uuid := private.project_id(project);
+  target uuid := private.set_member(home, person, role);
 begin
   return (select jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at)
-          from public.member_details d where d.project_id = id and d.user_id = target);
+          from public.member_details d where d.project_id = home and d.user_id = target);
 end
 $$;
-comment on function public.set_member is 'Adds a member by handle or id, or changes their role.';
+comment on function public.set_member is 'Adds a member by handle or home, or changes their role.';
 grant execute on function public.set_member to authenticated;
 
 create function private.remove_member(project uuid, person text)

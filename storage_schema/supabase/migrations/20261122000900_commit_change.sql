@@ -296,11 +296,18 @@ as $$
   leaving as (
     select p.document_id from unnest(planned) p where p.action = 'delete' or (p.was_live and p.path <> p.old_path)
   ),
+  -- Worked out once a path, and joined by equality: never every path against every other.
+  above as materialized (
+    select a.position, a.document_id, a.path, f.folder from arriving a, unnest(private.folders_of(a.path)) f (folder)
+  ),
+  wanted as (
+    select a.position, a.document_id, a.path, a.path as claim from arriving a
+    union all select position, document_id, path, folder from above
+  ),
   clashes as (
-    select a.position, a.path, d.path as with_path
-    from arriving a join public.documents d on d.project_id = project and d.live
-      and d.path = any (private.folders_of(a.path) || a.path)
-    where d.id <> a.document_id and d.id not in (select document_id from leaving)
+    select w.position, w.path, d.path as with_path
+    from wanted w join public.documents d on d.project_id = project and d.live and d.path = w.claim
+    where d.id <> w.document_id and d.id not in (select document_id from leaving)
     union all
     select a.position, a.path, d.path
     from arriving a cross join lateral (
@@ -311,10 +318,10 @@ as $$
     where d.id <> a.document_id
     union all
     select a.position, a.path, b.path
-    from arriving a join arriving b on a.position > b.position and a.path = b.path
+    from arriving a join arriving b on a.path = b.path and a.position > b.position
     union all
     select a.position, a.path, b.path
-    from arriving a join arriving b on b.path = any (private.folders_of(a.path))
+    from above a join arriving b on b.path = a.folder
   )
   select coalesce(array_agg(private.problem(c.position, 409, 'path_taken',
     case when c.path = c.with_path then 'Another document is at that path. Move it away first, or choose another path.'

@@ -133,30 +133,30 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
   document uuid;
   entry public.tree_entries;
   here public.documents;
 begin
   if at is null then
     select d.head, d.id into entry.version, document
-    from public.documents d where d.project_id = id and d.path = read_file.path and d.live;
+    from public.documents d where d.project_id = target and d.path = read_file.path and d.live;
   elsif at ~ '^v[0-9]{1,9}$' or (at ~ '^[0-9a-f]{64}$' and exists (
-      select from public.versions v where v.hash = at and v.project_id = id)) then
+      select from public.versions v where v.hash = at and v.project_id = target)) then
     select d.id into document from public.documents d
-    where d.project_id = id and d.path = read_file.path order by d.live desc, d.head_sequence desc limit 1;
+    where d.project_id = target and d.path = read_file.path order by d.live desc, d.head_sequence desc limit 1;
     if document is not null then
       entry.version := private.version_at(document, at);
     end if;
   else
     select * into entry from public.tree_entries t
-    where t.project_id = id and t.path = read_file.path and t.sequence <= private.change_at(id, at)
+    where t.project_id = target and t.path = read_file.path and t.sequence <= private.change_at(target, at)
     order by t.sequence desc limit 1;
   end if;
   if entry.version is null then
     -- Say where it went, rather than only that it isn't here.
     select * into entry from public.tree_entries t
-    where t.project_id = id and t.path = read_file.path order by t.sequence desc limit 1;
+    where t.project_id = target and t.path = read_file.path order by t.sequence desc limit 1;
     select * into here from public.documents d where d.id = entry.document_id;
     if at is not null or here.id is null then
       perform private.fail(404, 'document_not_found',
@@ -182,8 +182,8 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
-  upto bigint := private.change_at(id, at);
+  target uuid := private.project_id(project);
+  upto bigint := private.change_at(target, at);
   first_path text := prefix;
 begin
   return jsonb_build_object('sequence', upto, 'entries', (
@@ -191,10 +191,10 @@ begin
     -- A page costs what its paths cost, however long their history is.
     with recursive walk (path) as (
       (select t.path::text from public.tree_entries t
-       where t.project_id = id and t.path > after and t.path >= first_path order by t.path limit 1)
+       where t.project_id = target and t.path > after and t.path >= first_path order by t.path limit 1)
       union all
       select (select t.path::text from public.tree_entries t
-              where t.project_id = id and t.path > w.path order by t.path limit 1)
+              where t.project_id = target and t.path > w.path order by t.path limit 1)
       from walk w where w.path ^@ prefix
     )
     select coalesce(jsonb_agg(to_jsonb(e) order by e.path collate "C"), '[]') from (
@@ -203,7 +203,7 @@ begin
       from walk w
       cross join lateral (
         select t.version from public.tree_entries t
-        where t.project_id = id and t.path = w.path and t.sequence <= upto order by t.sequence desc limit 1) t
+        where t.project_id = target and t.path = w.path and t.sequence <= upto order by t.sequence desc limit 1) t
       join public.versions v on v.hash = t.version
       join public.documents d on d.id = v.document_id
       where w.path ^@ prefix
@@ -296,18 +296,18 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
 begin
   return (select coalesce(jsonb_agg(to_jsonb(c) order by c.sequence desc), '[]') from (
     select * from public.change_details c
-    where c.project = id and c.sequence < coalesce(before, 9223372036854775807)
+    where c.project = target and c.sequence < coalesce(before, 9223372036854775807)
       and (since is null or c.committed_at >= since)
       and (until is null or c.committed_at < until)
-      and (author is null or c.author ->> 'id' = author or c.author ->> 'handle' = lower(author))
+      and (list_changes.author is null or c.author ->> 'id' = list_changes.author or c.author ->> 'handle' = lower(list_changes.author))
       and (search is null or strpos(lower(c.message), lower(search)) > 0)
       and (prefix is null or exists (
         select from public.versions v
-        where v.project_id = id and v.change_sequence = c.sequence and v.path ^@ prefix))
+        where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix))
     order by c.sequence desc limit page_size) c);
 end
 $$;
@@ -355,10 +355,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
-  written bigint := private.commit_change(id, items, message, idempotency_key, source, authored_at);
+  target uuid := private.project_id(project);
+  written bigint := private.commit_change(target, items, message, idempotency_key, source, authored_at);
 begin
-  return jsonb_build_object('change', private.change_answer(id, written));
+  return jsonb_build_object('change', private.change_answer(target, written));
 end
 $$;
 comment on function public.commit_change is

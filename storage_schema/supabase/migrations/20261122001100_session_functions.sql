@@ -78,13 +78,13 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
-  found_id uuid := private.session_id(id, session);
+  target uuid := private.project_id(project);
+  found_id uuid := private.session_id(target, session);
 begin
   return (select to_jsonb(s) || jsonb_build_object('documents', (
       select coalesce(jsonb_agg(to_jsonb(d) order by d.path), '[]')
       from (select d.id, d.path, d.stage, d.head, d.head_number from public.documents d
-            where d.project_id = read_session.id and d.session_id = s.id and d.live order by d.path limit 1000) d))
+            where d.project_id = target and d.session_id = s.id and d.live order by d.path limit 1000) d))
     from public.session_details s where s.id = found_id);
 end
 $$;
@@ -99,10 +99,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
+  made uuid := private.create_session(
+    target, slug, coalesce(title, slug), type, parent, coalesce(root, 'sessions/' || slug), status);
 begin
-  return public.read_session(id::text, private.create_session(
-    id, slug, coalesce(title, slug), type, parent, coalesce(root, 'sessions/' || slug), status)::text);
+  return public.read_session(target::text, made::text);
 end
 $$;
 comment on function public.create_session is 'Starts a session; its root is sessions/<slug> unless said.';
@@ -133,11 +134,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
-  target uuid := private.session_id(id, session);
+  home uuid := private.project_id(project);
+  target uuid := private.session_id(home, session);
 begin
-  perform private.update_session(id, target, title, status);
-  return public.read_session(id::text, target::text);
+  perform private.update_session(home, target, title, status);
+  return public.read_session(home::text, target::text);
 end
 $$;
 comment on function public.update_session is 'Retitles a session or moves it on; null leaves a field as it is.';
@@ -149,11 +150,11 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
 begin
   return (select coalesce(jsonb_agg(to_jsonb(s) order by s.slug), '[]') from (
     select * from public.session_details s
-    where s.project = list_sessions.id and (list_sessions.status is null or s.status = list_sessions.status)
+    where s.project = target and (list_sessions.status is null or s.status = list_sessions.status)
       and (after is null or s.slug > after)
     order by s.slug limit page_size) s);
 end

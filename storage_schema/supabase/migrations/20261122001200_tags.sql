@@ -82,10 +82,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
 begin
-  perform private.create_tag(id, name, at, message);
-  return (select to_jsonb(t) from public.tag_details t where t.project = id and t.name = create_tag.name);
+  perform private.create_tag(target, name, at, message);
+  return (select to_jsonb(t) from public.tag_details t where t.project = target and t.name = create_tag.name);
 end
 $$;
 comment on function public.create_tag is 'Names the project at a change (its newest unless said), or a version by its hash.';
@@ -97,10 +97,10 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  id uuid := private.project_id(project);
+  target uuid := private.project_id(project);
 begin
   return (select coalesce(jsonb_agg(to_jsonb(t) order by t.name), '[]') from (
-    select * from public.tag_details t where t.project = list_tags.id and t.name > after order by t.name limit page_size) t);
+    select * from public.tag_details t where t.project = target and t.name > after order by t.name limit page_size) t);
 end
 $$;
 comment on function public.list_tags is 'A project''s tags by name; after is the last one seen.';
