@@ -1,0 +1,157 @@
+"""Settings: frozen, checked, and read from the environment here and nowhere else.
+
+`SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY` say which Supabase; everything else has a default and the
+prefix `VERSO_`. `docs/settings.md` lists them; a test holds that list and this file together.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MIB = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """A setting is missing or not what it must be; the message names it and says what it takes."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the service can be told. Sizes are bytes, times seconds."""
+
+    supabase_url: str
+    """Where Supabase answers, e.g. http://127.0.0.1:54321 or https://<ref>.supabase.co."""
+    supabase_publishable_key: str
+    """The publishable (or legacy anon) key. The service never needs a secret key."""
+    jwt_secret: str | None = None
+    """The legacy HS256 secret of projects that still sign with it; null accepts asymmetric tokens only."""
+    jwt_issuer: str | None = None
+    """What `iss` must be; unless set, <supabase_url>/auth/v1."""
+    jwt_audience: str = "authenticated"
+    """What `aud` must hold."""
+
+    max_upload_size: int = 2048 * MIB
+    """The most bytes of one document version."""
+    max_files_per_change: int = 1000
+    """The most files of one change; the database's own ceiling is 10,000."""
+    max_change_size: int = 4096 * MIB
+    """The most bytes of one request with a change."""
+    max_json_size: int = 8 * MIB
+    """The most bytes of a JSON body; larger content comes as a raw body or multipart."""
+    max_message_length: int = 16_384
+    """The most bytes of a change's message; the database's own ceiling is 65,536."""
+    max_path_length: int = 1024
+    """The most bytes of a path in UTF-8; also the database's own ceiling."""
+    max_page_size: int = 200
+    """The most entries of a page."""
+    default_page_size: int = 50
+    """Entries of a page when a request doesn't say."""
+    max_diff_size: int = 16 * MIB
+    """The most bytes of one side of a diff; larger sides get sizes and hashes instead."""
+    diff_seconds: float = 10.0
+    """How long one diff may compute before it answers with a summary."""
+
+    upload_concurrency: int = 16
+    """How many blobs of one change travel to storage at the same time."""
+    request_timeout: float = 30.0
+    """How long one call to Supabase may take without an answer."""
+    transfer_timeout: float = 60.0
+    """How long a transfer to or from storage may stand still."""
+    body_timeout: float = 60.0
+    """How long a client's upload may stand still."""
+    supabase_connections: int = 64
+    """The most connections to Supabase."""
+
+    cache_dir: Path | None = None
+    """Where read blobs are kept; unless set, a directory of this process's own below the system's temporary one."""
+    cache_size: int = 1024 * MIB
+    """The most bytes of the blob cache on disk."""
+    spool_dir: Path | None = None
+    """Where uploads wait while they are hashed; unless set, the system's temporary directory."""
+
+    host: str = "127.0.0.1"
+    """The address that `verso serve` binds."""
+    port: int = 8000
+    """The port that `verso serve` binds."""
+    public_url: str | None = None
+    """What this service is called from outside, for absolute links; unless set, links are relative."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+    log_format: str = "json"
+    """json, or console for people."""
+
+    @property
+    def issuer(self) -> str:
+        """What `iss` of an access token must be."""
+        return self.jwt_issuer or f"{self.supabase_url.rstrip('/')}/auth/v1"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from the environment (os.environ unless given).
+
+        Raises SettingsError naming the first variable that is missing or malformed.
+        """
+        source = os.environ if environment is None else environment
+        hints = get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for field in msgspec.structs.fields(cls):
+            variable = variable_name(field.name)
+            text = source.get(variable)
+            if text is None or text == "":
+                if field.required:
+                    raise SettingsError(f"Set {variable}. `verso dev` prints one that works on this machine.")
+                continue
+            try:
+                values[field.name] = msgspec.convert(text, hints[field.name], strict=False, dec_hook=_path)
+            except msgspec.ValidationError as error:
+                raise SettingsError(f"{variable} is {text!r}, which is not allowed: {error}") from None
+        return cls(**values).checked()
+
+    def checked(self) -> Settings:
+        """These settings, or SettingsError when one is out of its range."""
+        if not self.supabase_url.startswith(("http://", "https://")):
+            raise SettingsError("SUPABASE_URL must start with http:// or https://.")
+        for name, ceiling in (
+            ("max_files_per_change", 10_000),
+            ("max_message_length", 65_536),
+            ("max_path_length", 1024),
+        ):
+            if not 1 <= getattr(self, name) <= ceiling:
+                raise SettingsError(
+                    f"{variable_name(name)} must be 1 to {ceiling:,}: the database refuses more."
+                )
+        if not 1 <= self.default_page_size <= self.max_page_size <= 1000:  # noqa: PLR2004
+            raise SettingsError(
+                "VERSO_DEFAULT_PAGE_SIZE and VERSO_MAX_PAGE_SIZE must be 1 to 1000, in that order."
+            )
+        if self.log_level not in {"debug", "info", "warning", "error"}:
+            raise SettingsError("VERSO_LOG_LEVEL must be debug, info, warning or error.")
+        if self.log_format not in {"json", "console"}:
+            raise SettingsError("VERSO_LOG_FORMAT must be json or console.")
+        return self
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a setting."""
+    return (
+        field.upper()
+        if field.startswith("supabase_") and field != "supabase_connections"
+        else f"VERSO_{field.upper()}"
+    )
+
+
+def data_directory(name: str) -> Path:
+    """A directory that ships with Verso (`storage_schema`, `fixtures`), in a checkout or an installed wheel."""
+    package = Path(__file__).parent
+    checkout = package.parent / name
+    return checkout if checkout.is_dir() else package / "_data" / name
+
+
+def _path(kind: type, value: object) -> object:
+    return Path(str(value)) if kind is Path else value
