@@ -1,9 +1,9 @@
 """Start the embedded Supabase as users do, as a process of its own, and talk to it.
 
-    with Stack(tmp_path) as stack:
-        stack.supabase_url, stack.publishable_key, stack.db_url, …
-        await stack.psql("select 1")                                        # as postgres
-        await stack.psql("select * from t", role="authenticated", claims={"sub": user_id})
+with Stack(tmp_path) as stack:
+    stack.supabase_url, stack.publishable_key, stack.db_url, …
+    await stack.psql("select 1")                                        # as postgres
+    await stack.psql("select * from t", role="authenticated", claims={"sub": user_id})
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ class Stack:
         """Kill the gateway's process as a crash would; PostgreSQL's watchdog does the rest."""
         self._end(lambda process: process.kill())
 
-    async def psql(self, sql: str, *args: Any, role: str = "postgres", claims: dict[str, Any] | None = None) -> list[Any]:
+    async def psql(
+        self, sql: str, *args: Any, role: str = "postgres", claims: dict[str, Any] | None = None
+    ) -> list[Any]:
         """Run SQL in one transaction, as postgres or as an API role with claims; return the rows.
 
         Without arguments `sql` may hold several statements; then there are no rows.
@@ -135,7 +137,9 @@ class Stack:
         """A connection string for any database role (supabase_admin is the superuser), through the socket."""
         return self.db_url.replace("postgresql://postgres@", f"postgresql://{user}@")
 
-    async def user(self, email: str | None = None, password: str = "correct-horse", **admin: Any) -> dict[str, Any]:
+    async def user(
+        self, email: str | None = None, password: str = "correct-horse", **admin: Any
+    ) -> dict[str, Any]:
         """Make a confirmed user and sign it in: GoTrue's session (access_token, refresh_token, user)."""
         email = email or f"{uuid.uuid4().hex[:12]}@example.com"
         key = {"apikey": self.secret_key}

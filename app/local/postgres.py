@@ -164,7 +164,9 @@ class Postgres:
                 raise PostgresError(f"PostgreSQL didn't start. Its log ({self._log_path}) ends with:\n{tail}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise PostgresError(f"PostgreSQL didn't answer in {START_SECONDS:.0f} s; see {self._log_path}.")
+                raise PostgresError(
+                    f"PostgreSQL didn't answer in {START_SECONDS:.0f} s; see {self._log_path}."
+                )
 
     def wait(self) -> int:
         """Block until the server process ends, and return its exit status. Callable from any thread."""
@@ -287,12 +289,26 @@ class Postgres:
         if self.port is not None:
             settings |= {"listen_addresses": "127.0.0.1"}
         arguments = [f"-c{name}={value}" for name, value in (settings | self._options).items()]
-        server = [binaries.postgres, "-D", str(self.data_dir / "pg"), "-p", str(self.port or 5432), *arguments]
+        server = [
+            binaries.postgres,
+            "-D",
+            str(self.data_dir / "pg"),
+            "-p",
+            str(self.port or 5432),
+            *arguments,
+        ]
         reader, writer = os.pipe()
         try:
             with self._log_path.open("ab") as log:
                 self._process = subprocess.Popen(  # noqa: S603 - our own programs
-                    ["/bin/sh", "-c", WATCHDOG, str(reader), *binaries.as_unprivileged(self.data_dir), *server],
+                    [
+                        "/bin/sh",
+                        "-c",
+                        WATCHDOG,
+                        str(reader),
+                        *binaries.as_unprivileged(self.data_dir),
+                        *server,
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -35,7 +35,11 @@ def split_statements(sql: str) -> list[str]:
     before = ""
     while match := _TOKEN.search(sql, position):
         kind = match.lastgroup
-        has_code = has_code or bool(sql[position : match.start()].strip()) or kind not in {"line", "block", "semicolon"}
+        has_code = (
+            has_code
+            or bool(sql[position : match.start()].strip())
+            or kind not in {"line", "block", "semicolon"}
+        )
         position = match.end()
         if kind == "block":
             position = _end_of_block(sql, position)

@@ -1,24 +1,101 @@
-"""The Auth server (GoTrue), `/auth/v1`: accounts, sessions and tokens as the official clients use them."""
+"""The Auth server (GoTrue) at `/auth/v1`: accounts, sessions and tokens as the official clients use them.
+
+`requests` reads what a request carries, `errors` shapes refusals, `passwords`, `users` and `sessions` do the
+work in the caller's transaction, `accounts` and `admin` are the endpoints. Nothing in here sends e-mail, so
+addresses are confirmed at once and the routes that would send one aren't there.
+"""
 
 from __future__ import annotations
 
+import logging
+from functools import wraps
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse
+import asyncpg
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from app.local.auth.accounts import Accounts
+from app.local.auth.admin import Admin
+from app.local.auth.errors import AuthError, refusal
+from app.local.auth.requests import require_key
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
     from app.local.database import Database
     from app.local.keys import Keys
 
+    Endpoint = Callable[[Request], Awaitable[Response]]
+
+LOG = logging.getLogger(__name__)
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
 
 def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
-    """The routes below /auth/v1."""
-    del database, site_url
+    """The routes below /auth/v1. `site_url` is the gateway's address, from which the tokens' issuer follows."""
+    accounts = Accounts(database, keys, issuer=f"{site_url}/auth/v1")
+    admin = Admin(database, keys)
 
-    async def jwks(_: Request) -> JSONResponse:
+    async def jwks(_: Request) -> Response:
         return JSONResponse(keys.jwks(), headers={"cache-control": "public, max-age=600"})
 
-    return [Route("/.well-known/jwks.json", jwks)]
+    async def health(request: Request) -> Response:
+        require_key(request, keys)
+        return JSONResponse(
+            {"name": "GoTrue", "version": "embedded", "description": "Auth for laptops, tests and demos"}
+        )
+
+    async def settings(request: Request) -> Response:
+        require_key(request, keys)
+        return JSONResponse(
+            {
+                "external": {"email": True, "phone": False, "anonymous_users": False, "github": False},
+                "disable_signup": False,
+                "mailer_autoconfirm": True,
+                "phone_autoconfirm": False,
+                "sms_provider": "",
+                "saml_enabled": False,
+            }
+        )
+
+    async def absent(request: Request) -> Response:
+        message = f"The embedded Auth has no {request.method} {request.url.path}; see wire coverage in app/local/auth."
+        raise AuthError(404, "not_found", message)
+
+    table: list[tuple[str, str, Endpoint]] = [
+        ("GET", "/.well-known/jwks.json", jwks),
+        ("GET", "/health", health),
+        ("GET", "/settings", settings),
+        ("POST", "/signup", accounts.sign_up),
+        ("POST", "/token", accounts.token),
+        ("GET", "/user", accounts.user),
+        ("PUT", "/user", accounts.change_user),
+        ("POST", "/logout", accounts.sign_out),
+        ("GET", "/admin/users", admin.list_users),
+        ("POST", "/admin/users", admin.add_user),
+        ("GET", "/admin/users/{user_id}", admin.user),
+        ("PUT", "/admin/users/{user_id}", admin.change_user),
+        ("DELETE", "/admin/users/{user_id}", admin.delete_user),
+    ]
+    served = [Route(path, _answering(endpoint), methods=[method]) for method, path, endpoint in table]
+    return [*served, Route("/{path:path}", _answering(absent), methods=METHODS)]
+
+
+def _answering(endpoint: Endpoint) -> Endpoint:
+    """Turn refusals into answers. What the database refuses (a trigger on auth.users, say) is GoTrue's 500."""
+
+    @wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except AuthError as error:
+            return refusal(request, error)
+        except asyncpg.PostgresError:
+            LOG.exception("the database refused %s %s", request.method, request.url.path)
+            failed = AuthError(500, "unexpected_failure", "Database error saving or reading the user")
+            return refusal(request, failed)
+
+    return answer

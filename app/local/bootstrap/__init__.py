@@ -36,6 +36,8 @@ async def bootstrap(admin: asyncpg.Connection, *, password: str) -> list[str]:
             await admin.execute("insert into _embedded.bootstrap (name) values ($1)", path.name)
     if not applied:
         # A password can't be a parameter of ALTER ROLE; format() quotes it.
-        statement = await admin.fetchval("select format('alter role postgres password %L', $1::text)", password)
+        statement = await admin.fetchval(
+            "select format('alter role postgres password %L', $1::text)", password
+        )
         await admin.execute(statement)
     return [path.name for path in fresh]
