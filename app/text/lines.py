@@ -86,13 +86,10 @@ def line_diff(
     lines that share nothing); ``app.text.bounded`` puts a deadline around it.
     """
     key = _KEYS[ignoring]
-    if key is not None:
-        old, new = list(map(key, old)), list(map(key, new))
-    if old == new:
-        return ()
-    if algorithm is not Algorithm.BEST:
-        return _edits(*_coded_lines(old, new), algorithm=algorithm)
-    return _trimmed_edits(old, new)
+    if key is None:
+        return _edits_of(old, new, algorithm)
+    edits = _edits_of(list(map(key, old)), list(map(key, new)), algorithm)
+    return _with_unended_line(old, edits)
 
 
 def token_diff(old: Sequence[str], new: Sequence[str]) -> tuple[Edit, ...]:
@@ -101,6 +98,26 @@ def token_diff(old: Sequence[str], new: Sequence[str]) -> tuple[Edit, ...]:
     distinct.update(dict.fromkeys(new))
     code = dict(zip(distinct, _numbers(), strict=False)).__getitem__
     return _compare(b"".join(map(code, old)), b"".join(map(code, new)), _FORCE_TEXT)
+
+
+def _edits_of(old: Sequence[bytes], new: Sequence[bytes], algorithm: Algorithm) -> tuple[Edit, ...]:
+    if old == new:
+        return ()
+    if algorithm is Algorithm.BEST:
+        return _trimmed_edits(old, new)
+    return _edits(*_coded_lines(old, new), algorithm=algorithm)
+
+
+def _with_unended_line(old: Sequence[bytes], edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
+    """Let lines after a last line without newline replace that line: none can follow it as it is."""
+    if not edits or edits[-1].old_start < len(old) or not old or old[-1].endswith(b"\n"):
+        return edits
+    *before, last = edits
+    last = Edit(last.old_start - 1, last.old_end, last.new_start - 1, last.new_end)
+    if before and before[-1].old_end == last.old_start:
+        previous = before.pop()
+        last = Edit(previous.old_start, last.old_end, previous.new_start, last.new_end)
+    return (*before, last)
 
 
 def _coded_lines(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[bytes, bytes]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # git's --color-moved looks for as much text before it calls a block moved.
 _MIN_MOVED_LETTERS = 20
+_ASCII_END = 0x80
 
 
 class MovedBlock(msgspec.Struct, frozen=True):
@@ -75,4 +76,5 @@ def moved_blocks(old: Sequence[bytes], new: Sequence[bytes], edits: Sequence[Edi
 
 
 def _letters(line: bytes) -> int:
-    return sum(1 for byte in line[: 4 * _MIN_MOVED_LETTERS] if byte >= 0x80 or chr(byte).isalnum())  # noqa: PLR2004
+    # Every byte of a character beyond ASCII counts: the limit is a rule of thumb.
+    return sum(1 for byte in line[: 4 * _MIN_MOVED_LETTERS] if byte >= _ASCII_END or chr(byte).isalnum())

@@ -2,11 +2,13 @@
 
 The format is git's (git-diff, "Generating patch text with -p") over POSIX unified hunks: an extended header
 per file, ``/dev/null`` for a side that does not exist, C-quoted names, renames as renames, and a marker line
-after a last line without newline. There is no ``index`` line: its SHA-1 names would mean nothing here.
+after a last line without newline. The ``index`` line has git's full names of both texts, so that a patch says
+what it was made from and what must come out (`git apply --3way` uses them too).
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from app.text.lines import Edit, Ignoring, line_diff, split_lines
@@ -21,6 +23,7 @@ NO_NEWLINE = b"\\ No newline at end of file\n"
 _BINARY_PROBE = 8000
 _SECTION_BYTES = 80
 _MODE = b"100644"
+_ABSENT = b"0" * 40
 
 _ESCAPES = {
     7: b"\\a",
@@ -59,25 +62,38 @@ def unified_diff(
     What `ignoring` leaves out stays as it is in old: the patch still applies to old, and gives new except for
     what was ignored.
 
-    Raises ValueError if both paths are None, or one is empty or has a NUL.
+    Raises ValueError if both paths are None, a path is empty or has a NUL, or a text without path has bytes.
     """
     header = _header(old_path, new_path)
-    old_lines, new_lines = split_lines(old), split_lines(new)
+    if (old_path is None and old) or (new_path is None and new):
+        raise ValueError("A text without a path does not exist and must be empty.")
+    one_sided = old_path is None or new_path is None
     if old == new:
-        edits: tuple[Edit, ...] = ()
-    elif not text and (is_binary(old) or is_binary(new)):
-        names = b"Binary files %s and %s differ\n" % (_side(b"a/", old_path), _side(b"b/", new_path))
-        return b"".join((*header, *_rename(old_path, new_path, 0.0), names))
-    else:
-        edits = line_diff(old_lines, new_lines, ignoring=ignoring)
-    moved = _rename(
-        old_path, new_path, similarity(old_lines, new_lines, edits) if old_path != new_path else 1.0
-    )
+        header += _rename(old_path, new_path, 1.0)
+        if one_sided:
+            header.append(_index(old, new, old_path, new_path))
+        return b"".join(header) if one_sided or old_path != new_path else b""
+    if not text and (is_binary(old) or is_binary(new)):
+        header += _rename(old_path, new_path, 0.0)
+        names = _side(b"a/", old_path), _side(b"b/", new_path)
+        return b"".join(
+            (*header, _index(old, new, old_path, new_path), b"Binary files %s and %s differ\n" % names)
+        )
+    old_lines, new_lines = split_lines(old), split_lines(new)
+    edits = line_diff(old_lines, new_lines, ignoring=ignoring)
+    if old_path != new_path:
+        header += _rename(old_path, new_path, similarity(old_lines, new_lines, edits))
     if not edits:
-        exists_on_one_side = old_path is None or new_path is None
-        return b"".join((*header, *moved)) if moved or exists_on_one_side else b""
-    names = b"--- %s\n+++ %s\n" % (_side(b"a/", old_path), _side(b"b/", new_path))
-    return b"".join((*header, *moved, names, *write_hunks(old_lines, new_lines, edits, context=context)))
+        return b"".join(header) if old_path != new_path else b""
+    if ignoring is Ignoring.NOTHING:
+        header.append(_index(old, new, old_path, new_path))
+    header.append(b"--- %s\n+++ %s\n" % (_side(b"a/", old_path), _side(b"b/", new_path)))
+    return b"".join((*header, *write_hunks(old_lines, new_lines, edits, context=context)))
+
+
+def git_blob_name(data: bytes) -> str:
+    """Return the name that git gives to these bytes: the SHA-1 of a header and them, in hex."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def write_hunks(
@@ -163,6 +179,14 @@ def _header(old_path: str | None, new_path: str | None) -> list[bytes]:
     if new_path is None:
         header.append(b"deleted file mode %s\n" % _MODE)
     return header
+
+
+def _index(old: bytes, new: bytes, old_path: str | None, new_path: str | None) -> bytes:
+    before = _ABSENT if old_path is None else git_blob_name(old).encode()
+    after = _ABSENT if new_path is None else git_blob_name(new).encode()
+    # A mode here is one that both sides have.
+    mode = b"" if old_path is None or new_path is None else b" " + _MODE
+    return b"index %s..%s%s\n" % (before, after, mode)
 
 
 def _rename(old_path: str | None, new_path: str | None, kept: float) -> list[bytes]:
