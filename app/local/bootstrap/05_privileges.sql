@@ -10,23 +10,25 @@ alter default privileges for role postgres in schema public grant all on tables 
 alter default privileges for role postgres in schema public grant all on functions to anon, authenticated, service_role;
 alter default privileges for role postgres in schema public grant all on sequences to anon, authenticated, service_role;
 
--- A hosted project lets `postgres` make policies (and nothing else that takes an owner) on a few tables which it
--- doesn't own, by an extension that isn't in the wheel. Here the role is a member of the owners for the length of a
--- policy statement: granted when it starts, revoked when it ends, rolled back with it when it fails; no other
+-- A hosted project lets `postgres` make policies on tables of these schemas and drop triggers from them (and nothing
+-- else that takes an owner), by an extension that isn't in the wheel. Here the role is a member of the owners for the
+-- length of such a statement: granted when it starts, revoked when it ends, rolled back with it when it fails; no other
 -- transaction ever sees the membership.
-create function _embedded.policy_begins() returns event_trigger
+create function _embedded.lend_ownership() returns event_trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-    grant supabase_storage_admin, supabase_realtime_admin to postgres;
+    grant supabase_auth_admin, supabase_storage_admin, supabase_realtime_admin to postgres;
 end
 $$;
-create function _embedded.policy_ends() returns event_trigger
+create function _embedded.return_ownership() returns event_trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-    revoke supabase_storage_admin, supabase_realtime_admin from postgres;
+    revoke supabase_auth_admin, supabase_storage_admin, supabase_realtime_admin from postgres;
 end
 $$;
-create event trigger policy_begins on ddl_command_start
-    when tag in ('CREATE POLICY', 'ALTER POLICY', 'DROP POLICY') execute function _embedded.policy_begins();
-create event trigger policy_ends on ddl_command_end
-    when tag in ('CREATE POLICY', 'ALTER POLICY', 'DROP POLICY') execute function _embedded.policy_ends();
+create event trigger lend_ownership on ddl_command_start
+    when tag in ('CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'DROP TRIGGER')
+    execute function _embedded.lend_ownership();
+create event trigger return_ownership on ddl_command_end
+    when tag in ('CREATE POLICY', 'ALTER POLICY', 'DROP POLICY', 'DROP TRIGGER')
+    execute function _embedded.return_ownership();
