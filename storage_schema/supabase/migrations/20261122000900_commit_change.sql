@@ -10,9 +10,12 @@
 --   from      the path of an existing document, for a move
 --   base      hash of the version that this write started from; null to create
 --   delete    true to delete
---   restore   number of an earlier version whose content to bring back
+--   restore   number of an earlier version whose content to bring back; "latest" for the newest that has any
 --   sha256, size, media_type   new content; left out to keep the content (move)
 --   copy      the suffix of the object's name, when the plain name holds other bytes
+--   md5       of the new content: compared with storage's own, when storage has one
+--   proven    true when the writer has read the stored bytes back
+--   pending   true in prepare_change, while the content has not arrived yet
 
 create type private.planned_version as (
   position integer,
@@ -29,6 +32,8 @@ create type private.planned_version as (
   media_type text,
   restored_from text,
   copy text,
+  md5 text,
+  proven boolean,
   unchanged boolean
 );
 
@@ -229,13 +234,21 @@ begin
     p.number := coalesce(d.head_number, 0) + 1;
     p.path := coalesce(item ->> 'path', d.path);
     p.copy := item ->> 'copy';
+    p.md5 := item ->> 'md5';
+    p.proven := coalesce((item ->> 'proven')::boolean, false);
     p.unchanged := false;
 
     if coalesce((item ->> 'delete')::boolean, false) then
       p.action := 'delete';
       p.path := d.path;
     elsif item ? 'restore' then
-      select * into source from public.versions v where v.document_id = d.id and v.number = (item ->> 'restore')::integer;
+      if item ->> 'restore' = 'latest' then
+        select * into source from public.versions v
+        where v.document_id = d.id and v.sha256 is not null order by v.number desc limit 1;
+      else
+        select * into source from public.versions v
+        where v.document_id = d.id and v.number = (item ->> 'restore')::integer;
+      end if;
       if source.hash is null then
         problems := problems || private.problem(i, 404, 'version_not_found',
           format('The document has versions 1 to %s.', d.head_number), private.head_json(d));
@@ -249,12 +262,13 @@ begin
       p.action := 'restore';
       p.sha256 := source.sha256; p.size := source.size; p.media_type := source.media_type;
       p.restored_from := source.hash;
-    elsif item ->> 'sha256' is not null then
+    elsif item ->> 'sha256' is not null or coalesce((item ->> 'pending')::boolean, false) then
       p.sha256 := item ->> 'sha256';
       p.size := (item ->> 'size')::bigint;
       p.media_type := coalesce(item ->> 'media_type', head.media_type, 'application/octet-stream');
       p.action := case when not p.was_live then 'add' when p.path <> d.path then 'move' else 'edit' end;
-      p.unchanged := p.action = 'edit' and head.sha256 = p.sha256 and head.media_type = p.media_type;
+      p.unchanged := p.action = 'edit' and p.sha256 is not null
+        and head.sha256 = p.sha256 and head.media_type = p.media_type;
     elsif p.was_live then
       p.action := 'move';
       p.sha256 := head.sha256; p.size := head.size; p.media_type := head.media_type;
@@ -333,20 +347,27 @@ comment on function private.path_conflicts is 'Which planned paths are taken, or
 
 -- Before any bytes travel -----------------------------------------------------------------------
 
-create function private.prepare_change(project uuid, items jsonb)
+create function private.prepare_change(project uuid, items jsonb, idempotency_key text)
 returns jsonb
 language plpgsql stable security definer
 set search_path = ''
 as $$
 declare
   planned private.planned_version[];
+  prior bigint;
 begin
   perform private.require_role(project, 'editor');
   if exists (select from public.projects p where p.id = project and p.archived_at is not null) then
     perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
   end if;
+  -- A repeat of a request that was answered already must not be told that its own write made it stale.
+  select c.sequence into prior from public.changes c
+  where c.project_id = project and c.author_id = auth.uid() and c.idempotency_key = prepare_change.idempotency_key;
+  if prior is not null then
+    return jsonb_build_object('project', project, 'repeat_of', prior, 'items', '[]'::jsonb);
+  end if;
   planned := private.plan_change(project, items);
-  return jsonb_build_object('project', project, 'items', (
+  return jsonb_build_object('project', project, 'repeat_of', null, 'items', (
     select coalesce(jsonb_agg(jsonb_build_object(
       'document', case when not p.is_new then p.document_id end, 'number', p.number, 'path', p.path,
       'unchanged', p.unchanged,
@@ -361,13 +382,36 @@ $$;
 comment on function private.prepare_change is 'Checks a change before its bytes travel.';
 grant execute on function private.prepare_change to authenticated;
 
-create function public.prepare_change(project text, items jsonb)
+create function private.change_project(project text, items jsonb)
+returns uuid
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  home uuid;
+begin
+  if project is not null then
+    return private.project_id(project);
+  end if;
+  select d.project_id into home from public.documents d
+  join public.members m on m.project_id = d.project_id and m.user_id = auth.uid()
+  where d.id = private.uuid_or_null(items -> 0 ->> 'document');
+  if home is null then
+    perform private.fail(404, 'document_not_found', 'There is no such document, or you are not a member of its project.');
+  end if;
+  return home;
+end
+$$;
+comment on function private.change_project is 'The project of a change: by its reference, or by the document that its first item names.';
+grant execute on function private.change_project to authenticated;
+
+create function public.prepare_change(project text, items jsonb, idempotency_key text default null)
 returns jsonb
 language sql stable
 set search_path = ''
-as $$ select private.prepare_change(private.project_id(project), items) $$;
+as $$ select private.prepare_change(private.change_project(project, items), items, idempotency_key) $$;
 comment on function public.prepare_change is
-  'Checks role, bases and paths of a change before any bytes travel, and says which contents the project has: {project, items: [{document, number, path, unchanged, copies: [{object, name, size}]}]}.';
+  'Checks role, bases and paths of a change before any bytes travel, and says which contents the project has: {project, repeat_of, items: [{document, number, path, unchanged, copies: [{object, name, size}]}]}.';
 grant execute on function public.prepare_change to authenticated;
 
 -- The write -------------------------------------------------------------------------------------
@@ -382,12 +426,24 @@ declare
   object_name text := project || '/' || p.sha256 || coalesce('.' || p.copy, '');
   object record;
 begin
-  select o.id, (o.metadata ->> 'size')::bigint as size into object
+  select o.id, (o.metadata ->> 'size')::bigint as size, btrim(o.metadata ->> 'eTag', '"') as etag into object
   from storage.objects o where o.bucket_id = 'documents' and o.name = object_name;
   if object.id is null or object.size is distinct from p.size then
     perform private.fail(422, 'blob_missing',
       'The bytes of this item are not in storage with that size. Upload them first; the API does this for you.',
       jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
+  end if;
+  -- Storage says what it stored by MD5, except of objects that it took in parts.
+  if p.md5 is not null and not p.proven then
+    if object.etag !~ '^[0-9a-f]{32}$' then
+      perform private.fail(422, 'blob_unproven',
+        'Storage cannot say what it stored of this item. Read it back, compare it, and send the item again as proven.',
+        jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
+    elsif object.etag <> p.md5 then
+      perform private.fail(422, 'blob_altered',
+        'Storage holds other bytes than were sent for this item. Upload them as a further copy.',
+        jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
+    end if;
   end if;
   insert into public.blobs (object_id, project_id, sha256, size, name)
   values (object.id, project, p.sha256, p.size, object_name)
@@ -416,7 +472,7 @@ as $$
 declare
   caller uuid := auth.uid();
   held public.projects;
-  asked public.sha256_hex := private.hash_of(jsonb_build_array(items, message, source, authored_at)::text);
+  asked public.sha256_hex;
   prior record;
   planned private.planned_version[];
   p private.planned_version;
@@ -433,6 +489,10 @@ begin
   end if;
   held := private.lock_project(project, 'editor');
 
+  -- What was asked, without how its bytes came into storage: a repeat may find another way.
+  asked := private.hash_of(jsonb_build_array(
+    (select jsonb_agg(value - 'copy' - 'md5' - 'proven' order by n) from jsonb_array_elements(items) with ordinality e (value, n)),
+    message, source, authored_at)::text);
   if idempotency_key is not null then
     select c.sequence, c.request_hash into prior from public.changes c
     where c.project_id = project and c.author_id = caller and c.idempotency_key = commit_change.idempotency_key;
@@ -460,6 +520,9 @@ begin
   update public.documents d set live = false
   from unnest(planned) u where d.id = u.document_id and u.was_live and (u.action = 'delete' or u.path <> u.old_path);
   foreach p in array planned loop
+    if p.sha256 is null and p.action <> 'delete' then
+      perform private.fail(422, 'no_content', 'This item''s content is still pending.', jsonb_build_object('index', p.position));
+    end if;
     if p.sha256 is not null and p.restored_from is null
       and not (p.action = 'move' and p.sha256 = (select v.sha256 from public.versions v where v.hash = p.parent)) then
       perform private.claim_blob(project, p);

@@ -355,7 +355,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  target uuid := private.project_id(project);
+  target uuid := private.change_project(project, items);
   written bigint := private.commit_change(target, items, message, idempotency_key, source, authored_at);
 begin
   return jsonb_build_object('change', private.change_answer(target, written));
