@@ -20,3 +20,7 @@ class PatchRejectedError(Exception):
         self.path = path
         self.hunk = hunk
         self.reason = reason
+
+
+class BinaryMergeError(Exception):
+    """Both sides changed a binary file. Choose one of them: there are no lines to merge."""
