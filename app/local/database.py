@@ -28,9 +28,11 @@ SIZES = {"anon": 10, "authenticated": 24, "service_role": 12, "supabase_admin": 
 ADMIN_ROLES = ("supabase_auth_admin", "supabase_storage_admin")
 ADMIN_SIZE = 12
 
-# PostgreSQL is starting, stopping or gone: the socket refuses, isn't there, or the server says so.
+# PostgreSQL is starting, stopping or gone: the socket refuses, isn't there, or the server says so. InternalClientError is
+# what asyncpg raises on a connection that was told of the shutdown and not closed yet.
 UNREACHABLE = (
     OSError,
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

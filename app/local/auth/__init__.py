@@ -19,6 +19,7 @@ from app.local.auth.accounts import Accounts
 from app.local.auth.admin import Admin
 from app.local.auth.errors import AuthError, refusal
 from app.local.auth.requests import require_key
+from app.local.database import UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,6 +94,8 @@ def _answering(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except AuthError as error:
             return refusal(request, error)
+        except UNREACHABLE:
+            return refusal(request, AuthError(503, "request_timeout", "PostgreSQL isn't answering; try again in a moment."))
         except asyncpg.PostgresError:
             LOG.exception("the database refused %s %s", request.method, request.url.path)
             failed = AuthError(500, "unexpected_failure", "Database error saving or reading the user")

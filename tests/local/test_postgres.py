@@ -1,0 +1,359 @@
+"""The launcher: what starts, what ends with it, and who may own a data directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import psutil
+import pytest
+
+from app.local.binaries import PostgresMissing, find_binaries
+from app.local.database import UNREACHABLE
+from app.local.postgres import DataDirectoryInUse, Postgres, PostgresError
+from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SYSTEM_BINARIES = Path("/usr/lib/postgresql/15/bin")
+INSTALLATIONS = [
+    pytest.param(None, id="wheel"),
+    pytest.param(
+        SYSTEM_BINARIES,
+        id="system-15",
+        marks=pytest.mark.skipif(not SYSTEM_BINARIES.exists(), reason="there's no system PostgreSQL 15 here"),
+    ),
+]
+
+
+def servers_on(data: Path) -> list[psutil.Process]:
+    """Every process whose command line or open socket names this directory's cluster."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(data / "pg") in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def until(condition, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it didn't come true in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[Postgres]:
+    server = Postgres(tmp_path / "data")
+    yield server
+    server.stop()
+    assert servers_on(tmp_path / "data") == []
+
+
+async def value(server: Postgres, sql: str, user: str = "supabase_admin"):
+    conn = await asyncpg.connect(server.dsn(user))
+    try:
+        return await conn.fetchval(sql)
+    finally:
+        await conn.close()
+
+
+@pytest.mark.parametrize("bin_dir", INSTALLATIONS)
+async def test_a_cluster_is_made_once_and_keeps_its_data(tmp_path: Path, bin_dir: Path | None):
+    server = Postgres(tmp_path, bin_dir=bin_dir)
+    server.start()
+    try:
+        assert await value(server, "show data_checksums") == "on"
+        assert await value(server, "show fsync") == "on"
+        assert await value(server, "show synchronous_commit") == "on"
+        assert await value(server, "show server_encoding") == "UTF8"
+        assert await value(server, "select lower('ÄÖÜ') || ' ' || ('a' < 'B')") == "äöü false"
+        assert await value(server, "create table kept (n int)") is None
+        assert await value(server, "insert into kept values (7) returning n") == 7
+        server.stop()
+        started = time.monotonic()
+        server.start()
+        assert time.monotonic() - started < 2
+        assert await value(server, "select n from kept") == 7
+    finally:
+        server.stop()
+
+
+async def test_nothing_listens_on_tcp_without_a_port(postgres: Postgres):
+    postgres.start()
+    assert await value(postgres, "show listen_addresses") == ""
+    connections = psutil.Process(postgres.pid).net_connections("inet")
+    assert connections == []
+
+
+async def test_with_a_port_loopback_takes_the_password_and_nothing_else(tmp_path: Path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Postgres(tmp_path, port=port)
+    server.start()
+    try:
+        statement = f"create role postgres login password '{server.password}'"
+        await value(server, statement)
+        conn = await asyncpg.connect(server.url())
+        assert await conn.fetchval("select current_user") == "postgres"
+        await conn.close()
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(server.url().replace(server.password, "wrong"))
+        addresses = {connection.laddr.ip for connection in psutil.Process(server.pid).net_connections("inet")}
+        assert addresses == {"127.0.0.1"}
+        assert (tmp_path / "postgres.password").stat().st_mode & 0o777 == 0o600
+    finally:
+        server.stop()
+
+
+def test_only_its_owner_can_reach_the_socket_and_the_data(postgres: Postgres):
+    postgres.start()
+    assert postgres.socket_dir.stat().st_mode & 0o777 == 0o700
+    assert postgres.data_dir.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_deep_data_directory_gets_a_short_socket_path(tmp_path: Path):
+    server = Postgres(tmp_path / ("d" * 60) / ("e" * 60))
+    server.start()
+    try:
+        assert len(str(server.socket_dir)) < 60
+        assert await value(server, "select 1") == 1
+    finally:
+        server.stop()
+        server.socket_dir.rmdir()
+
+
+async def test_the_users_own_environment_does_not_reach_the_server(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PGDATA", "/nonexistent")
+    monkeypatch.setenv("PGOPTIONS", "-c fsync=off")
+    monkeypatch.setenv("PGPORT", "1")
+    postgres.start()
+    assert await value(postgres, "show fsync") == "on"
+
+
+def test_a_second_owner_is_refused_in_words(postgres: Postgres):
+    postgres.start()
+    script = (
+        "import sys; from pathlib import Path; from app.local.postgres import Postgres\n"
+        "try: Postgres(Path(sys.argv[1])).start()\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    command = [sys.executable, "-c", script, str(postgres.data_dir)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith("DataDirectoryInUse")
+    assert f"in use by process {os.getpid()}" in shown
+    with pytest.raises(DataDirectoryInUse, match="already runs"):
+        postgres.start()
+    assert psutil.pid_exists(postgres.pid)
+
+
+async def test_kill_9_of_the_owner_takes_the_server_along_and_loses_nothing(tmp_path: Path):
+    script = (
+        "import sys, time; from pathlib import Path; from app.local.postgres import Postgres\n"
+        "server = Postgres(Path(sys.argv[1])); server.start(); print(server.pid, flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert int(owner.stdout.readline())
+    server = Postgres(tmp_path)
+    await value(server, "create table kept (n int)")
+    await value(server, "insert into kept values (1)")
+    started = time.monotonic()
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    until(lambda: servers_on(tmp_path) == [])
+    assert time.monotonic() - started < 3
+    server.start()
+    try:
+        assert await value(server, "select count(*) from kept") == 1
+    finally:
+        server.stop()
+
+
+async def test_a_new_owner_may_start_the_moment_the_old_one_was_killed(tmp_path: Path):
+    script = (
+        "import sys, time; from pathlib import Path; from app.local.postgres import Postgres\n"
+        "server = Postgres(Path(sys.argv[1])); server.start(); print(server.pid, flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    owner.stdout.readline()
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    server = Postgres(tmp_path)
+    server.start()
+    try:
+        assert await value(server, "select 1") == 1
+    finally:
+        server.stop()
+
+
+async def test_after_kill_9_under_load_every_acknowledged_row_is_there(postgres: Postgres):
+    postgres.start()
+    await value(postgres, "create table kept (n int primary key)")
+    conn = await asyncpg.connect(postgres.dsn("supabase_admin"))
+    acknowledged = 0
+    with pytest.raises(UNREACHABLE):
+        for number in range(100_000):
+            await conn.execute("insert into kept values ($1)", number)
+            acknowledged = number + 1
+            if number == 500:
+                os.kill(postgres.pid, signal.SIGKILL)
+    postgres.wait()
+    postgres.restart()
+    assert await value(postgres, "select count(*) from kept") in {acknowledged, acknowledged + 1}
+    assert acknowledged > 500
+
+
+def test_the_pid_of_an_unrelated_process_in_a_stale_file_does_not_matter(postgres: Postgres):
+    postgres.start()
+    pid_file = postgres.data_dir / "pg" / "postmaster.pid"
+    stale = pid_file.read_text().splitlines()
+    postgres.kill()
+    # As after a restart of the machine: the file is there, and its number belongs to somebody else (init).
+    pid_file.write_text("\n".join(["1", *stale[1:]]) + "\n")
+    postgres.start()
+    assert postgres.pid != 1
+
+
+def test_initdb_that_was_interrupted_leaves_nothing_that_counts(postgres: Postgres):
+    half = postgres.data_dir / "pg.deadbeef"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    postgres.start()
+    assert (postgres.data_dir / "pg" / "PG_VERSION").exists()
+
+
+def test_a_server_that_cannot_start_tells_its_log(tmp_path: Path):
+    server = Postgres(tmp_path, options={"shared_buffers": "nonsense"})
+    with pytest.raises(PostgresError, match="shared_buffers"):
+        server.start()
+    # The failed start gave the directory up.
+    working = Postgres(tmp_path)
+    working.start()
+    working.stop()
+
+
+def test_programs_of_another_major_version_are_refused_in_words(tmp_path: Path):
+    server = Postgres(tmp_path)
+    server.start()
+    server.stop()
+    version = tmp_path / "pg" / "PG_VERSION"
+    version.write_text("14\n")
+    with pytest.raises(PostgresMissing, match="was made by PostgreSQL 14"):
+        server.start()
+
+
+def test_without_the_wheel_the_systems_postgresql_is_taken(monkeypatch: pytest.MonkeyPatch):
+    if not SYSTEM_BINARIES.exists():
+        pytest.skip("there's no system PostgreSQL 15 here")
+    assert find_binaries().major >= 18
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert find_binaries().bin_dir == SYSTEM_BINARIES
+
+
+def test_a_directory_without_programs_is_refused_in_words(tmp_path: Path):
+    with pytest.raises(PostgresMissing, match="holds no PostgreSQL 15 or newer"):
+        find_binaries(tmp_path)
+
+
+# --- the whole process -----------------------------------------------------------------------------------------
+
+
+async def test_kill_9_of_the_gateway_leaves_no_process(tmp_path: Path):
+    stack = Stack(tmp_path / "data", migrations=None).start()
+    assert servers_on(stack.data)
+    stack.process.kill()
+    stack.process.wait()
+    until(lambda: servers_on(tmp_path / "data") == [])
+    stack.kill()
+
+
+async def test_the_end_of_the_lifeline_ends_everything(tmp_path: Path):
+    stack = Stack(tmp_path / "data", migrations=None).start()
+    os.close(stack._lifeline)
+    stack._lifeline = None
+    assert stack.process.wait(10) == 0
+    assert servers_on(stack.data) == []
+    stack.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_everything_in_order(tmp_path: Path, number: signal.Signals):
+    stack = Stack(tmp_path / "data", migrations=None).start()
+    stack.process.send_signal(number)
+    assert stack.process.wait(10) == 0
+    assert servers_on(stack.data) == []
+    assert "database system is shut down" in (stack.data / "postgres.log").read_text()
+    stack.stop()
+
+
+async def test_a_killed_postgresql_is_back_at_once(tmp_path: Path):
+    with Stack(tmp_path / "data", migrations=None) as stack:
+        session = await stack.user()
+        for _ in range(3):
+            os.kill(int((stack.data / "pg" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            # The next request waits for the server and succeeds; nobody has to try again.
+            again = await stack.until(lambda: stack.user())
+            assert again["user"]["id"] != session["user"]["id"]
+        rows = await stack.psql("select count(*) from auth.users")
+        assert rows[0][0] >= 4
+
+
+async def test_a_second_start_takes_well_under_a_second_and_a_half(tmp_path: Path):
+    stack = Stack(tmp_path / "data")
+    stack.start()
+    stack.stop()
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        stack.start()
+        times.append(time.monotonic() - started)
+        stack.stop()
+    assert min(times) < 1.5
+
+
+async def test_a_taken_port_is_refused_in_words(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "app.local", "--data", str(tmp_path / "data"), "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"Port {port} can't be used" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert servers_on(tmp_path / "data") == []
+
+
+async def test_a_second_gateway_on_the_data_is_refused_in_words(tmp_path: Path):
+    with Stack(tmp_path / "data", migrations=None) as stack:
+        command = [sys.executable, "-m", "app.local", "--data", str(stack.data), "--port", "0"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"in use by process {stack.pid}" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert await stack.psql("select 1") == [(1,)]
+
+
+@pytest.mark.skipif(not SYSTEM_BINARIES.exists(), reason="there's no system PostgreSQL 15 here")
+async def test_the_projects_migrations_run_on_postgresql_15(tmp_path: Path):
+    with Stack(tmp_path / "data", bin_dir=SYSTEM_BINARIES) as stack:
+        [row] = await stack.psql("select current_setting('server_version_num')::int / 10000, count(*) "
+                                 "from supabase_migrations.schema_migrations")
+        assert row[0] == 15
+        assert row[1] == len(list(stack.migrations.glob("*.sql")))
+        assert (await stack.user())["user"]["role"] == "authenticated"
