@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 
 # What may hold a semicolon without ending the statement, or open something that may. Order matters: an E'' string
-# before a plain one, because only in the former does a backslash escape the quote.
+# before a plain one, because only in the former does a backslash escape the quote. A quote that is never closed goes to
+# the end: PostgreSQL is to say so, not we.
 _TOKEN = re.compile(
     r"""
       (?P<line>--[^\n]*)
     | (?P<block>/\*)
-    | (?P<escaped>(?<![\w$])[eE]'(?:[^'\\]|\\.|'')*')
-    | (?P<plain>'(?:[^']|'')*')
-    | (?P<name>"(?:[^"]|"")*")
+    | (?P<escaped>(?<![\w$])[eE]'(?:[^'\\]|\\.|'')*'?)
+    | (?P<plain>'(?:[^']|'')*'?)
+    | (?P<name>"(?:[^"]|"")*"?)
     | (?P<dollar>(?<![\w$])\$(?:[^\W\d]\w*)?\$)
     | (?P<word>[^\W\d][\w$]*)
     | (?P<semicolon>;)
