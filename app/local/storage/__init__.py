@@ -3,7 +3,7 @@
     service      the ASGI application: routing, refusals
     exchange     one request and its answer
     callers      who asks
-    uploads      bodies in: multipart, limits, spool, row
+    uploads      bodies in: multipart, spool, row; described is what they say of themselves
     downloads    bytes, info and HEAD out
     objects      remove, move, copy
     listing      lists and signed URLs
@@ -12,8 +12,8 @@
     files        where the bytes are
     faults       every refusal, and the one map from PostgreSQL's errors to them
 
-Policies are evaluated by PostgreSQL under the caller's role and claims, never here. Resumable uploads (TUS), image
-transformations and the S3 protocol are left out.
+Policies are evaluated by PostgreSQL under the caller's role and claims, never here. Resumable uploads (TUS),
+image transformations and the S3 protocol are left out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FILE_SIZE_LIMIT = 5 * 1024**3
 def routes(
     database: Database, keys: Keys, *, root: Path, file_size_limit: int = FILE_SIZE_LIMIT
 ) -> list[BaseRoute]:
-    """The routes below /storage/v1. `root` is the directory for the bytes; it is made, and swept of drafts."""
+    """The routes below /storage/v1. `root` is the directory for the bytes: made, and swept of drafts."""
     return [_Everything(Service(database, keys, root=root, file_size_limit=file_size_limit))]
 
 

@@ -112,7 +112,7 @@ async def delete(service: Service, request: Request, bucket: str, _: str) -> Ans
 
 
 async def empty(service: Service, request: Request, bucket: str, _: str) -> Answer:
-    """POST /bucket/{id}/empty: for the service role only. The real server queues it; here it is done at once."""
+    """POST /bucket/{id}/empty: service role only. The real server queues it; here it is done at once."""
     who = callers.required(request, service.keys)
     if who.role != callers.SERVICE_ROLE:
         raise faults.denied("Access denied: Invalid role", http=403)

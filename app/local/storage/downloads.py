@@ -1,7 +1,8 @@
 """Downloads, info and HEAD (wire/storage.md, section 6). One database round trip each.
 
-Conditions and ranges are judged as the real server judges them, which is not always RFC 9110: an If-None-Match
-must be the ETag to the letter, a Range that can't be served is 416, If-Range and If-Match are ignored.
+Conditions and ranges are judged as the real server judges them, which is not always RFC 9110: an
+If-None-Match must be the ETag to the letter, a Range that can't be served is 416, If-Range and If-Match are
+ignored.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 async def get(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """GET /object/{bucket}/{name}: without a good token only public buckets are seen."""
     who = callers.optional(request, service.keys)
-    return await _download(service, request, who, bucket, name, view="caller")
+    return await _download(service, request, who, (bucket, name), view="caller")
 
 
 async def get_authenticated(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """GET /object/authenticated/{bucket}/{name}: the token is required and must hold."""
     who = callers.required(request, service.keys)
-    return await _download(service, request, who, bucket, name, view="caller")
+    return await _download(service, request, who, (bucket, name), view="caller")
 
 
 async def get_public(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """GET /object/public/{bucket}/{name}: no token is looked at."""
-    return await _download(service, request, NOBODY, bucket, name, view="public")
+    return await _download(service, request, NOBODY, (bucket, name), view="public")
 
 
 async def get_signed(service: Service, request: Request, bucket: str, name: str) -> Answer:
@@ -54,44 +55,48 @@ async def get_signed(service: Service, request: Request, bucket: str, name: str)
         raise faults.invalid_request("querystring must have required property 'token'")
     claims = service.signer.verify(token, f"{bucket}/{name}", "download")
     expires = format_datetime(datetime.fromtimestamp(claims["exp"], UTC), usegmt=True)
-    return await _download(service, request, NOBODY, bucket, name, view="signed", expires=expires)
+    return await _download(service, request, NOBODY, (bucket, name), view="signed", expires=expires)
 
 
 async def info(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """GET /object/info/{bucket}/{name}."""
-    return await _info(service, callers.optional(request, service.keys), bucket, name, view="caller")
+    return await _info(service, callers.optional(request, service.keys), (bucket, name), view="caller")
 
 
 async def info_authenticated(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """GET /object/info/authenticated/{bucket}/{name}."""
-    return await _info(service, callers.required(request, service.keys), bucket, name, view="caller")
+    return await _info(service, callers.required(request, service.keys), (bucket, name), view="caller")
 
 
 async def info_public(service: Service, request: Request, bucket: str, name: str) -> Answer:  # noqa: ARG001
     """GET /object/info/public/{bucket}/{name}."""
-    return await _info(service, NOBODY, bucket, name, view="public")
+    return await _info(service, NOBODY, (bucket, name), view="public")
 
 
 async def head(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """HEAD /object/{bucket}/{name}: the headers of the row, without looking at the file."""
-    return await _head(service, request, callers.optional(request, service.keys), bucket, name, view="caller")
+    return await _head(
+        service, request, callers.optional(request, service.keys), (bucket, name), view="caller"
+    )
 
 
 async def head_authenticated(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """HEAD /object/authenticated/{bucket}/{name}."""
-    return await _head(service, request, callers.required(request, service.keys), bucket, name, view="caller")
+    return await _head(
+        service, request, callers.required(request, service.keys), (bucket, name), view="caller"
+    )
 
 
 async def head_public(service: Service, request: Request, bucket: str, name: str) -> Answer:
     """HEAD /object/public/{bucket}/{name}."""
-    return await _head(service, request, NOBODY, bucket, name, view="public")
+    return await _head(service, request, NOBODY, (bucket, name), view="public")
 
 
-async def _see(service: Service, who: Who, operation: str, bucket: str, name: str, view: View) -> Any:
-    row = await service.rows.one("see", who, operation, bucket, name, view)
+async def _see(service: Service, who: Who, operation: str, place: tuple[str, str], *, view: View) -> Any:
+    row = await service.rows.one("see", who, operation, *place, view)
     if row["verdict"] == "bucket":
         raise faults.no_such_bucket()
-    check_key(name)
+    check_key(place[1])
     if row["verdict"] == "key":
         raise faults.no_such_key()
     return row
@@ -101,20 +106,19 @@ async def _download(
     service: Service,
     request: Request,
     who: Who,
-    bucket: str,
-    name: str,
+    place: tuple[str, str],
     *,
     view: View,
     expires: str | None = None,
 ) -> Answer:
     missing = ""
     for _ in range(_OPEN_ATTEMPTS):
-        row = await _see(service, who, "storage.object.get_authenticated", bucket, name, view)
+        row = await _see(service, who, "storage.object.get_authenticated", place, view=view)
         if row["version"] == missing:
             break
         # An overwrite between the row and the file takes the bytes away: the new row names the new ones.
         missing = row["version"]
-        path = service.files.path(bucket, name, row["version"])
+        path = service.files.path(*place, row["version"])
         try:
             descriptor = os.open(path, os.O_RDONLY) if path is not None else None
         except FileNotFoundError:
@@ -153,15 +157,15 @@ def _asset(request: Request, descriptor: int, *, metadata: dict[str, Any], expir
     return Answer(200, headers, file=FilePart(descriptor, 0, size))
 
 
-async def _info(service: Service, who: Who, bucket: str, name: str, *, view: View) -> Answer:
+async def _info(service: Service, who: Who, place: tuple[str, str], *, view: View) -> Answer:
     operation = "storage.object.info_public" if view == "public" else "object.get_authenticated_info"
-    row = await _see(service, who, operation, bucket, name, view)
+    row = await _see(service, who, operation, place, view=view)
     metadata = _decode(row["metadata"])
     body = {
         "id": str(row["id"]),
-        "name": name,
+        "name": place[1],
         "version": row["version"],
-        "bucket_id": bucket,
+        "bucket_id": place[0],
         "size": metadata.get("size"),
         "content_type": metadata.get("mimetype"),
         "cache_control": metadata.get("cacheControl"),
@@ -177,10 +181,10 @@ async def _info(service: Service, who: Who, bucket: str, name: str, *, view: Vie
 
 
 async def _head(
-    service: Service, request: Request, who: Who, bucket: str, name: str, *, view: View
+    service: Service, request: Request, who: Who, place: tuple[str, str], *, view: View
 ) -> Answer:
     operation = "storage.object.info_public" if view == "public" else "object.head_authenticated_info"
-    row = await _see(service, who, operation, bucket, name, view)
+    row = await _see(service, who, operation, place, view=view)
     metadata = _decode(row["metadata"])
     asked = request.headers.get("if-none-match")
     stale = ", must-revalidate" if asked and asked != metadata.get("eTag") else ""
@@ -207,7 +211,7 @@ def _headers(metadata: dict[str, Any]) -> Headers:
 
 
 def _content_type(metadata: dict[str, Any]) -> bytes:
-    """The stored type. text/html is served as text/plain, so that a document can't run in Storage's origin."""
+    """The stored type. HTML is served as text/plain, so that a document can't run in Storage's origin."""
     mime = str(metadata.get("mimetype") or "application/octet-stream")
     return b"text/plain" if "text/html" in mime else _plain(mime)
 
@@ -229,7 +233,7 @@ def _modified(metadata: dict[str, Any]) -> datetime | None:
 
 
 def _not_modified_since(header: str | None, metadata: dict[str, Any]) -> bool:
-    """Compare at full precision, as the real server does: Last-Modified sent back is mostly older than the file."""
+    """Compare at full precision, as the real server does: a Last-Modified sent back is mostly too old."""
     modified = _modified(metadata)
     if header is None or modified is None:
         return False

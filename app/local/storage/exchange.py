@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BODY_LIMIT = 1024 * 1024
 """Bytes of a JSON body; the real server's framework has the same limit."""
 INLINE_BYTES = 64 * 1024
-"""What is read from disk on the event loop: a page-cache read of this size is cheaper than a thread's wake-up."""
+"""What is read from disk on the event loop: reading this much costs less than waking a thread."""
 CHUNK_BYTES = 1024 * 1024
 
 JSON = (b"content-type", b"application/json; charset=utf-8")

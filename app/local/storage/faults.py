@@ -6,8 +6,12 @@ body (wire/storage.md, section 1). `error` is the old name that storage3 shows a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
-from asyncpg import TooManyConnectionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SERVER_ERROR = 500
 _BROKEN = ("08", "57P")
@@ -145,34 +149,52 @@ def from_database(error: Exception, *, exists: str = "ResourceAlreadyExists") ->
         fault = _timed_out()
         fault.settled = False
         return fault
-    if isinstance(error, TooManyConnectionsError):
-        message = "Too many connections issued to the database"
-        return StorageFault(429, "too_many_connections", message, code="SlowDown", http=429)
     text = str(getattr(error, "message", None) or error)
-    if state == "42501":
-        rls = "row-level security" in text
-        return denied("new row violates row-level security policy" if rls else text)
     if state == "23505":
         return duplicate(exists)
-    if state == "23503":
-        detail = str(getattr(error, "detail", None) or "")
-        if "is still referenced from table" in detail:
-            return referenced()
-        return StorageFault(
-            404, "InvalidRequest", "The related resource does not exist", code="InvalidRequest"
-        )
-    if state == "22P02":
-        return invalid_parameter(text)
-    if state == "55P03":
-        return StorageFault(423, "ResourceLocked", "The resource is locked", code="ResourceLocked")
-    if state == "57014":
-        return _timed_out()
-    if state == "25006":
-        message = "The database is currently in read-only mode. Please try again later."
-        return StorageFault(503, "DatabaseReadOnly", message, code="DatabaseReadOnly")
+    if state == "23503" and "is still referenced from table" in str(getattr(error, "detail", None)):
+        return referenced()
+    make = _BY_STATE.get(state)
+    return make(text) if make else _database_error(state)
+
+
+def _database_error(state: str) -> StorageFault:
     return StorageFault(SERVER_ERROR, "DatabaseError", f"database error, code: {state}", code="DatabaseError")
 
 
-def _timed_out() -> StorageFault:
+def _timed_out(_: str = "") -> StorageFault:
     message = "The connection to the database timed out"
     return StorageFault(544, "DatabaseTimeout", message, code="DatabaseTimeout", http=544)
+
+
+def _refused(text: str) -> StorageFault:
+    return denied("new row violates row-level security policy" if "row-level security" in text else text)
+
+
+def _related_missing(_: str) -> StorageFault:
+    return StorageFault(404, "InvalidRequest", "The related resource does not exist", code="InvalidRequest")
+
+
+def _too_many_connections(_: str) -> StorageFault:
+    message = "Too many connections issued to the database"
+    return StorageFault(429, "too_many_connections", message, code="SlowDown", http=429)
+
+
+def _locked(_: str) -> StorageFault:
+    return StorageFault(423, "ResourceLocked", "The resource is locked", code="ResourceLocked")
+
+
+def _read_only(_: str) -> StorageFault:
+    message = "The database is currently in read-only mode. Please try again later."
+    return StorageFault(503, "DatabaseReadOnly", message, code="DatabaseReadOnly")
+
+
+_BY_STATE: dict[str, Callable[[str], StorageFault]] = {
+    "42501": _refused,
+    "23503": _related_missing,
+    "22P02": invalid_parameter,
+    "25006": _read_only,
+    "53300": _too_many_connections,
+    "55P03": _locked,
+    "57014": _timed_out,
+}

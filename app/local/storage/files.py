@@ -3,9 +3,9 @@
     <root>/tmp/<version>                       being written; swept when the server starts
     <root>/objects/<2 hex>/<key hash>-<version>
 
-A file's name is made of the hash of its bucket and key and of a version that this server invented, so nothing a
-client says becomes part of a path, and a row that somebody inserted by plain SQL can only ever name bytes of
-its own key. Files never change, so a copy and a move are hard links.
+A file's name is made of the hash of its bucket and key and of a version that this server invented. So nothing
+a client says becomes part of a path, and a row inserted by plain SQL can only ever name bytes of its own key.
+Files never change, so a copy and a move are hard links.
 
 Order of a write: the temporary file is written and fsynced, renamed, its directory fsynced; only then the row
 is committed and 200 sent. A crash in between leaves at worst a file that no row names.
@@ -88,12 +88,11 @@ class Files:
                 os.fsync(copy.fileno())
         _sync_directory(target)
 
-    def remove(self, paths: list[str | None]) -> None:
-        """Delete files; those already gone are no error. A crash before this leaves only files nobody names."""
+    def remove(self, paths: list[str]) -> None:
+        """Delete files; those already gone are no error. A crash before it leaves files that nobody names."""
         for path in paths:
-            if path is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)  # noqa: PTH108
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
 
 
 class Draft:

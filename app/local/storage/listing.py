@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from app.local.storage import callers, faults, shape
+from app.local.storage.described import encode, user_metadata_of
 from app.local.storage.exchange import Answer, json_answer
 from app.local.storage.names import check_key
 from app.local.storage.signing import UPLOAD_SECONDS
-from app.local.storage.uploads import encode, user_metadata_of
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -144,7 +144,7 @@ async def sign_upload(service: Service, request: Request, bucket: str, name: str
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A position in a list-v2: after which key, in which order. On the wire base64 of `letter:value` lines."""
+    """A position in a list-v2: after which key, in which order. On the wire: base64 of `letter:value`."""
 
     after: str
     column: str

@@ -32,7 +32,7 @@ def check_storable(key: str) -> None:
 
     Raises
     ------
-        StorageFault: InvalidKey (400) for dot segments, InternalError (500) for a segment of more than 255 bytes.
+        StorageFault: InvalidKey (400) for dot segments, InternalError (500) for one of more than 255 bytes.
 
     """
     segments = key.split("/")

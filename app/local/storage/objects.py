@@ -1,7 +1,7 @@
 """What is done to objects that are there: remove, move, copy (wire/storage.md, sections 1 to 3).
 
 Rows first, files after: a file is only unlinked when no row can name it any more, and a new name for bytes is
-linked and durable before a row names it. A trigger or a foreign key that refuses leaves the bytes as they are.
+linked and durable before a row names it. A trigger or foreign key that refuses leaves the bytes as they are.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from app.local.storage import callers, faults, shape
+from app.local.storage.described import encode, now_iso, user_metadata_of
 from app.local.storage.exchange import Answer, json_answer
 from app.local.storage.names import check_key, check_storable
-from app.local.storage.uploads import encode, now_iso, user_metadata_of
 
 if TYPE_CHECKING:
     from app.local.storage.exchange import Request
@@ -32,7 +32,7 @@ async def remove(service: Service, request: Request, bucket: str, _: str) -> Ans
 
 
 async def remove_one(service: Service, request: Request, bucket: str, name: str) -> Answer:
-    """DELETE /object/{bucket}/{name}: 404 when the key isn't there for anybody, 403 when a policy keeps it."""
+    """DELETE /object/{bucket}/{name}: 404 when nobody has such a key, 403 when a policy keeps it."""
     who = callers.required(request, service.keys)
     row = await service.rows.one("remove_one", who, "storage.object.delete", bucket, name)
     if row["verdict"] == "key":
@@ -44,7 +44,7 @@ async def remove_one(service: Service, request: Request, bucket: str, name: str)
 
 
 async def move(service: Service, request: Request, _bucket: str, _name: str) -> Answer:
-    """POST /object/move: the row gets the new key and a new version, the bytes a second name and then only it."""
+    """POST /object/move: the row gets a new key and version, the bytes a second name and then only it."""
     body = await request.json()
     source, target = _places(body)
     who = callers.required(request, service.keys)

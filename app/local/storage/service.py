@@ -48,15 +48,15 @@ class Service:
             answer = Answer(fault.http, [JSON], b"" if request.method == "HEAD" else fault.body())
             if (request.declared_length or 0) > self.file_size_limit:
                 answer.headers.append((b"connection", b"close"))
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last resort: whatever went wrong, the client gets an answer
             _log.exception("Storage failed on %s %s", request.method, request.path)
             answer = Answer(500, [JSON], faults.internal().body())
         await reply(answer, request, send)
 
     async def forget(self, versions: list[tuple[str, str, str | None]]) -> None:
         """Delete the files of versions (bucket, key, version) that no row names any more."""
-        paths = [self.files.path(*version) for version in versions]
-        if any(path is not None for path in paths):
+        paths = [path for version in versions if (path := self.files.path(*version)) is not None]
+        if paths:
             await asyncio.get_running_loop().run_in_executor(None, self.files.remove, paths)
 
     async def _answer(self, request: Request) -> Answer:
@@ -70,31 +70,31 @@ class Service:
 def route(method: str, path: str) -> tuple[Handler | None, str, str]:
     """The handler for a request, its bucket and its key.
 
-    A key is the rest of the path as it is, slashes included, so this is done by cutting, not by patterns. Fixed
-    words come before a bucket of the same name, as in the real server's router.
+    A key is the rest of the path as it is, slashes included, so this is done by cutting, not by patterns.
     """
-    kind, _, rest = path[1:].partition("/")
+    kind, slash, rest = path[1:].partition("/")
     if kind == "bucket":
         return _route_bucket(method, rest)
-    if kind == "status" and method == "GET" and not rest:
-        return _status, "", ""
-    if kind != "object":
-        return None, "", ""
-    word, slash, tail = rest.partition("/")
-    for words, handler in _OBJECT_ROUTES.get((method, word), ()):
-        cut = f"{words}/" if words else ""
-        if not tail.startswith(cut):
-            continue
-        bucket, more, name = tail[len(cut) :].partition("/")
-        if bucket and bool(more) == (handler in _WITH_KEY):
-            return handler, bucket, name
+    if kind == "object":
+        return _route_object(method, rest)
+    return _status if (method, kind, slash) == ("GET", "status", "") else None, "", ""
+
+
+def _route_object(method: str, rest: str) -> tuple[Handler | None, str, str]:
+    """Fixed words come before a bucket of the same name, as in the real server's router."""
     if (method, rest) in _WHOLE:
         return _WHOLE[method, rest], "", ""
-    if word and slash and method in _KEYED:
-        return _KEYED[method], word, tail
-    if word and not slash and method == "DELETE":
-        return objects.remove, word, ""
-    return None, "", ""
+    word, slash, tail = rest.partition("/")
+    for words, handler in _OBJECT_ROUTES.get((method, word), ()):
+        if tail.startswith(words):
+            bucket, more, name = tail[len(words) :].partition("/")
+            if bucket and bool(more) == (handler in _WITH_KEY):
+                return handler, bucket, name
+    if not word:
+        return None, "", ""
+    if slash:
+        return _KEYED.get(method), word, tail
+    return objects.remove if method == "DELETE" else None, word, ""
 
 
 def _route_bucket(method: str, rest: str) -> tuple[Handler | None, str, str]:
@@ -129,17 +129,17 @@ _OBJECT_ROUTES: dict[tuple[str, str], tuple[tuple[str, Handler], ...]] = {
     ("GET", "public"): (("", downloads.get_public),),
     ("GET", "sign"): (("", downloads.get_signed),),
     ("GET", "info"): (
-        ("authenticated", downloads.info_authenticated),
-        ("public", downloads.info_public),
+        ("authenticated/", downloads.info_authenticated),
+        ("public/", downloads.info_public),
         ("", downloads.info),
     ),
     ("HEAD", "authenticated"): (("", downloads.head_authenticated),),
     ("HEAD", "public"): (("", downloads.head_public),),
     ("POST", "sign"): (("", listing.sign), ("", listing.sign_many)),
-    ("POST", "upload"): (("sign", listing.sign_upload),),
+    ("POST", "upload"): (("sign/", listing.sign_upload),),
     ("POST", "list"): (("", listing.list_objects),),
     ("POST", "list-v2"): (("", listing.list_page),),
-    ("PUT", "upload"): (("sign", uploads.signed),),
+    ("PUT", "upload"): (("sign/", uploads.signed),),
 }
 _WITH_KEY: frozenset[Handler] = frozenset(
     {

@@ -54,7 +54,7 @@ class Spool:
         return self._md5.hexdigest()
 
     async def discard(self) -> None:
-        """Delete what was written. Waits for the thread that writes: its descriptor must not be closed under it."""
+        """Delete what was written, after the thread that writes is done: it needs its descriptor."""
         if self._writing is not None and not self._writing.done():
             await asyncio.wait([self._writing])
         await asyncio.get_running_loop().run_in_executor(None, self._draft.discard)

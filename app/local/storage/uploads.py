@@ -3,15 +3,15 @@
 1. Who asks; is the key one that Storage takes.
 2. A body that says it is small is read whole and hashed here; its file is made durable by a thread; then one
    round trip checks the bucket's limits and the caller's policies and commits the row.
-   A large body, or one of unknown length, asks about limits and policies first, and is streamed to disk before
-   the row is committed.
+   A large body, or one of unknown length, asks about limits and policies first, and is streamed to disk
+   before the row is committed.
 3. What is refused after bytes were written has them deleted again.
 
 Where this differs from the real server, on purpose:
 
-- Of overlapping uploads of one new key with x-upsert false exactly one succeeds, as since supabase/storage#1392.
-- A refused body never hangs a kept-alive connection. The answer goes out at once, and uvicorn reads the rest and
-  drops it, which costs no more than the upload would have: a client that can't stop sending gets its answer
+- Of overlapping uploads of one new key exactly one succeeds, as since supabase/storage#1392.
+- A refused body never hangs a kept-alive connection. The answer goes out at once, and uvicorn reads the rest
+  and drops it, which costs no more than the upload would have: a client that can't stop sending gets its answer
   after it, one that listens (or asks with Expect: 100-continue) gets it before. Only after a body that is
   declared longer than this server would ever take, the connection is closed.
 - A raw body of unknown length is held to the limits too.
@@ -20,17 +20,13 @@ Where this differs from the real server, on purpose:
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
-import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from app.local.storage import callers, faults
+from app.local.storage.described import by_form, by_headers, encode
 from app.local.storage.exchange import Answer, json_answer
 from app.local.storage.multipart import FormFile
 from app.local.storage.names import check_key, check_storable, is_placeholder
@@ -57,41 +53,6 @@ class Target:
     name: str
     upsert: bool
     operation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What a request says about the bytes it brings."""
-
-    mime: str
-    cache_control: str
-    user_metadata: str | None
-    """JSON as given; None when there is none that can be read."""
-
-    def metadata(self, *, md5: str, size: int) -> str:
-        """storage.objects.metadata, as JSON."""
-        return encode(
-            {
-                "eTag": f'"{md5}"',
-                "size": size,
-                "mimetype": self.mime,
-                "cacheControl": self.cache_control,
-                "lastModified": now_iso(),
-                "contentLength": size,
-                "httpStatusCode": 200,
-            }
-        )
-
-
-def encode(value: Any) -> str:
-    """JSON as a text for PostgreSQL."""
-    return msgspec.json.encode(value).decode()
-
-
-def now_iso() -> str:
-    """Now, as JavaScript prints it: UTC with milliseconds."""
-    now = time.time()
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}Z"
 
 
 async def create(service: Service, request: Request, bucket: str, name: str) -> Answer:
@@ -154,13 +115,13 @@ async def _store_small(service: Service, request: Request, target: Target) -> An
         form = FormFile(content_type)
         form.feed(body)
         form.finish()
-        described = _described_by_form(form)
+        described = by_form(form)
         data = b"".join(form.take())
     else:
-        described = _described_by_headers(request)
+        described = by_headers(request)
         data = body
         declared_size = len(body)
-    _check_user_metadata(described.user_metadata)
+    described.check()
     size = len(data)
     version = str(uuid.uuid4())
     path = service.files.place(target.bucket, target.name, version)
@@ -175,13 +136,13 @@ async def _store_small(service: Service, request: Request, target: Target) -> An
             target.bucket,
             target.name,
             target.upsert,
-            _declared(described, request),
+            described.declared(request),
             described.user_metadata,
             _checked_mime(target.name, described.mime),
             declared_size,
             _ceiling(service, target.name),
             described.metadata(md5=md5, size=size),
-            _kept_user_metadata(described.user_metadata),
+            described.kept_user_metadata(),
             version,
             size,
             exists=_exists(upsert=target.upsert),
@@ -206,8 +167,8 @@ async def _store_large(service: Service, request: Request, target: Target) -> An
                 break
         else:
             form.finish()
-    described = _described_by_form(form) if form is not None else _described_by_headers(request)
-    _check_user_metadata(described.user_metadata)
+    described = by_form(form) if form is not None else by_headers(request)
+    described.check()
     opened = await service.rows.one(
         "open_upload",
         target.who,
@@ -215,7 +176,7 @@ async def _store_large(service: Service, request: Request, target: Target) -> An
         target.bucket,
         target.name,
         target.upsert,
-        _declared(described, request),
+        described.declared(request),
         described.user_metadata,
         _checked_mime(target.name, described.mime),
         request.declared_length if form is None else None,
@@ -241,7 +202,7 @@ async def _store_large(service: Service, request: Request, target: Target) -> An
             target.name,
             target.upsert,
             described.metadata(md5=md5, size=spool.size),
-            _kept_user_metadata(described.user_metadata),
+            described.kept_user_metadata(),
             version,
             exists=_exists(upsert=target.upsert),
         )
@@ -263,65 +224,6 @@ async def _pour(chunks: AsyncIterator[bytes], form: FormFile | None, spool: Spoo
         form.feed(chunk)
         await spool.add(form.take())
     form.finish()
-
-
-def _described_by_form(form: FormFile) -> Described:
-    fields = form.fields
-    seconds = fields.get("cacheControl")
-    return Described(
-        mime=fields.get("contentType") or form.mime or "",
-        cache_control=f"max-age={seconds}" if seconds else "no-cache",
-        user_metadata=_readable(fields.get("metadata", fields.get("userMetadata"))),
-    )
-
-
-def user_metadata_of(request: Request) -> str | None:
-    """The JSON in x-metadata (base64), or None."""
-    given = request.headers.get("x-metadata")
-    if given is None:
-        return None
-    try:
-        return _readable(base64.b64decode(given + "=" * (-len(given) % 4)).decode())
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-
-
-def _described_by_headers(request: Request) -> Described:
-    return Described(
-        mime=request.headers.get("content-type") or "application/octet-stream",
-        cache_control=request.headers.get("cache-control", "no-cache"),
-        user_metadata=user_metadata_of(request),
-    )
-
-
-def _readable(text: str | None) -> str | None:
-    """The JSON text, or None for what isn't JSON: the real server drops that silently."""
-    if text is None:
-        return None
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return text
-
-
-def _check_user_metadata(text: str | None) -> None:
-    """Refuse arrays and strings, which reach PostgreSQL as no JSON at all on the real server."""
-    if text is not None and text.lstrip()[:1] in {"[", '"'}:
-        raise faults.invalid_parameter("invalid input syntax for type json")
-
-
-def _kept_user_metadata(text: str | None) -> str:
-    """What is stored: an object, and {} for anything else. An overwrite without metadata resets it."""
-    return text if text is not None and text.lstrip().startswith("{") else "{}"
-
-
-def _declared(described: Described, request: Request) -> str:
-    """What the policies see as `metadata`: the declared length includes multipart's overhead."""
-    seen: dict[str, Any] = {"mimetype": described.mime}
-    if request.declared_length is not None:
-        seen["contentLength"] = request.declared_length
-    return encode(seen)
 
 
 def _ceiling(service: Service, name: str) -> int:
