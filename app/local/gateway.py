@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from starlette.routing import Mount, Route, Router
 
 from app.local.auth import routes as auth_routes
 from app.local.database import DatabaseUnavailable
+from app.local.rest import routes as rest_routes
+from app.local.storage import routes as storage_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,18 +96,13 @@ class Cors:
 
 def create_gateway(*, keys: Keys, database: Database, data_dir: Path, options: Options) -> Starlette:
     """Join the servers. `data_dir`/storage holds the bytes of objects."""
-    servers: list[BaseRoute] = []
-    with contextlib.suppress(ImportError):
-        from app.local.rest import routes as rest_routes  # noqa: PLC0415
-
-        servers.append(_mount("/rest/v1", rest_routes(database, keys)))
-    with contextlib.suppress(ImportError):
-        from app.local.storage import routes as storage_routes  # noqa: PLC0415
-
-        servers.append(_mount("/storage/v1", storage_routes(database, keys, root=data_dir / "storage")))
+    storage = storage_routes(
+        database, keys, root=data_dir / "storage", file_size_limit=options.file_size_limit
+    )
     return Starlette(
         routes=[
-            *servers,
+            _mount("/rest/v1", rest_routes(database, keys, max_rows=options.max_rows)),
+            _mount("/storage/v1", storage),
             _mount("/auth/v1", auth_routes(database, keys, site_url=options.site_url)),
             Route("/", _welcome),
         ],
