@@ -108,7 +108,9 @@ begin
 end
 $$;
 
--- One page of list-v2 as rows; the server makes folders, objects and the cursor of it.
+-- One page of list-v2 as rows; the server makes folders, objects and the cursor of it. With a delimiter everything
+-- below a folder is one entry with a slash at its end. A folder has no times; in an order by time it stands at the
+-- epoch. The cursor carries milliseconds, so times are compared at that precision.
 create function local_storage.list_v2(
     p_role text, p_claims text, p_operation text, p_bucket text, p_prefix text, p_delimited boolean,
     p_limit integer, p_after text, p_column text, p_column_after text, p_order text
@@ -117,34 +119,35 @@ create function local_storage.list_v2(
     metadata text
 ) language plpgsql as $$
 declare
-    v_column text := case when p_column in ('created_at', 'updated_at') then p_column else 'name' end;
-    v_order  text := case when p_order = 'desc' then 'desc' else 'asc' end;
-    v_sign   text := case when p_order = 'desc' then '<' else '>' end;
+    v_time  text := case when p_column in ('created_at', 'updated_at') then p_column end;
+    v_order text := case when p_order = 'desc' then 'desc' else 'asc' end;
+    v_sign  text := case when p_order = 'desc' then '<' else '>' end;
 begin
     perform local_storage.become(p_role, p_claims, p_operation);
-    if p_delimited then
-        return query
-            select s.key, s.name, s.id, s.updated_at, s.created_at, s.last_accessed_at, s.metadata::text
-            from storage.search_v2(p_prefix, p_bucket, p_limit, array_length(string_to_array(p_prefix || ' ', '/'), 1),
-                                   p_after, v_order, v_column, p_column_after) with ordinality as s
-            order by s.ordinality;
-        return;
-    end if;
-    -- The cursor carries milliseconds, so the timestamp is compared at that precision.
     return query execute format($query$
-        select null::text, o.name, o.id, o.updated_at, o.created_at, o.last_accessed_at, o.metadata::text
-        from storage.objects o
-        where o.bucket_id = $1 and starts_with(o.name, $2)
-          and case when $3 = '' then true
-                   when %1$L = 'name' or $4 = '' then o.name collate "C" %2$s $3
-                   else (date_trunc('milliseconds', o.created_at), o.name collate "C")
-                        %2$s (nullif($4, '')::timestamptz, $3) end
-        order by %3$s o.name collate "C" %4$s limit $5
-    $query$,
-        v_column, v_sign,
-        case when v_column = 'name' then '' else format('date_trunc(''milliseconds'', o.%I) %s,', v_column, v_order) end,
-        v_order)
-    using p_bucket, p_prefix, p_after, p_column_after, p_limit;
+        with below as (
+            select o.*, length($2) + strpos(substr(o.name, length($2) + 1), '/') as slash,
+                   $3 and strpos(substr(o.name, length($2) + 1), '/') > 0 as folder
+            from storage.objects o
+            where o.bucket_id = $1 and starts_with(o.name, $2)
+        ), entries as (
+            select b.name as entry, b.id, b.updated_at, b.created_at, b.last_accessed_at, b.metadata::text as metadata
+            from below b where not b.folder
+            union all
+            select distinct left(b.name, b.slash), null::uuid, null::timestamptz, null::timestamptz, null::timestamptz,
+                   null::text
+            from below b where b.folder
+        ), placed as (
+            select e.*, date_trunc('milliseconds', coalesce(%1$s, 'epoch')) as moment from entries e
+        )
+        select substr(rtrim(p.entry, '/'), length(regexp_replace($2, '[^/]*$', '')) + 1),
+               p.entry, p.id, p.updated_at, p.created_at, p.last_accessed_at, p.metadata
+        from placed p
+        where $4 = '' or (p.moment, p.entry collate "C") %2$s (coalesce(nullif($5, '')::timestamptz, 'epoch'), $4)
+        order by p.moment %3$s, p.entry collate "C" %3$s
+        limit $6
+    $query$, coalesce('e.' || quote_ident(v_time), 'null::timestamptz'), v_sign, v_order)
+    using p_bucket, p_prefix, p_delimited, p_after, p_column_after, p_limit;
 end
 $$;
 
@@ -525,3 +528,6 @@ begin
     return query delete from storage.objects o where o.bucket_id = p_id returning o.name, o.version;
 end
 $$;
+
+revoke all on all functions in schema local_storage from public;
+grant execute on all functions in schema local_storage to supabase_storage_admin;

@@ -11,8 +11,8 @@ Where this differs from the real server, on purpose:
 
 - Of overlapping uploads of one new key exactly one succeeds, as since supabase/storage#1392.
 - A refused body never hangs a kept-alive connection. The answer goes out at once, and uvicorn reads the rest
-  and drops it, which costs no more than the upload would have: a client that can't stop sending gets its answer
-  after it, one that listens (or asks with Expect: 100-continue) gets it before. Only after a body that is
+  and drops it, which costs no more than the upload would have: a client that can't stop sending reads its
+  answer afterwards, one that listens (or asks with Expect: 100-continue) before. Only after a body that is
   declared longer than this server would ever take, the connection is closed.
 - A raw body of unknown length is held to the limits too.
 """

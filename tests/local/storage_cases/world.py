@@ -1,0 +1,85 @@
+"""A Supabase with one bucket under the policies of wire/storage.md, section 2, and everybody who calls it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from app.local.keys import Keys
+from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+POLICIES = """
+create policy own_insert on storage.objects for insert to authenticated
+    with check (bucket_id = 'docs' and (storage.foldername(name))[1] = (select auth.uid()::text));
+create policy own_select on storage.objects for select to authenticated
+    using (bucket_id = 'docs' and (storage.foldername(name))[1] = (select auth.uid()::text));
+create policy drop_insert on storage.objects for insert to authenticated with check (bucket_id = 'dropbox');
+create policy open_all on storage.objects for all to authenticated
+    using (bucket_id in ('open', 'small', 'text')) with check (bucket_id in ('open', 'small', 'text'));
+"""
+BUCKETS: tuple[dict[str, Any], ...] = (
+    {"name": "docs"},
+    {"name": "dropbox"},
+    {"name": "open"},
+    {"name": "public", "public": True},
+    {"name": "small", "file_size_limit": 100},
+    {"name": "text", "allowed_mime_types": ["text/plain", "image/*"]},
+)
+
+
+@dataclass(frozen=True)
+class World:
+    stack: Stack
+    http: httpx.AsyncClient
+    ids: dict[str, str]
+    headers: dict[str, dict[str, str]]
+
+    async def put(self, who: str, key: str, body: bytes = b"hello", **headers: str) -> httpx.Response:
+        """Upload a raw body; `key` begins with the bucket."""
+        return await self.http.post(f"/object/{key}", headers={**self.headers[who], **headers}, content=body)
+
+    async def get(self, who: str, key: str, **headers: str) -> httpx.Response:
+        return await self.http.get(f"/object/{key}", headers={**self.headers[who], **headers})
+
+    def files(self) -> set[str]:
+        """The names of all files below the storage directory."""
+        return {str(path) for path in (self.stack.data / "storage").rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    with Stack(tmp_path_factory.mktemp("storage"), migrations=None) as stack:
+        await stack.psql(POLICIES)
+        keys = Keys.load(stack.data)
+        owner, other = await stack.user(), await stack.user()
+        now = int(time.time())
+        claims = {"sub": owner["user"]["id"], "role": "authenticated", "iat": now - 60, "exp": now - 30}
+        tokens = {
+            "owner": owner["access_token"],
+            "other": other["access_token"],
+            "anon": stack.anon_key,
+            "publishable": stack.publishable_key,
+            "service": stack.service_role_key,
+            "secret": stack.secret_key,
+            "expired": keys.sign(claims),
+            "forged": owner["access_token"][:-8] + "AAAAAAAA",
+            "garbage": "not-a-token",
+            "unknown role": keys.sign({**claims, "role": "nobody", "exp": now + 600}),
+            "no uuid": keys.sign({**claims, "sub": "abc", "exp": now + 600}),
+        }
+        headers = {
+            name: {"apikey": stack.publishable_key, "authorization": f"Bearer {token}"} for name, token in tokens.items()
+        }
+        headers["nobody"] = {"apikey": stack.publishable_key}
+        async with httpx.AsyncClient(base_url=f"{stack.supabase_url}/storage/v1", timeout=20) as http:
+            for bucket in BUCKETS:
+                (await http.post("/bucket", headers=headers["service"], json=bucket)).raise_for_status()
+            ids = {"owner": owner["user"]["id"], "other": other["user"]["id"]}
+            yield World(stack, http, ids, headers)
