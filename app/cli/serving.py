@@ -1,0 +1,86 @@
+"""Serving the API: one uvicorn server, or several worker processes, until told to stop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from litestar import Litestar
+
+BACKLOG = 2048
+OPTIONS: dict[str, Any] = {
+    "loop": "uvloop",
+    "http": "httptools",
+    "ws": "none",
+    "lifespan": "on",
+    # The service logs its own requests, with ids and without tokens; uvicorn's lines would double them.
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "backlog": BACKLOG,
+    # Idle clients keep their connection longer than most balancers keep theirs: no reset meets a request
+    # half-way.
+    "timeout_keep_alive": 75,
+}
+
+
+class Server(uvicorn.Server):
+    """uvicorn, telling when it serves."""
+
+    on_ready: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then say so."""
+        await super().startup(sockets)
+        if self.started and self.on_ready is not None:
+            self.on_ready()
+
+
+def serve_socket(
+    settings: Settings, *, listener: socket.socket, lifeline: int, on_ready: Callable[[], None], drain: int
+) -> int:
+    """Serve on a socket that listens already; return the exit status.
+
+    Until SIGINT, SIGTERM or the lifeline's end; requests that are under way then get `drain` seconds.
+    """
+    config = uvicorn.Config(create_app(settings), timeout_graceful_shutdown=drain, **OPTIONS)
+    server = Server(config)
+    server.on_ready = on_ready
+
+    def watch() -> None:
+        while os.read(lifeline, 1024):
+            pass
+        server.should_exit = True
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def serve_address(settings: Settings, *, workers: int, drain: int) -> int:
+    """Serve on the settings' host and port, until SIGINT or SIGTERM; return the exit status.
+
+    More than one worker means that many processes behind one port; each reads the environment by itself.
+    """
+    options = OPTIONS | {"timeout_graceful_shutdown": drain, "host": settings.host, "port": settings.port}
+    if workers > 1:
+        uvicorn.run("app.cli.serving:app_from_environment", factory=True, workers=workers, **options)
+        return 0
+    server = Server(uvicorn.Config(create_app(settings), **options))
+    server.run()
+    return 0 if server.started else 1
+
+
+def app_from_environment() -> Litestar:
+    """The application as a worker process makes it. Raises SettingsError."""
+    return create_app(Settings.from_environment())
