@@ -1,1 +1,23 @@
-"""Text: pure functions on bytes."""
+"""Texts: comparing, merging and attributing them. Pure functions on bytes, with no I/O and no idea of HTTP.
+
+Only the byte 0x0A ends a line, everywhere in here.
+
+======================  ====================================================================================
+`lines`                 lines, and the edits between two texts (xdiff over ids); what white space to ignore
+`unified`               `unified_diff`: a patch that git and GNU patch apply, byte for byte
+`hunks`                 `diff_hunks`: the same as data, with changed words and a summary
+`words`, `similarity`   what the hunks say about changed words, moved blocks and likeness
+`patch`, `patch_scan`   `parse_patch` and `apply_patch`: untrusted patches, screened, applied strictly
+`merge`                 `merge`: three ways, structured conflicts, markers
+`blame`                 `attribute`: who wrote each line, from the versions that a text was made from
+`errors`                what these raise
+`bounded`               `TextWorkers`: each of the above as a coroutine, in bounded time whatever the input;
+                        with `tasks` (what can be asked) and `worker` (the process that can be killed)
+======================  ====================================================================================
+
+A caller that serves requests uses `TextWorkers` and nothing else; the functions are for what is known to be
+small, and for tests.
+
+Texts come from strangers. Their line hashes cannot be forged (`lines`), no library reads freed memory (`lines`),
+no regular expression sees what it cannot finish (`patch_scan`), nothing computes without a deadline (`bounded`).
+"""

@@ -24,3 +24,7 @@ class PatchRejectedError(Exception):
 
 class BinaryMergeError(Exception):
     """Both sides changed a binary file. Choose one of them: there are no lines to merge."""
+
+
+class TookTooLongError(Exception):
+    """The computation did not end within its deadline or its memory, and was stopped."""

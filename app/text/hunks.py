@@ -71,7 +71,11 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class DiffResult(msgspec.Struct, frozen=True):
-    """What changed: hunks and a summary, or only the two sides if they are `binary` or `too_different`."""
+    """What changed: hunks and a summary.
+
+    There are no hunks if a side is `binary` or they are `too_different`, and no summary either where finding
+    it would take too long: then the two sides are the answer.
+    """
 
     old: Side
     new: Side
@@ -89,17 +93,24 @@ def diff_hunks(
     ignoring: Ignoring = Ignoring.NOTHING,
     granularity: Granularity = Granularity.WORD,
     text: bool = False,
+    max_lines: int = 100_000,
 ) -> DiffResult:
-    """Compare two texts; `text` compares bytes with NULs as text too."""
+    """Compare two texts; `text` compares bytes with NULs as text too.
+
+    With more than `max_lines` added and removed lines the result is `too_different`: a summary without hunks.
+    """
     sides = side_of(old), side_of(new)
     if old != new and not text and (sides[0].binary or sides[1].binary):
         return DiffResult(*sides, binary=True, too_different=False, hunks=(), summary=None)
     old_lines, new_lines = split_lines(old), split_lines(new)
     edits = line_diff(old_lines, new_lines, ignoring=ignoring)
+    added = sum(edit.new_end - edit.new_start for edit in edits)
+    removed = sum(edit.old_end - edit.old_start for edit in edits)
     refinements: list[Refinement | None] = []
     hunks = []
     section, searched = "", 0
-    for group in hunk_groups(edits, context=context):
+    too_different = added + removed > max_lines
+    for group in () if too_different else hunk_groups(edits, context=context):
         start = max(0, group[0].old_start - context)
         section = section_before(old_lines, start, searched).decode() or section
         searched = start
@@ -108,12 +119,12 @@ def diff_hunks(
         lines = number_lines(marked, first=first, granularity=granularity, refinements=refinements)
         hunks.append(hunk_of(lines, first=first, section=section))
     summary = Summary(
-        added=sum(edit.new_end - edit.new_start for edit in edits),
-        removed=sum(edit.old_end - edit.old_start for edit in edits),
+        added=added,
+        removed=removed,
         moved=moved_blocks(old_lines, new_lines, edits),
         similarity=round(similarity(old_lines, new_lines, edits, refinements), 4),
     )
-    return DiffResult(*sides, binary=False, too_different=False, hunks=tuple(hunks), summary=summary)
+    return DiffResult(*sides, binary=False, too_different=too_different, hunks=tuple(hunks), summary=summary)
 
 
 def hunks_of_patch(patch: FilePatch, *, granularity: Granularity = Granularity.WORD) -> tuple[Hunk, ...]:

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import io
 import re
+from collections import defaultdict
 from enum import Enum
 from itertools import chain, count
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import pygit2
 from pygit2.enums import DiffOption
 
+from app.text.ends import common_ends
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-Token = TypeVar("Token", bytes, str)
 
 _FORCE_TEXT = DiffOption.FORCE_TEXT
 _INDENT = DiffOption.FORCE_TEXT | DiffOption.INDENT_HEURISTIC
@@ -94,9 +95,8 @@ def line_diff(
 
 def token_diff(old: Sequence[str], new: Sequence[str]) -> tuple[Edit, ...]:
     """Return the edits between two sequences of tokens (words, marks), which have no indentation."""
-    distinct = dict.fromkeys(old)
-    distinct.update(dict.fromkeys(new))
-    code = dict(zip(distinct, _numbers(), strict=False)).__getitem__
+    codes: dict[str, bytes] = defaultdict(_numbers().__next__)
+    code = codes.__getitem__
     return _compare(b"".join(map(code, old)), b"".join(map(code, new)), _FORCE_TEXT)
 
 
@@ -122,18 +122,17 @@ def _with_unended_line(old: Sequence[bytes], edits: tuple[Edit, ...]) -> tuple[E
 
 def _coded_lines(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[bytes, bytes]:
     """Write each distinct line as a short line of its own, as indented or as blank as the original."""
-    distinct = dict.fromkeys(old)
-    distinct.update(dict.fromkeys(new))
-    coded = dict(zip(distinct, _numbers(), strict=False))
-    for line in [line for line in distinct if line < b"!"]:
+    numbers = _numbers()
+    codes = defaultdict(numbers.__next__)
+    for line in dict.fromkeys([line for lines in (old, new) for line in lines if line < b"!"]):
         text = line.lstrip(b" ")
         if text[:1] not in _SPACES:
-            coded[line] = _INDENTS[min(len(line) - len(text), _MAX_INDENT)] + coded[line]
+            codes[line] = _INDENTS[min(len(line) - len(text), _MAX_INDENT)] + next(numbers)
         elif body := text.lstrip(_SPACES):
-            coded[line] = _INDENTS[_columns(line[: len(line) - len(body)])] + coded[line]
+            codes[line] = _INDENTS[_columns(line[: len(line) - len(body)])] + next(numbers)
         else:
-            coded[line] = _blank_digits(int(coded[line])) + b"\n"
-    code = coded.__getitem__
+            codes[line] = _blank_digits(int(next(numbers))) + b"\n"
+    code = codes.__getitem__
     return b"".join(map(code, old)), b"".join(map(code, new))
 
 
@@ -174,21 +173,6 @@ def _trimmed_edits(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[Edit, ..
     if (start and _slides_up(old, new, edits[0], start)) or (end and _slides_down(old, new, edits[-1], end)):
         return _edits(*_coded_lines(old, new), algorithm=Algorithm.BEST)
     return edits
-
-
-def common_ends(old: Sequence[Token], new: Sequence[Token]) -> tuple[int, int]:
-    """Return how many items both begin with, and how many of the others both end with."""
-    shorter = min(len(old), len(new))
-    start = 0
-    while start < shorter and old[start : start + 64] == new[start : start + 64]:
-        start += 64
-    while start < shorter and old[start] == new[start]:
-        start += 1
-    start = min(start, shorter)
-    end = 0
-    while end < shorter - start and old[len(old) - end - 1] == new[len(new) - end - 1]:
-        end += 1
-    return start, end
 
 
 def _slides_up(old: Sequence[bytes], new: Sequence[bytes], edit: Edit, limit: int) -> bool:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from app.text.ends import common_ends
 from app.text.errors import BinaryMergeError
-from app.text.lines import Algorithm, Edit, common_ends, line_diff, split_lines
+from app.text.lines import Algorithm, Edit, line_diff, split_lines
 from app.text.unified import is_binary
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from enum import Enum
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from app.text.lines import Edit, common_ends, token_diff
+from app.text.ends import common_ends
+from app.text.lines import Edit, token_diff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,10 @@ _MARKS = "\u0300-\u036f\u0900-\u109f"
 _TOKEN = re.compile(rf"\n|[^\S\n]+|(?:[^\W{_UNSPACED}]|[{_MARKS}])+|.", re.DOTALL)
 _WORD = re.compile(r"\w")
 
-_MAX_CHARACTERS = 4_000_000
+# Beyond _LONG characters the equal ends are cut off before anything is taken apart.
+_LONG = 50_000
+_CHARACTERS_A_WORD = 6
+_MAX_CHARACTERS = 400_000
 _MAX_TOKENS = 50_000
 _MIN_SHARED = 0.35
 _ISLAND_OF_MARKS = 3
@@ -59,9 +63,13 @@ def refine(
     of the words), or more than 50,000 tokens between the first and the last difference.
     """
     old, new = "".join(removed), "".join(added)
-    if not old or not new or granularity is Granularity.LINE or len(old) + len(new) > _MAX_CHARACTERS:
+    if not old or not new or granularity is Granularity.LINE:
         return None
-    old_tokens, new_tokens = _tokens(old, granularity), _tokens(new, granularity)
+    lead, trail = _shared_ends(old, new) if len(old) + len(new) > _LONG else (0, 0)
+    if len(old) + len(new) - 2 * (lead + trail) > _MAX_CHARACTERS:
+        return None
+    old_tokens = _tokens(old[lead : len(old) - trail], granularity)
+    new_tokens = _tokens(new[lead : len(new) - trail], granularity)
     start, end = common_ends(old_tokens, new_tokens)
     old_middle, new_middle = (
         old_tokens[start : len(old_tokens) - end],
@@ -70,9 +78,12 @@ def refine(
     if len(old_middle) + len(new_middle) > _MAX_TOKENS:
         return None
     edits = [Edit(*(place + start for place in edit)) for edit in token_diff(old_middle, new_middle)]
-    if _share_of_words(old_tokens, new_tokens, edits) < _MIN_SHARED:
+    around = (lead + trail) // _CHARACTERS_A_WORD
+    if _share_of_words(old_tokens, new_tokens, edits, around=around) < _MIN_SHARED:
         return None
-    places = _in_characters(old_tokens, new_tokens, edits)
+    places = [
+        Edit(*(place + lead for place in edit)) for edit in _in_characters(old_tokens, new_tokens, edits)
+    ]
     gone = sum(edit.old_end - edit.old_start for edit in places)
     places = _without_islands(old, places)
     return Refinement(
@@ -82,17 +93,25 @@ def refine(
     )
 
 
+def _shared_ends(old: str, new: str) -> tuple[int, int]:
+    """Return how many characters both begin and end with, up to a blank: no word is cut."""
+    start, end = common_ends(old, new)
+    lead = max(old.rfind(" ", 0, start), old.rfind("\n", 0, start), 0)
+    blanks = [place for place in (old.find(mark, len(old) - end) for mark in " \n") if place >= 0]
+    return lead, len(old) - min(blanks, default=len(old))
+
+
 def _tokens(text: str, granularity: Granularity) -> list[str]:
     return list(text) if granularity is Granularity.CHARACTER else _TOKEN.findall(text)
 
 
-def _share_of_words(old: Sequence[str], new: Sequence[str], edits: Sequence[Edit]) -> float:
+def _share_of_words(old: Sequence[str], new: Sequence[str], edits: Sequence[Edit], *, around: int) -> float:
     def words(tokens: Sequence[str]) -> int:
         return sum(1 for token in tokens if _WORD.match(token))
 
     gone = sum(words(old[edit.old_start : edit.old_end]) for edit in edits)
     come = sum(words(new[edit.new_start : edit.new_end]) for edit in edits)
-    total = words(old) + words(new)
+    total = words(old) + words(new) + 2 * around
     return (total - gone - come) / total if total else 1.0
 
 
