@@ -19,7 +19,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 import bcrypt
@@ -30,7 +30,7 @@ MIGRATIONS = REPOSITORY / "storage_schema" / "supabase" / "migrations"
 START_SECONDS = 60
 
 
-class StackFailed(Exception):
+class StackFailed(Exception):  # noqa: N818 - it says what happened
     """The stack didn't get ready; the message is what it wrote on stderr."""
 
 
@@ -63,13 +63,13 @@ class Stack:
         self.process: subprocess.Popen[str] | None = None
         self._lifeline: int | None = None
 
-    def __enter__(self) -> Stack:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> Stack:
+    def start(self) -> Self:
         """Start it and wait for its ready line. The same object can be started again after stop() or kill()."""
         command = [sys.executable, "-m", "app.local", "--data", str(self.data), "--port", str(self.port)]
         if self.migrations is not None:

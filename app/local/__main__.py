@@ -1,4 +1,4 @@
-"""Run the embedded Supabase: `python -m app.local --data DIR`. One JSON line on stdout says that it is ready."""
+"""Run the embedded Supabase: `python -m app.local --data DIR`. One JSON line on stdout says it's ready."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A failure to start is a sentence on stderr and status 1.
     """
     options = _parse(arguments)
-    # Until the event loop has handlers of its own a SIGTERM must unwind too, so that PostgreSQL stops in order.
+    # Until the event loop has its own handlers a SIGTERM must unwind too, so that PostgreSQL stops in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with _listen(options.port) as listener:
@@ -82,13 +82,14 @@ def _listen(port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise PostgresError(
-            f"Port {port} can't be used ({error.strerror}). Stop what listens there (supabase start?), or choose --port."
+            f"Port {port} can't be used ({error.strerror}). "
+            "Stop what listens there (supabase start?), or choose another --port."
         ) from error
     return listener
 
 
 def _choose(port: int | None) -> int | None:
-    """A free port for 0. PostgreSQL binds it itself, so another process could take it in between: rare, and an error."""
+    """A free port for 0. PostgreSQL binds it later, so another process may take it: rare, and an error."""
     if port != 0:
         return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

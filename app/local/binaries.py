@@ -19,7 +19,7 @@ class PostgresError(Exception):
     """PostgreSQL can't be found, started or owned; the message says what to do."""
 
 
-class PostgresMissing(PostgresError):
+class PostgresMissing(PostgresError):  # noqa: N818 - it says what is the matter
     """No usable PostgreSQL was found; the message says how to get one."""
 
 
@@ -76,8 +76,8 @@ class Binaries:
             subprocess.run(["/bin/chown", "-R", "nobody", str(data_dir)], check=True)  # noqa: S603
             return [setpriv, "--reuid=nobody", "--clear-groups", "--"]
         raise PostgresMissing(
-            "PostgreSQL doesn't run as root, and neither unshare nor setpriv is here to run it as somebody else. "
-            "Run this as an ordinary user."
+            "PostgreSQL doesn't run as root, and neither unshare nor setpriv is here to run it as somebody "
+            "else. Run this as an ordinary user."
         )
 
 

@@ -1,125 +1,33 @@
-"""The way into PostgreSQL: a pool of connections for each role, and a transaction that carries a caller's claims.
-
-A connection signs in once, becomes its role and keeps it, so that a request costs no round trip for SET ROLE
-and none for a reset: what a request sets is local to its transaction. After PostgreSQL was killed and
-restarted, dead connections are dropped and new ones made; a request that comes meanwhile waits for it.
-"""
+"""The way into PostgreSQL: a pool for each role, and a transaction that carries a caller's claims."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+
+from app.local.pool import UNREACHABLE, DatabaseUnavailable, Pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from app.local.caller import Caller
 
-RECONNECT_SECONDS = 10.0
+__all__ = ["UNREACHABLE", "Database", "DatabaseUnavailable", "Pool", "UnknownRole", "quote_literal"]
+
 CANCEL_SECONDS = 5.0
+_CLAIMS = "with c as materialized (select pg_catalog.set_config('request.jwt.claims', $1, true))"
 
 # How many connections each kind may hold; together they stay below max_connections (100).
 SIZES = {"anon": 10, "authenticated": 24, "service_role": 12, "supabase_admin": 8}
 ADMIN_ROLES = ("supabase_auth_admin", "supabase_storage_admin")
 ADMIN_SIZE = 12
 
-# PostgreSQL is starting, stopping or gone: the socket refuses, isn't there, or the server says so. InternalClientError is
-# what asyncpg raises on a connection that was told of the shutdown and not closed yet.
-UNREACHABLE = (
-    OSError,
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.ConnectionDoesNotExistError,
-    asyncpg.InterfaceError,
-)
 
-
-class DatabaseUnavailable(Exception):
-    """PostgreSQL didn't answer within RECONNECT_SECONDS. Safe to try again: nothing was begun."""
-
-
-class UnknownRole(Exception):
+class UnknownRole(Exception):  # noqa: N818 - it says what is the matter
     """The token names a role that the API doesn't serve."""
-
-
-class Pool:
-    """Connections of one role, newest first, so that few stay warm instead of all being lukewarm."""
-
-    def __init__(self, dsn: str, *, role: str, size: int, sign_in: str) -> None:
-        self._dsn = dsn
-        self._role = role
-        self._sign_in = sign_in
-        self._room = asyncio.Semaphore(size)
-        self._idle: deque[asyncpg.Connection] = deque()
-        self._closed = False
-
-    @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """Lend a connection; one that comes back inside a transaction or broken is discarded.
-
-        Raises DatabaseUnavailable when PostgreSQL can't be reached.
-        """
-        conn = await self.take()
-        try:
-            yield conn
-        finally:
-            self.give_back(conn)
-
-    async def take(self) -> asyncpg.Connection:
-        """Take a connection out; whoever takes it gives it back."""
-        await self._room.acquire()
-        try:
-            while self._idle:
-                conn = self._idle.pop()
-                if not conn.is_closed():
-                    return conn
-            return await self._connect()
-        except BaseException:
-            self._room.release()
-            raise
-
-    def give_back(self, conn: asyncpg.Connection) -> None:
-        """Return a connection that `take` lent."""
-        self._room.release()
-        if conn.is_closed():
-            return
-        if self._closed or conn.is_in_transaction():
-            conn.terminate()
-        else:
-            self._idle.append(conn)
-
-    async def _connect(self) -> asyncpg.Connection:
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while True:
-            try:
-                conn = await asyncpg.connect(self._dsn, user=self._sign_in, timeout=RECONNECT_SECONDS)
-                if self._role != self._sign_in:
-                    # Signing in applies a role's own settings (statement_timeout), becoming it doesn't.
-                    await conn.execute(
-                        "select set_config(split_part(s, '=', 1), substr(s, strpos(s, '=') + 1), false) "
-                        f"from pg_catalog.pg_roles, unnest(rolconfig) s where rolname = '{self._role}'; "
-                        f"set role {self._role}"
-                    )
-            except UNREACHABLE as error:
-                if time.monotonic() > deadline:
-                    raise DatabaseUnavailable("PostgreSQL isn't answering; try again in a moment.") from error
-                await asyncio.sleep(0.02)
-            else:
-                return conn
-
-    async def close(self) -> None:
-        """Close what is idle; connections that are lent out close when they come back."""
-        self._closed = True
-        while self._idle:
-            with contextlib.suppress(*UNREACHABLE, asyncio.TimeoutError):
-                await self._idle.pop().close(timeout=1)
 
 
 class Database:
@@ -152,7 +60,7 @@ class Database:
             raise UnknownRole(f'role "{role}" does not exist') from None
 
     def admin(self, role: str = "supabase_admin") -> Pool:
-        """The pool for a server's own bookkeeping: supabase_admin, supabase_auth_admin, supabase_storage_admin."""
+        """The pool for a server's own bookkeeping, as supabase_{auth_,storage_,}admin."""
         return self._admins.get(role) or self._pools[role]
 
     @contextlib.asynccontextmanager
@@ -166,8 +74,8 @@ class Database:
         """Run a transaction as the caller: three round trips and the statements in between.
 
         `settings` are further settings local to the transaction (request.method, storage.operation, …).
-        Committed when the block ends, rolled back when it raises; a block that swallows a database error can't
-        commit and raises asyncpg.InFailedSQLTransactionError. Raises UnknownRole, DatabaseUnavailable.
+        Committed when the block ends, rolled back when it raises; a block that swallows a database error
+        can't commit and raises asyncpg.InFailedSQLTransactionError. Raises UnknownRole, DatabaseUnavailable.
         """
         pool = self.pool(caller.role)
         begin = _begin(caller, read_only=read_only, settings=settings)
@@ -189,12 +97,9 @@ class Database:
         Arguments begin at $2; $1 carries the claims. The statement is its own transaction. Use it for a call
         of one function; in a plain table read nothing orders the claims before the policy's check.
         """
-        statement = (
-            "with c as materialized (select pg_catalog.set_config('request.jwt.claims', $1, true)) "
-            f"select {sql} from c"
-        )
+        # Only the servers' own texts come here; what a client sends is an argument.
         async with self.pool(caller.role).connection() as conn:
-            return await conn.fetchval(statement, caller.claims_json, *args)
+            return await conn.fetchval(f"{_CLAIMS} select {sql} from c", caller.claims_json, *args)  # noqa: S608
 
     async def close(self) -> None:
         """Close all connections."""
@@ -224,7 +129,7 @@ def _begin(caller: Caller, *, read_only: bool, settings: Mapping[str, str] | Non
 
 
 async def _begun(pool: Pool, begin: str) -> asyncpg.Connection:
-    """Take a connection and begin on it; a connection that turns out dead is replaced, as nothing has happened yet."""
+    """Take a connection and begin on it. A dead one is replaced: nothing has happened yet."""
     while True:
         conn = await pool.take()
         try:

@@ -1,4 +1,4 @@
-"""The front door: one ASGI app at one address, with each server under the path that it has on a hosted project."""
+"""The front door: one ASGI app, with each server under the path that it has on a hosted project."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from app.local.keys import Keys
 
 WELCOME = """\
-This is an embedded Supabase for laptops, tests and demos: PostgreSQL and the parts of the REST, Storage and Auth
-APIs that the official clients use. It listens on this machine only and is no place for data that matters.
+This is an embedded Supabase for laptops, tests and demos: PostgreSQL and the parts of the REST, Storage and
+Auth APIs that the official clients use. It listens on this machine only; it's no place for data that matters.
 
   /rest/v1      tables and functions, as PostgREST serves them
   /storage/v1   buckets and objects
@@ -44,8 +44,7 @@ _EXPOSED = (
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, ETag, Location, Range-Unit, "
-        b"Tus-Resumable, Upload-Offset, Upload-Length, X-Supabase-Api-Version",
+        b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, ETag, Location, Range-Unit",
     ),
 )
 
@@ -60,7 +59,7 @@ class Options:
 
 
 class Cors:
-    """Answer preflights and let any origin read answers, as the hosted gateway does: tokens are no cookies."""
+    """Answer preflights and let any origin read answers, as hosted gateways do: tokens are no cookies."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

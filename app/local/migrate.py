@@ -1,8 +1,8 @@
 """Apply a directory of migrations, and record them exactly as the Supabase CLI does.
 
-A migration is a file `<version>_<name>.sql`. It runs as role postgres in one transaction together with its row
-in `supabase_migrations.schema_migrations`, so `supabase migration list` sees what was applied here and this
-sees what `supabase db push` applied.
+A migration is a file `<version>_<name>.sql`. It runs as role postgres in one transaction together with its
+row in `supabase_migrations.schema_migrations`, so `supabase migration list` sees what was applied here and
+this sees what `supabase db push` applied.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _check_history(migrations: list[Migration], applied: dict[str, list[str] | N
 
 
 def _gist(statements: list[str]) -> list[str]:
-    """The statements without outer blanks, comments' indentation and final semicolons, in which recorders differ."""
+    """The statements without what recorders differ in: blanks and final semicolons."""
     return [" ".join(statement.split()).rstrip("; ") for statement in statements]
 
 
@@ -117,7 +117,8 @@ async def _apply(conn: asyncpg.Connection, migration: Migration) -> None:
                 await conn.execute(statement)
             number = 0
             await conn.execute(
-                "insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3)",
+                "insert into supabase_migrations.schema_migrations (version, name, statements) "
+                "values ($1, $2, $3)",
                 migration.version,
                 migration.name,
                 migration.statements,

@@ -12,7 +12,6 @@ needs no new account and changes no permissions; where namespaces are switched o
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import secrets
@@ -25,6 +24,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from app.local.binaries import Binaries, PostgresError, find_binaries
+from app.local.cluster import SETTINGS, create_cluster
+from app.local.ownership import Ownership, private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,28 +36,12 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 LONGEST_LOG = 16 * 1024 * 1024
 
-# The inner subshell is orphaned on purpose: a child of the postmaster that it doesn't know would look like a
-# crashed backend to it. A line on the pipe means "stopped in order", and nobody is signalled: by then the pid
-# may belong to another process.
-WATCHDOG = '( { read -r line || kill -INT $$; } <&"$0" >/dev/null 2>&1 & ); exec "$@"'
-
-SETTINGS = {
-    "cluster_name": "supabase",
-    "max_connections": "100",
-    "shared_buffers": "128MB",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "jit": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] %u ",
-    "password_encryption": "scram-sha-256",
-    "unix_socket_permissions": "0700",
-}
-
-
-class DataDirectoryInUse(PostgresError):
-    """Another process owns this data directory."""
+# Run with the pipe as standard input. The inner subshell is orphaned on purpose: a child of the postmaster
+# that it doesn't know would look like a crashed backend to it. A line on the pipe means "stopped in order",
+# and nobody is signalled: by then the pid may belong to another process.
+WATCHDOG = (
+    'exec 3<&0; ( { read -r line || kill -INT $$; } <&3 3<&- >/dev/null 2>&1 & ); exec "$@" 3<&- </dev/null'
+)
 
 
 class Postgres:
@@ -80,8 +65,8 @@ class Postgres:
         self._bin_dir = bin_dir
         self._options = dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock: int | None = None
         self._pipe: int | None = None
+        self._ownership = Ownership(self.data_dir)
         self._binaries: Binaries | None = None
 
     @property
@@ -106,14 +91,15 @@ class Postgres:
         path = self.data_dir / "postgres.password"
         with contextlib.suppress(FileNotFoundError):
             return path.read_text()
-        self._private_dir(self.data_dir)
-        with open(path, "x", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
+        private_dir(self.data_dir)
+        with open(path, "x", opener=_private) as file:
             file.write(secrets.token_urlsafe(24))
         return path.read_text()
 
     def dsn(self, user: str = "postgres", database: str = "postgres") -> str:
         """A connection string through the unix socket, where the directory's permissions are the password."""
-        return f"postgresql://{user}@/{database}?host={quote(str(self.socket_dir), safe='/')}&port={self.port or 5432}"
+        host = quote(str(self.socket_dir), safe="/")
+        return f"postgresql://{user}@/{database}?host={host}&port={self.port or 5432}"
 
     def url(self, database: str = "postgres") -> str:
         """The connection string to hand out: loopback TCP as postgres when there is a port, else `dsn()`."""
@@ -131,12 +117,11 @@ class Postgres:
 
     def launch(self) -> None:
         """Start the server without waiting for it, so that the caller can do its imports meanwhile."""
-        self._private_dir(self.data_dir)
-        self._own()
+        self._ownership.take()
         try:
             self._binaries = self._binaries or find_binaries(self._bin_dir)
             if not (self.data_dir / "pg" / "PG_VERSION").exists():
-                self._create_cluster(self._binaries)
+                create_cluster(self._binaries, self.data_dir)
             self._binaries.check_cluster(self.data_dir / "pg")
             self._spawn(self._binaries)
         except BaseException:
@@ -205,56 +190,10 @@ class Postgres:
     def _log_tail(self) -> str:
         return "\n".join(self._log_path.read_text(errors="replace").splitlines()[-8:])
 
-    @staticmethod
-    def _private_dir(path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if os.getuid() not in (0, path.lstat().st_uid):
-            raise PostgresError(f"{path} belongs to somebody else; choose another data directory.")
-        path.chmod(0o700)
-
-    def _own(self) -> None:
-        if self._lock is not None:
-            raise DataDirectoryInUse(f"This process already runs PostgreSQL on {self.data_dir}.")
-        lock = os.open(self.data_dir / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(lock)
-            raise DataDirectoryInUse(
-                f"{self.data_dir} is in use by process {owner}. Stop that process, or choose another data directory."
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        self._lock = lock
-        self._await_previous()
-
-    def _await_previous(self) -> None:
-        """Let a killed owner's server finish stopping; forget a pid file that names an unrelated process.
-
-        After a machine or container restart the old pid is often somebody else's, and PostgreSQL would refuse
-        to start for as long as that process lives.
-        """
-        pid_file = self.data_dir / "pg" / "postmaster.pid"
-        deadline = time.monotonic() + STOP_SECONDS
-        while pid_file.exists():
-            words = pid_file.read_text().split()
-            if not words or str(self.data_dir / "pg") not in _command_of(int(words[0])):
-                pid_file.unlink(missing_ok=True)
-            elif time.monotonic() > deadline:
-                self._disown()
-                raise DataDirectoryInUse(
-                    f"PostgreSQL (process {words[0]}) still runs on {self.data_dir}. Stop it: kill -INT {words[0]}"
-                )
-            else:
-                time.sleep(0.01)
-
     def _disown(self) -> None:
         self._process = None
         self._release_watchdog()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._ownership.give_up()
 
     def _release_watchdog(self) -> None:
         if self._pipe is not None:
@@ -263,56 +202,23 @@ class Postgres:
             os.close(self._pipe)
             self._pipe = None
 
-    def _create_cluster(self, binaries: Binaries) -> None:
-        """Run initdb beside the final place and move it there, so that a crash leaves no half cluster."""
-        fresh = self.data_dir / f"pg.{secrets.token_hex(4)}"
-        command = [*binaries.as_unprivileged(self.data_dir), binaries.initdb, f"--pgdata={fresh}"]
-        command += ["--username=supabase_admin", "--auth=trust", "--encoding=UTF8", "--data-checksums"]
-        command += binaries.locale_options()
-        done = subprocess.run(command, capture_output=True, check=False, env=binaries.environment(), cwd="/")  # noqa: S603 - our own programs
-        if done.returncode != 0:
-            raise PostgresError(f"initdb failed:\n{done.stderr.decode(errors='replace').strip()}")
-        (fresh / "pg_hba.conf").write_text(
-            "# The socket's directory is readable by its owner alone; over TCP a password is needed.\n"
-            "local all all trust\n"
-            "host all all 127.0.0.1/32 scram-sha-256\n"
-        )
-        fresh.rename(self.data_dir / "pg")
-
     def _spawn(self, binaries: Binaries) -> None:
         self._release_watchdog()
-        self._private_dir(self.socket_dir)
+        private_dir(self.socket_dir)
         with contextlib.suppress(FileNotFoundError):
             if self._log_path.stat().st_size > LONGEST_LOG:
                 self._log_path.rename(self._log_path.with_suffix(".log.old"))
-        settings = SETTINGS | {"unix_socket_directories": str(self.socket_dir), "listen_addresses": ""}
-        if self.port is not None:
-            settings |= {"listen_addresses": "127.0.0.1"}
-        arguments = [f"-c{name}={value}" for name, value in (settings | self._options).items()]
-        server = [
-            binaries.postgres,
-            "-D",
-            str(self.data_dir / "pg"),
-            "-p",
-            str(self.port or 5432),
-            *arguments,
-        ]
+        cluster = str(self.data_dir / "pg")
+        server = [binaries.postgres, "-D", cluster, "-p", str(self.port or 5432), *self._settings()]
+        watched = ["/bin/sh", "-c", WATCHDOG, "watchdog", *binaries.as_unprivileged(self.data_dir), *server]
         reader, writer = os.pipe()
         try:
             with self._log_path.open("ab") as log:
                 self._process = subprocess.Popen(  # noqa: S603 - our own programs
-                    [
-                        "/bin/sh",
-                        "-c",
-                        WATCHDOG,
-                        str(reader),
-                        *binaries.as_unprivileged(self.data_dir),
-                        *server,
-                    ],
-                    stdin=subprocess.DEVNULL,
+                    watched,
+                    stdin=reader,
                     stdout=log,
                     stderr=log,
-                    pass_fds=(reader,),
                     start_new_session=True,  # Ctrl-C is for the owner, which then stops the server in order
                     env=binaries.environment(),
                     cwd="/",
@@ -323,6 +229,15 @@ class Postgres:
         finally:
             os.close(reader)
         self._pipe = writer
+
+    def _settings(self) -> list[str]:
+        settings = {
+            **SETTINGS,
+            "unix_socket_directories": str(self.socket_dir),
+            "listen_addresses": "" if self.port is None else "127.0.0.1",
+            **self._options,
+        }
+        return [f"-c{name}={value}" for name, value in settings.items()]
 
     def _is_ready(self) -> bool:
         """Read the status that the postmaster keeps in the eighth line of its pid file, as pg_ctl does."""
@@ -335,13 +250,3 @@ class Postgres:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _command_of(pid: int) -> str:
-    """The command line of a running process, or an empty text when there's none."""
-    if Path("/proc/self/cmdline").exists():
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return ""
-    shown = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603
-    return shown.stdout.decode(errors="replace")

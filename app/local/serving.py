@@ -43,7 +43,7 @@ def serve_until_told(
 ) -> None:
     """Serve until SIGINT, SIGTERM or the end of the lifeline.
 
-    Raises MigrationError when the migrations can't be applied, PostgresError when PostgreSQL can't be started.
+    Raises MigrationError when migrations can't be applied, PostgresError when PostgreSQL can't be started.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(postgres, listener=listener, migrations=migrations, lifeline=lifeline))
@@ -91,7 +91,7 @@ async def _serve(
     listener.listen(2048)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     watching = asyncio.create_task(_keep_running(postgres, told))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
     _announce(postgres, keys=keys, site_url=site_url)
     ending = asyncio.create_task(told.wait())
@@ -141,7 +141,7 @@ async def _keep_running(postgres: Postgres, told: asyncio.Event) -> None:
 
 
 async def _end_of(postgres: Postgres) -> None:
-    """Wait for the server's end in a daemon thread: the loop's own threads would keep the process from ending."""
+    """Wait for the server's end in a daemon thread: the loop's own threads would keep us from ending."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-# What may hold a semicolon without ending the statement, or open something that may. Order matters: an E'' string
-# before a plain one, because only in the former does a backslash escape the quote. A quote that is never closed goes to
-# the end: PostgreSQL is to say so, not we.
+# What may hold a semicolon without ending the statement, or open something that may. Order matters: an E''
+# string before a plain one, because only in the former does a backslash escape the quote. A quote that is
+# never closed goes to the end: PostgreSQL is to say so, not we.
 _TOKEN = re.compile(
     r"""
       (?P<line>--[^\n]*)

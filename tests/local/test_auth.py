@@ -29,21 +29,25 @@ def address() -> str:
 
 
 @pytest.fixture
-async def client(stack: Stack) -> AsyncIterator[AsyncClient]:
-    yield await acreate_client(
+async def client(stack: Stack) -> AsyncClient:
+    return await acreate_client(
         stack.supabase_url, stack.publishable_key, AsyncClientOptions(auto_refresh_token=False)
     )
 
 
 @pytest.fixture
-async def admin(stack: Stack) -> AsyncIterator[AsyncClient]:
-    yield await acreate_client(stack.supabase_url, stack.secret_key, AsyncClientOptions(auto_refresh_token=False))
+async def admin(stack: Stack) -> AsyncClient:
+    return await acreate_client(
+        stack.supabase_url, stack.secret_key, AsyncClientOptions(auto_refresh_token=False)
+    )
 
 
 @pytest.fixture
 async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     base = f"{stack.supabase_url}/auth/v1"
-    async with httpx.AsyncClient(base_url=base, headers={"apikey": stack.publishable_key}, timeout=20) as plain:
+    async with httpx.AsyncClient(
+        base_url=base, headers={"apikey": stack.publishable_key}, timeout=20
+    ) as plain:
         yield plain
 
 
@@ -74,7 +78,9 @@ async def test_the_official_client_signs_up_in_out_and_changes_itself(client: As
     assert signed_in.user.id == signed_up.user.id
     assert signed_in.session.expires_in == 3600
 
-    changed = await client.auth.update_user({"data": {"name": None, "team": "docs"}, "password": "another-one"})
+    changed = await client.auth.update_user(
+        {"data": {"name": None, "team": "docs"}, "password": "another-one"}
+    )
     assert changed.user.user_metadata["team"] == "docs"
     assert "name" not in changed.user.user_metadata
 
@@ -90,7 +96,10 @@ async def test_the_official_client_signs_up_in_out_and_changes_itself(client: As
 async def test_a_wrong_password_and_an_unknown_address_answer_alike(client: AsyncClient):
     email = address()
     await client.auth.sign_up({"email": email, "password": PASSWORD})
-    for credentials in ({"email": email, "password": "wrong-one"}, {"email": address(), "password": PASSWORD}):
+    for credentials in (
+        {"email": email, "password": "wrong-one"},
+        {"email": address(), "password": PASSWORD},
+    ):
         with pytest.raises(AuthApiError) as refused:
             await client.auth.sign_in_with_password(credentials)
         assert (refused.value.status, refused.value.code) == (400, "invalid_credentials")
@@ -114,7 +123,13 @@ async def test_of_twenty_sign_ups_at_once_with_one_address_one_wins(http: httpx.
 async def test_the_official_clients_administration(admin: AsyncClient, client: AsyncClient):
     email, user_id = address(), str(uuid.uuid4())
     made = await admin.auth.admin.create_user(
-        {"id": user_id, "email": email, "password": PASSWORD, "user_metadata": {"name": "Bo"}, "app_metadata": {"plan": "x"}}
+        {
+            "id": user_id,
+            "email": email,
+            "password": PASSWORD,
+            "user_metadata": {"name": "Bo"},
+            "app_metadata": {"plan": "x"},
+        }
     )
     assert made.user.id == user_id
     with pytest.raises(AuthApiError) as unconfirmed:
@@ -143,11 +158,15 @@ async def test_the_official_clients_administration(admin: AsyncClient, client: A
 async def test_administration_pages_through_users(stack: Stack, http: httpx.AsyncClient):
     headers = {"apikey": stack.secret_key}
     for _ in range(3):
-        await http.post("/admin/users", headers=headers, json={"email": address(), "password_hash": cheap_hash()})
+        await http.post(
+            "/admin/users", headers=headers, json={"email": address(), "password_hash": cheap_hash()}
+        )
     first = await http.get("/admin/users?page=1&per_page=2", headers=headers)
     second = await http.get("/admin/users?page=2&per_page=2", headers=headers)
     assert len(first.json()["users"]) == 2
-    assert not {user["id"] for user in first.json()["users"]} & {user["id"] for user in second.json()["users"]}
+    assert not {user["id"] for user in first.json()["users"]} & {
+        user["id"] for user in second.json()["users"]
+    }
     assert int(first.headers["x-total-count"]) >= 3
     assert 'rel="next"' in first.headers["link"]
 
@@ -194,7 +213,9 @@ async def test_a_token_that_does_not_hold_is_refused(stack: Stack, http: httpx.A
         "forged": lambda: session["access_token"][:-8] + "AAAAAAAA",
         "none": lambda: jwt.encode(claims, None, algorithm="none"),
         # The published key used as an HMAC secret: the classic confusion of algorithms.
-        "confused": lambda: jwt.encode(claims, public.ljust(32, "="), algorithm="HS256", headers={"kid": keys.kid}),
+        "confused": lambda: jwt.encode(
+            claims, public.ljust(32, "="), algorithm="HS256", headers={"kid": keys.kid}
+        ),
         "garbage": lambda: "a.b",
         "other-kid": lambda: jwt.encode(claims, keys._private, algorithm="ES256", headers={"kid": "other"}),
     }[kind]()
@@ -251,10 +272,14 @@ async def test_a_token_used_again_later_revokes_the_whole_family(stack: Stack, h
     assert signed_in.status_code == 200
 
 
-async def test_the_parent_of_the_active_token_gives_it_back_however_late(stack: Stack, http: httpx.AsyncClient):
+async def test_the_parent_of_the_active_token_gives_it_back_however_late(
+    stack: Stack, http: httpx.AsyncClient
+):
     first = (await stack.user())["refresh_token"]
     second = (await refresh(http, first)).json()["refresh_token"]
-    await stack.psql("update auth.refresh_tokens set updated_at = now() - interval '1 day' where token = $1", first)
+    await stack.psql(
+        "update auth.refresh_tokens set updated_at = now() - interval '1 day' where token = $1", first
+    )
     assert (await refresh(http, first)).json()["refresh_token"] == second
 
 
@@ -272,7 +297,11 @@ async def test_signing_out_ends_the_sessions_that_the_scope_names(
     second = (await http.post("/token?grant_type=password", json=credentials)).json()
     answer = await http.post(f"/logout?scope={scope}", headers=bearer(first))
     assert answer.status_code == 204
-    alive = [n for n, session in enumerate((first, second)) if (await refresh(http, session["refresh_token"])).is_success]
+    alive = [
+        n
+        for n, session in enumerate((first, second))
+        if (await refresh(http, session["refresh_token"])).is_success
+    ]
     assert alive == left
 
 
@@ -300,7 +329,12 @@ async def test_administration_needs_the_secret_key(stack: Stack, http: httpx.Asy
         {"authorization": f"Bearer {stack.anon_key}"},
         {"apikey": stack.secret_key, **bearer(session)},
     ):
-        for method, path in (("GET", "/admin/users"), ("POST", "/admin/users"), ("DELETE", target), ("PUT", target)):
+        for method, path in (
+            ("GET", "/admin/users"),
+            ("POST", "/admin/users"),
+            ("DELETE", target),
+            ("PUT", target),
+        ):
             answer = await http.request(method, path, headers=headers, json={"email": address()})
             assert (answer.status_code, answer.json()["error_code"]) == (403, "not_admin"), (headers, method)
     assert (await http.get("/user", headers=bearer(session))).status_code == 200
@@ -319,8 +353,14 @@ async def test_a_missing_or_wrong_api_key_is_the_gateways_refusal(stack: Stack):
 async def test_errors_have_the_shape_that_the_client_asks_for(http: httpx.AsyncClient):
     body = {"email": address(), "password": "no-such-user"}
     old = await http.post("/token?grant_type=password", json=body)
-    new = await http.post("/token?grant_type=password", json=body, headers={"X-Supabase-Api-Version": "2024-01-01"})
-    assert old.json() == {"code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials"}
+    new = await http.post(
+        "/token?grant_type=password", json=body, headers={"X-Supabase-Api-Version": "2024-01-01"}
+    )
+    assert old.json() == {
+        "code": 400,
+        "error_code": "invalid_credentials",
+        "msg": "Invalid login credentials",
+    }
     assert new.json() == {"code": "invalid_credentials", "message": "Invalid login credentials"}
     assert new.headers["x-supabase-api-version"] == "2024-01-01"
 
@@ -346,7 +386,9 @@ async def test_errors_have_the_shape_that_the_client_asks_for(http: httpx.AsyncC
         ("/otp", b"{}", 404, "not_found"),
     ],
 )  # fmt: skip
-async def test_a_bad_request_says_what_is_wrong(http: httpx.AsyncClient, path: str, body: bytes, status: int, code: str):
+async def test_a_bad_request_says_what_is_wrong(
+    http: httpx.AsyncClient, path: str, body: bytes, status: int, code: str
+):
     answer = await http.post(path, content=body)
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
 
@@ -372,7 +414,8 @@ async def test_a_bcrypt_hash_from_elsewhere_lets_the_user_in(stack: Stack, http:
 
 
 @pytest.mark.parametrize(
-    "password_hash", ["$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "plain", "$2b$31$" + "a" * 53, "$2b$10$short"]
+    "password_hash",
+    ["$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA", "plain", "$2b$31$" + "a" * 53, "$2b$10$short"],
 )
 async def test_other_hashes_are_refused_in_words(stack: Stack, http: httpx.AsyncClient, password_hash: str):
     body = {"email": address(), "password_hash": password_hash}
@@ -384,7 +427,9 @@ async def test_other_hashes_are_refused_in_words(stack: Stack, http: httpx.Async
 async def test_hashing_does_not_hold_up_other_requests(stack: Stack, http: httpx.AsyncClient):
     session = await stack.user()
     signing = [
-        asyncio.create_task(http.post("/token?grant_type=password", json={"email": address(), "password": "x"}))
+        asyncio.create_task(
+            http.post("/token?grant_type=password", json={"email": address(), "password": "x"})
+        )
         for _ in range(8)
     ]
     await asyncio.sleep(0.05)
@@ -415,7 +460,9 @@ async def test_triggers_on_the_users_table_fire(stack: Stack):
     )
     try:
         session = await stack.user(user_metadata={"name": "Di"})
-        assert await stack.psql("select name from trigger_test.seen where id = $1", session["user"]["id"]) == [("Di",)]
+        assert await stack.psql(
+            "select name from trigger_test.seen where id = $1", session["user"]["id"]
+        ) == [("Di",)]
         async with httpx.AsyncClient(base_url=f"{stack.supabase_url}/auth/v1") as plain:
             body = {"email": f"forbidden-{address()}", "password": PASSWORD}
             answer = await plain.post("/signup", headers={"apikey": stack.publishable_key}, json=body)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,6 +16,7 @@ from tests.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -42,7 +42,13 @@ async def test_keys_survive_a_restart(tmp_path: Path):
     stack.stop()
     stack.start()
     try:
-        assert before == (stack.publishable_key, stack.secret_key, stack.anon_key, stack.jwks, stack.supabase_url)
+        assert before == (
+            stack.publishable_key,
+            stack.secret_key,
+            stack.anon_key,
+            stack.jwks,
+            stack.supabase_url,
+        )
         headers = {"apikey": stack.publishable_key, "authorization": f"Bearer {session['access_token']}"}
         async with httpx.AsyncClient() as plain:
             assert (await plain.get(f"{stack.supabase_url}/auth/v1/user", headers=headers)).is_success
@@ -127,7 +133,9 @@ async def test_claims_of_one_request_are_not_there_in_the_next(stack: Stack):
     )
     people = [await stack.user() for _ in range(4)]
     try:
-        async with httpx.AsyncClient(base_url=stack.supabase_url, headers={"apikey": stack.publishable_key}) as http:
+        async with httpx.AsyncClient(
+            base_url=stack.supabase_url, headers={"apikey": stack.publishable_key}
+        ) as http:
 
             async def ask(number: int) -> bool:
                 person = people[number % 5] if number % 5 < 4 else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -19,6 +18,7 @@ from tests.stack import MIGRATIONS, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,9 @@ def write(directory: Path, **files: str) -> Path:
 
 
 async def test_files_are_applied_in_order_and_once(dsn: str, tmp_path: Path):
-    directory = write(tmp_path, _0002_second="insert into t values (2);", _0001_first="create table t (n int);")
+    directory = write(
+        tmp_path, _0002_second="insert into t values (2);", _0001_first="create table t (n int);"
+    )
     assert await migrate(dsn, directory) == ["0001_first.sql", "0002_second.sql"]
     assert await migrate(dsn, directory) == []
     write(tmp_path, _0003_third="insert into t values (3)")
@@ -77,7 +79,9 @@ async def test_they_run_as_postgres_who_is_no_superuser(dsn: str, tmp_path: Path
 
 
 async def test_the_record_is_the_supabase_clis(dsn: str, tmp_path: Path):
-    directory = write(tmp_path, _20260101000000_two_things="-- why\ncreate table a ();\n\ncreate table b ();\n")
+    directory = write(
+        tmp_path, _20260101000000_two_things="-- why\ncreate table a ();\n\ncreate table b ();\n"
+    )
     await migrate(dsn, directory)
     assert await rows(dsn, "select version, name, statements from supabase_migrations.schema_migrations") == [
         ("20260101000000", "two_things", ["-- why\ncreate table a ()", "create table b ()"])
@@ -102,7 +106,9 @@ async def test_what_the_cli_applied_is_not_applied_again(dsn: str, tmp_path: Pat
         """
     )
     await conn.close()
-    assert await migrate(dsn, write(tmp_path, _0001_a="create table a ();\n", _0002_b="create table b ()")) == ["0002_b.sql"]
+    assert await migrate(
+        dsn, write(tmp_path, _0001_a="create table a ();\n", _0002_b="create table b ()")
+    ) == ["0002_b.sql"]
 
 
 async def test_a_failing_file_is_wholly_unapplied_and_says_where(dsn: str, tmp_path: Path):
@@ -125,7 +131,11 @@ async def test_a_failing_file_is_wholly_unapplied_and_says_where(dsn: str, tmp_p
 
 
 async def test_settings_of_one_file_do_not_reach_the_next(dsn: str, tmp_path: Path):
-    directory = write(tmp_path, _1_a="set search_path = pg_catalog; set check_function_bodies = off", _2_b="create table here ()")
+    directory = write(
+        tmp_path,
+        _1_a="set search_path = pg_catalog; set check_function_bodies = off",
+        _2_b="create table here ()",
+    )
     await migrate(dsn, directory)
     assert await rows(dsn, "select schemaname from pg_tables where tablename = 'here'") == [("public",)]
 
@@ -136,7 +146,7 @@ async def test_a_file_that_was_changed_after_it_was_applied_is_refused(dsn: str,
     write(tmp_path, _1_a="create  table a ()\n;\n")
     assert await migrate(dsn, directory) == []
     write(tmp_path, _1_a="create table a (n int);")
-    with pytest.raises(MigrationError, match="1_a.sql was changed after"):
+    with pytest.raises(MigrationError, match=r"1_a\.sql was changed after"):
         await migrate(dsn, directory)
 
 

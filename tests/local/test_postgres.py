@@ -1,5 +1,7 @@
 """The launcher: what starts, what ends with it, and who may own a data directory."""
 
+# ruff: noqa: ASYNC220, ASYNC221, PT012 - nothing else runs on this loop; a server dies somewhere within a block
+
 from __future__ import annotations
 
 import contextlib
@@ -18,7 +20,8 @@ import pytest
 
 from app.local.binaries import PostgresMissing, find_binaries
 from app.local.database import UNREACHABLE
-from app.local.postgres import DataDirectoryInUse, Postgres, PostgresError
+from app.local.ownership import DataDirectoryInUse
+from app.local.postgres import Postgres, PostgresError
 from tests.stack import Stack
 
 if TYPE_CHECKING:
@@ -307,7 +310,7 @@ async def test_a_killed_postgresql_is_back_at_once(tmp_path: Path):
         for _ in range(3):
             os.kill(int((stack.data / "pg" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
             # The next request waits for the server and succeeds; nobody has to try again.
-            again = await stack.until(lambda: stack.user())
+            again = await stack.until(stack.user)
             assert again["user"]["id"] != session["user"]["id"]
         rows = await stack.psql("select count(*) from auth.users")
         assert rows[0][0] >= 4
@@ -352,8 +355,10 @@ async def test_a_second_gateway_on_the_data_is_refused_in_words(tmp_path: Path):
 @pytest.mark.skipif(not SYSTEM_BINARIES.exists(), reason="there's no system PostgreSQL 15 here")
 async def test_the_projects_migrations_run_on_postgresql_15(tmp_path: Path):
     with Stack(tmp_path / "data", bin_dir=SYSTEM_BINARIES) as stack:
-        [row] = await stack.psql("select current_setting('server_version_num')::int / 10000, count(*) "
-                                 "from supabase_migrations.schema_migrations")
+        [row] = await stack.psql(
+            "select current_setting('server_version_num')::int / 10000, count(*) "
+            "from supabase_migrations.schema_migrations"
+        )
         assert row[0] == 15
         assert row[1] == len(list(stack.migrations.glob("*.sql")))
         assert (await stack.user())["user"]["role"] == "authenticated"

@@ -19,7 +19,7 @@ from app.local.auth.accounts import Accounts
 from app.local.auth.admin import Admin
 from app.local.auth.errors import AuthError, refusal
 from app.local.auth.requests import require_key
-from app.local.database import UNREACHABLE
+from app.local.database import UNREACHABLE, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
-    """The routes below /auth/v1. `site_url` is the gateway's address, from which the tokens' issuer follows."""
+    """The routes below /auth/v1. `site_url` is the gateway's address; the tokens' issuer follows from it."""
     accounts = Accounts(database, keys, issuer=f"{site_url}/auth/v1")
     admin = Admin(database, keys)
 
@@ -63,7 +63,7 @@ def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
         )
 
     async def absent(request: Request) -> Response:
-        message = f"The embedded Auth has no {request.method} {request.url.path}; see wire coverage in app/local/auth."
+        message = f"The embedded Auth doesn't offer {request.method} {request.url.path}."
         raise AuthError(404, "not_found", message)
 
     table: list[tuple[str, str, Endpoint]] = [
@@ -86,7 +86,7 @@ def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
 
 
 def _answering(endpoint: Endpoint) -> Endpoint:
-    """Turn refusals into answers. What the database refuses (a trigger on auth.users, say) is GoTrue's 500."""
+    """Turn refusals into answers; what the database refuses (a trigger on auth.users) is GoTrue's 500."""
 
     @wraps(endpoint)
     async def answer(request: Request) -> Response:
@@ -94,8 +94,15 @@ def _answering(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except AuthError as error:
             return refusal(request, error)
-        except UNREACHABLE:
-            return refusal(request, AuthError(503, "request_timeout", "PostgreSQL isn't answering; try again in a moment."))
+        except (DatabaseUnavailable, *UNREACHABLE) as error:
+            if isinstance(
+                error, asyncpg.DataError
+            ):  # an InterfaceError in name only: a value of the wrong type
+                raise
+            return refusal(
+                request,
+                AuthError(503, "request_timeout", "PostgreSQL isn't answering; try again in a moment."),
+            )
         except asyncpg.PostgresError:
             LOG.exception("the database refused %s %s", request.method, request.url.path)
             failed = AuthError(500, "unexpected_failure", "Database error saving or reading the user")

@@ -111,7 +111,7 @@ class Accounts:
             return JSONResponse(users.shown(await users.required(conn, row["id"])))
 
     async def sign_out(self, request: Request) -> Response:
-        """POST /logout: end all of the user's sessions, this one or the others. Issued access tokens live on."""
+        """POST /logout: end all of the user's sessions, this one, or the others."""
         signed_in = require_user(request, self.keys)
         scope = request.query_params.get("scope") or "global"
         if scope not in SCOPES:

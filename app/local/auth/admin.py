@@ -39,7 +39,8 @@ class Admin:
         page, size = _number(request, "page", 1), min(_number(request, "per_page", 50), LONGEST_PAGE)
         async with self.database.admin("supabase_auth_admin").connection() as conn:
             rows = await conn.fetch(
-                f"{users.SELECT} where u.deleted_at is null order by u.created_at desc, u.id limit $1 offset $2",
+                f"{users.SELECT} where u.deleted_at is null order by u.created_at desc, u.id "
+                "limit $1 offset $2",
                 size, (page - 1) * size,
             )  # fmt: skip
             total = await conn.fetchval("select count(*) from auth.users where deleted_at is null")
@@ -126,9 +127,11 @@ class Admin:
                 await conn.execute("delete from auth.sessions where user_id = $1", user_id)
                 await conn.execute("delete from auth.identities where user_id = $1", user_id)
                 await conn.execute(
-                    "update auth.users set deleted_at = now(), updated_at = now(), encrypted_password = null, phone = null, "
+                    "update auth.users set deleted_at = now(), updated_at = now(), "
+                    "encrypted_password = null, phone = null, "
                     "raw_user_meta_data = '{}', raw_app_meta_data = '{}', "
-                    "email = encode(sha256(convert_to(id::text || coalesce(email, ''), 'UTF8')), 'hex') where id = $1",
+                    "email = encode(sha256(convert_to(id::text || coalesce(email, ''), 'UTF8')), 'hex') "
+                    "where id = $1",
                     user_id,
                 )
             else:

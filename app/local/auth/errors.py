@@ -1,4 +1,4 @@
-"""What Auth answers when it refuses: a status, a code and a sentence, in the shape that the client asked for."""
+"""What Auth answers when it refuses: status, code and sentence, in the shape that the client asked for."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class AuthError(Exception):
         self.more = more
 
 
-class KeyRefused(AuthError):
+class KeyRefused(AuthError):  # noqa: N818 - it says what happened
     """The API key is missing or wrong: the gateway's answer, not Auth's, with a hint instead of a code."""
 
 
 def refusal(request: Request, error: AuthError) -> JSONResponse:
-    """Shape an error as GoTrue does: `{code, message}` for clients of 2024-01-01, else `{code, error_code, msg}`."""
+    """Shape it as GoTrue does: `{code, message}` for clients since 2024, else `{code, error_code, msg}`."""
     if isinstance(error, KeyRefused):
         return JSONResponse({"message": error.message, **error.more}, error.status)
     # Versions are dates, so that they compare as texts.

@@ -59,7 +59,8 @@ def check_imported(password_hash: str) -> str:
     """
     if password_hash.startswith(("$argon2", "$fbscrypt")):
         raise invalid(
-            "This embedded Auth can't check argon2 or Firebase scrypt hashes: import bcrypt hashes, or set a password."
+            "This embedded Auth can't check argon2 or Firebase scrypt hashes. "
+            "Import bcrypt hashes, or set a password."
         )
     match = _BCRYPT.fullmatch(password_hash)
     if match is None:

@@ -39,7 +39,7 @@ def require_key(request: Request, keys: Keys) -> None:
 
 
 def require_admin(request: Request, keys: Keys) -> None:
-    """Check that the caller is the service role. Raises KeyRefused, AuthError (403 not_admin, 403 bad_jwt)."""
+    """Check that the service role calls. Raises KeyRefused, AuthError (403 not_admin, 403 bad_jwt)."""
     require_key(request, keys)
     try:
         caller = caller_of(request.headers, keys)

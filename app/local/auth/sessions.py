@@ -1,8 +1,9 @@
 """Sessions, their access tokens and their rotating refresh tokens.
 
-A refresh token is used once. Two exceptions, both GoTrue's own: the parent of the active token gives the active
-token back (the answer was lost on the way), and a used token may be used again for REUSE_SECONDS (two tabs at
-once). Any other second use means that somebody has a copy: the whole family is revoked.
+A refresh token is used once. There are two exceptions, both GoTrue's own: the parent of the active token
+gives the active token back (the answer was lost on the way), and a used token may be used again for
+REUSE_SECONDS (two tabs at once). Any other second use means that somebody has a copy: the whole family is
+revoked.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Device:
 async def open_session(
     conn: asyncpg.Connection, user_id: UUID, *, method: str, device: Device
 ) -> tuple[UUID, str]:
-    """Begin a session and return its id and first refresh token. `method` is how it was proven: password, oauth."""
+    """Begin a session; return its id and first refresh token. `method` says how it was proven (password)."""
     session_id = uuid4()
     await conn.execute(
         "insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip) "
@@ -60,17 +61,26 @@ async def rotate(conn: asyncpg.Connection, token: str) -> tuple[UUID, UUID, str]
     Runs in the caller's transaction, which must be committed even when this raises AuthError: the revocation
     of a family stays. Raises AuthError 400 refresh_token_not_found, refresh_token_already_used, user_banned.
     """
-    # The session is locked before its tokens, so that two refreshes at once take turns instead of both rotating.
+    # The session is locked before its tokens, so that two refreshes at once take turns and don't both rotate.
     locked = await conn.fetchrow(
-        "select s.id from auth.sessions s where s.id = (select t.session_id from auth.refresh_tokens t where t.token = $1) "
-        "for update",
+        """
+        select s.id from auth.sessions s
+        where s.id = (select t.session_id from auth.refresh_tokens t where t.token = $1)
+        for update
+        """,
         token,
     )
     found = await conn.fetchrow(
-        "select t.*, t.updated_at < now() - make_interval(secs => $2) as stale, u.banned_until > now() as banned "
-        "from auth.refresh_tokens t join auth.users u on u.id = t.user_id::uuid and u.deleted_at is null where t.token = $1",
-        token, float(REUSE_SECONDS),
-    )  # fmt: skip
+        """
+        select t.*, t.updated_at < now() - make_interval(secs => $2) as stale,
+               u.banned_until > now() as banned
+        from auth.refresh_tokens t
+        join auth.users u on u.id = t.user_id::uuid and u.deleted_at is null
+        where t.token = $1
+        """,
+        token,
+        float(REUSE_SECONDS),
+    )
     if locked is None or found is None:
         raise AuthError(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
     user_id, session_id = UUID(found["user_id"]), locked["id"]
@@ -78,14 +88,16 @@ async def rotate(conn: asyncpg.Connection, token: str) -> tuple[UUID, UUID, str]
         raise AuthError(400, "user_banned", "Invalid Refresh Token: User Banned")
     if found["revoked"]:
         active = await conn.fetchrow(
-            "select token, parent from auth.refresh_tokens where session_id = $1 and not revoked order by id desc limit 1",
+            "select token, parent from auth.refresh_tokens "
+            "where session_id = $1 and not revoked order by id desc limit 1",
             session_id,
         )
         if active is not None and active["parent"] == token:
             return user_id, session_id, active["token"]
         if found["stale"] or active is None:
             await conn.execute(
-                "update auth.refresh_tokens set revoked = true, updated_at = now() where session_id = $1 and not revoked",
+                "update auth.refresh_tokens set revoked = true, updated_at = now() "
+                "where session_id = $1 and not revoked",
                 session_id,
             )
             raise AuthError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
@@ -145,11 +157,15 @@ async def close_sessions(
     conn: asyncpg.Connection, user_id: UUID, *, scope: str, session_id: UUID | None
 ) -> None:
     """End sessions: `global` all of the user's, `local` this one, `others` all but this one."""
-    condition = {"global": "true", "local": "id = $2", "others": "id is distinct from $2"}[scope]
     await conn.execute(
-        f"delete from auth.sessions where user_id = $1 and ($2::uuid is null or true) and {condition}",  # noqa: S608 - ours
-        user_id, session_id,
-    )  # fmt: skip
+        """
+        delete from auth.sessions
+        where user_id = $1 and ($2 = 'global' or ($2 = 'local') = (id is not distinct from $3::uuid))
+        """,
+        user_id,
+        scope,
+        session_id,
+    )
 
 
 async def _add_refresh_token(
@@ -157,8 +173,11 @@ async def _add_refresh_token(
 ) -> str:
     token = secrets.token_urlsafe(16)
     await conn.execute(
-        "insert into auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id) "
-        "values ('00000000-0000-0000-0000-000000000000', $1, $2, false, now(), now(), $3, $4)",
+        """
+        insert into auth.refresh_tokens
+            (instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id)
+        values ('00000000-0000-0000-0000-000000000000', $1, $2, false, now(), now(), $3, $4)
+        """,
         token, str(user_id), parent, session_id,
     )  # fmt: skip
     return token

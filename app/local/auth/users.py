@@ -95,8 +95,8 @@ async def add_user(
             raw_user_meta_data, created_at, updated_at, banned_until, confirmation_token, recovery_token,
             email_change_token_new, email_change
         ) values (
-            '00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, $4, case when $5 then now() end, $6,
-            $7, now(), now(), $8, '', '', '', ''
+            '00000000-0000-0000-0000-000000000000', $1, 'authenticated', $2, $3, $4,
+            case when $5 then now() end, $6, $7, now(), now(), $8, '', '', '', ''
         )
         """,
         user_id, role, email, password_hash, confirmed, json.dumps(provider | (app_metadata or {})),
@@ -104,9 +104,12 @@ async def add_user(
     )  # fmt: skip
     await conn.execute(
         """
-        insert into auth.identities (provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
-        values ($1::uuid::text, $1, jsonb_build_object('sub', $1::uuid::text, 'email', $2::text, 'email_verified', $3::boolean,
-            'phone_verified', false), 'email', now(), now(), now())
+        insert into auth.identities
+            (provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at)
+        values (
+            $1::uuid::text, $1, jsonb_build_object('sub', $1::uuid::text, 'email', $2::text,
+            'email_verified', $3::boolean, 'phone_verified', false), 'email', now(), now(), now()
+        )
         """,
         user_id, email, confirmed,
     )  # fmt: skip
@@ -130,13 +133,17 @@ async def change_email(conn: asyncpg.Connection, user_id: UUID, email: str) -> N
     try:
         async with conn.transaction():
             await conn.execute(
-                "update auth.users set email = $2, email_confirmed_at = now(), updated_at = now() where id = $1",
+                "update auth.users set email = $2, email_confirmed_at = now(), updated_at = now() "
+                "where id = $1",
                 user_id,
                 email,
             )
             await conn.execute(
-                "update auth.identities set updated_at = now(), identity_data = identity_data || jsonb_build_object("
-                "'email', $2::text, 'email_verified', true) where user_id = $1 and provider = 'email'",
+                """
+                update auth.identities set updated_at = now(), identity_data = identity_data
+                    || jsonb_build_object('email', $2::text, 'email_verified', true)
+                where user_id = $1 and provider = 'email'
+                """,
                 user_id,
                 email,
             )

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _RECORD = """
 create schema if not exists _embedded;
-create table if not exists _embedded.bootstrap (name text primary key, applied_at timestamptz not null default now());
+create table if not exists _embedded.bootstrap (
+    name text primary key, applied_at timestamptz not null default now()
+);
 comment on table _embedded.bootstrap is 'Which files of app/local/bootstrap this data directory has.';
 """
 
