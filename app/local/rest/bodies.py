@@ -113,16 +113,17 @@ def _csv_rows(raw: bytes) -> Body:
         raise bad_body(str(error)) from None
     if not lines or not lines[0]:
         raise bad_body("Empty or invalid CSV")
-    header, rows = lines[0], [line for line in lines[1:] if line]
-    if any(len(line) != len(header) for line in rows):
-        raise bad_body("All lines must have same number of fields")
+    header = lines[0]
+    # A short line leaves out its last keys, a long one loses its last fields; but all lines must agree.
     objects = [
-        {name: None if value == "NULL" else value for name, value in zip(header, line, strict=True)}
-        for line in rows
+        {name: None if value == "NULL" else value for name, value in zip(header, line, strict=False)}
+        for line in lines[1:]
+        if line
     ]
-    return Body(
-        msgspec.json.encode(objects).decode(), tuple(sorted(set(header))) if rows else (), is_array=True
-    )
+    if any(one.keys() != objects[0].keys() for one in objects):
+        raise bad_body("All lines must have same number of fields")
+    keys = tuple(sorted(objects[0])) if objects else ()
+    return Body(msgspec.json.encode(objects).decode(), keys, is_array=True)
 
 
 def _text(raw: bytes) -> str:

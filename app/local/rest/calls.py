@@ -118,7 +118,7 @@ def full_call(
         made = f"select pgrst_call.* from {source}lateral {call} pgrst_call"
     count = f", counted as ({counted})" if counted else ""
     single = not function.many
-    body = body_sql(media, scalar=scalar, single=single) if media.form != "csv" else body_sql(media)
+    body = body_sql(media, scalar=scalar and not (media.form == "object" and function.many), single=single)
     answered = answer_columns(media, counted=counted is not None, body=body)
     if single:
         answered = answered.replace("count(*) as rows", "1::int8 as rows", 1)

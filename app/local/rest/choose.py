@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.local.rest.bodies import JSON_TYPE, RAW_TYPES
 from app.local.rest.catalog import EXPOSED
 from app.local.rest.errors import RestError
-from app.local.rest.similar import most_similar
+from app.local.rest.similar import CLOSE, most_similar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -98,5 +98,5 @@ def _hint(catalog: Catalog, name: str, given: Sequence[str]) -> str | None:
         similar = most_similar(f"({', '.join(given)})", lists)
         similar = None if similar is None else name + similar
     else:
-        similar = most_similar(name, catalog.functions)
+        similar = most_similar(name, catalog.functions, least=CLOSE)
     return None if similar is None else f"Perhaps you meant to call the function {EXPOSED}.{similar}"

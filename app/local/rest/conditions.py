@@ -61,8 +61,6 @@ def parse_filter(key: str, value: str) -> tuple[Path, Filter]:
     scan = Scanner(value, what=f"filter ({value})")
     try:
         condition = _condition(scan, nested=False)
-        if not scan.done():
-            raise scan.fail("end of input")
     except Mismatch:
         raise scan.refusal() from None
     return path, Filter(field_at, condition)
@@ -76,8 +74,6 @@ def parse_logic(key: str, value: str) -> tuple[Path, Logic]:
     scan = Scanner(operator + value, what=f"logic tree ({value})")
     try:
         logic = _logic(scan, depth=0)
-        if not scan.done():
-            raise scan.fail("end of input")
     except Mismatch:
         raise scan.refusal() from None
     return path, logic
@@ -90,7 +86,7 @@ def has_operator(value: str) -> bool:
         _condition(scan, nested=False)
     except Mismatch:
         return False
-    return scan.done()
+    return True
 
 
 def _tree_path(key: str) -> tuple[Path, Field]:
@@ -139,6 +135,8 @@ def _logic(scan: Scanner, *, depth: int) -> Logic:
     elif scan.take("or"):
         operator = "or"
     else:
+        if not negated:
+            scan.fail("negation operator (not)")
         raise scan.fail("logic operator (and, or)")
     scan.blank()
     scan.need("(")
@@ -149,6 +147,8 @@ def _logic(scan: Scanner, *, depth: int) -> Logic:
         scan.blank()
         members.append(_logic(scan, depth=depth + 1))
         scan.blank()
+    if not scan.peek(")"):
+        scan.fail('","')
     scan.need(")")
     scan.blank()
     return Group(operator, tuple(members), negated=negated)
@@ -158,15 +158,20 @@ def _condition(scan: Scanner, *, nested: bool) -> Condition:
     negated = scan.take("not.")
     found = scan.match(_OPERATOR)
     if not found:
-        raise scan.fail('"not" or operator (eq, gt, ...)')
+        if not negated:
+            scan.fail('"not"')
+        raise scan.fail("operator (eq, gt, ...)")
     operator = found["plain"] or found["fts"] or found["quant"] or found["simple"]
     if not scan.take("."):
+        if found["quant"]:
+            scan.take("(")
         raise scan.fail("operator (eq, gt, ...)")
     if operator == "in":
         return Condition("in", negated=negated, values=_listed(scan))
     if operator == "is":
         state = scan.match(_STATE)
         if not state:
+            scan.at += _alike(scan.text[scan.at :].lower())
             raise scan.fail("null or trilean value (unknown, true, false)")
         return Condition("is", value=state[0].lower(), negated=negated)
     value = _nested_value(scan) if nested else scan.text[scan.at :]
@@ -180,6 +185,11 @@ def _condition(scan: Scanner, *, nested: bool) -> Condition:
         quantifier="any" if how == "any" else "all" if how == "all" else None,
         language=found["lang"].strip() if found["lang"] else None,
     )
+
+
+def _alike(text: str) -> int:
+    """How much of the text some state's name begins with: where Parsec, reading by letters, stops."""
+    return max(size for state in STATES for size in range(len(state) + 1) if text.startswith(state[:size]))
 
 
 def _nested_value(scan: Scanner) -> str:

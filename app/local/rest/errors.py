@@ -138,10 +138,10 @@ def not_to_one(*, origin: str, target: str, what: str) -> RestError:
     )
 
 
-def bad_raise(details: str) -> RestError:
+def bad_raise(*, details: str, hint: str) -> RestError:
     """PGRST121: RAISE SQLSTATE 'PGRST' whose MESSAGE or DETAIL isn't the JSON it must be."""
     message = "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error"
-    return RestError(500, "PGRST121", message, details=details)
+    return RestError(500, "PGRST121", message, details=details, hint=hint)
 
 
 def bad_preferences(names: Sequence[str]) -> RestError:
@@ -189,6 +189,12 @@ def unknown_table(*, schema: str, table: str, hint: str | None) -> RestError:
     """PGRST205: no such table or view is exposed."""
     message = f"Could not find the table '{schema}.{table}' in the schema cache"
     return RestError(404, "PGRST205", message, hint=hint)
+
+
+def unfiltered(method: str) -> RestError:
+    """21000: hosted projects load pg-safeupdate for the API, which refuses to change all rows at once."""
+    verb = "UPDATE" if method == "PATCH" else "DELETE"
+    return RestError(400, "21000", f"{verb} requires a WHERE clause")
 
 
 def unreachable_database() -> RestError:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 from app.local.rest.scan import Mismatch, Scanner
 from app.local.rest.syntax import Field, Order
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _DIRECTION = re.compile(r"\.(asc|desc)(?![a-z])")
 _NULLS = re.compile(r"\.(nullsfirst|nullslast)")
@@ -44,17 +41,24 @@ def _term(scan: Scanner) -> Order:
     nulls = scan.match(_NULLS)
     scan.blank()
     if not scan.done() and not scan.peek(","):
-        allowed: Sequence[str] = (
-            ('"asc"', '"desc"', '"nullsfirst"', '"nullslast"')
-            if scan.peek(".")
-            else ("delimiter (.)", '","', "end of input")
-        )
-        if scan.peek("."):
-            scan.at += 1
-        raise scan.fail(" or ".join(allowed))
+        raise _after_term(scan, directed=direction is not None, nulled=nulls is not None)
     return Order(
         field,
         direction=cast("Literal['asc', 'desc'] | None", direction[1] if direction else None),
         nulls=cast("Literal['nullsfirst', 'nullslast'] | None", nulls[1] if nulls else None),
         relation=relation,
     )
+
+
+def _after_term(scan: Scanner, *, directed: bool, nulled: bool) -> Mismatch:
+    """Say what may follow a term that ended too early."""
+    expected = ["delimiter (.)", '","', "end of input"]
+    if nulled:
+        expected = ['","', "end of input"]
+    elif scan.take("."):
+        expected = ['"nullsfirst"', '"nullslast"']
+        if not directed:
+            expected = ['"asc"', '"desc"', *expected]
+    for one in expected[:-1]:
+        scan.fail(one)
+    return scan.fail(expected[-1])

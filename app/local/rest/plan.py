@@ -110,7 +110,10 @@ def _grow(node: Node, items: Iterable[Column | Embed], catalog: Catalog, *, dept
             embed=item,
             link=link,
             output=f"{link.table}_{item.alias or item.relation}_{depth}",
-            parent_qualifier=node.qualifier,
+            # A computed relationship takes the row itself, which is named without its schema.
+            parent_qualifier=quoted(node.origin)
+            if link.kind == "computed" and not node.alias
+            else node.qualifier,
         )
         _grow(child, item.items, catalog, depth=depth + 1)
         node.children.append(child)

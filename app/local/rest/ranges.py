@@ -29,7 +29,7 @@ def requested(asked: Range | None, header: str | None) -> Range:
         raise bad_range("Limit should be greater than or equal to zero.")
     found = _HEADER.fullmatch(header.strip()) if header else None
     if not found:
-        return span
+        return _cut(span, first=0, last=None)
     first = number(found[1]) or 0
     last = number(found[2]) if found[2] else None
     if last is not None and last < first:

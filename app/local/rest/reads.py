@@ -55,10 +55,7 @@ def answer_columns(media: Media, *, counted: bool, body: str | None = None) -> s
 def body_sql(media: Media, *, scalar: bool = False, single: bool = False) -> str:
     """Aggregate the rows of `t`. `scalar`: its one column is the value; `single`: one row at most."""
     if media.form == "csv":
-        header = (
-            f"coalesce((select string_agg(k, ',') from json_object_keys("
-            f"(select row_to_json(s) from {SOURCE} s limit 1)) k), '')"
-        )
+        header = "coalesce((select string_agg(k, ',') from json_object_keys(json_agg(t)->0) k), '')"
         lines = r"coalesce(string_agg(substring(t::text, 2, length(t::text) - 2), E'\n'), '')"
         return rf"{header} || E'\n' || {lines}"
     rows = f"json_agg(t.{SCALAR})" if scalar else "json_agg(t)"

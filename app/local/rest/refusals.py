@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,18 @@ from app.local.rest.errors import RestError, bad_raise
 if TYPE_CHECKING:
     import asyncpg
 
-_WHOLE = {"23503": 409, "23505": 409, "25006": 405, "P0001": 400, "42P01": 404, "42883": 404, "57P01": 503}
+_WHOLE = {
+    "21000": 500,
+    "23503": 409,
+    "23505": 409,
+    "25006": 405,
+    "42P01": 404,
+    "42P17": 500,
+    "42883": 404,
+    "53400": 500,
+    "57P01": 503,
+    "P0001": 400,
+}
 _CLASS = {
     "08": 503,
     "09": 500,
@@ -25,7 +37,7 @@ _CLASS = {
     "3B": 500,
     "40": 500,
     "53": 503,
-    "54": 413,
+    "54": 500,
     "55": 500,
     "57": 500,
     "58": 500,
@@ -72,16 +84,25 @@ def _status(state: str) -> int:
 
 
 def _raised(error: asyncpg.PostgresError) -> RestError:
+    message, detail = str(getattr(error, "message", "")), getattr(error, "detail", None)
     try:
-        said = msgspec.json.decode(str(getattr(error, "message", "")), type=_RaisedMessage)
+        said = msgspec.json.decode(message, type=_RaisedMessage)
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return bad_raise("Invalid JSON value for MESSAGE: it needs code and message")
-    try:
-        how = msgspec.json.decode(str(getattr(error, "detail", None) or ""), type=_RaisedDetail)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return bad_raise("Invalid JSON value for DETAIL: it needs status and headers")
-    if not 200 <= how.status <= 599:  # noqa: PLR2004
-        return bad_raise("Invalid status in DETAIL: it must be an HTTP status from 200 to 599")
+        return bad_raise(
+            details=f"Invalid JSON value for MESSAGE: '{message}'",
+            hint="MESSAGE must be a JSON object with obligatory keys: 'code', 'message' and optional keys: "
+            "'details', 'hint'.",
+        )
+    how = None
+    with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
+        how = msgspec.json.decode(str(detail or ""), type=_RaisedDetail)
+    if how is None or not 200 <= how.status <= 599:  # noqa: PLR2004
+        missing = "DETAIL is missing in the RAISE statement"
+        return bad_raise(
+            details=missing if detail is None else f"Invalid JSON value for DETAIL: '{detail}'",
+            hint="DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: "
+            "'status_text'.",
+        )
     return RestError(
         how.status, said.code, said.message, details=said.details, hint=said.hint, headers=how.headers
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Deeper nesting than any client writes; without a limit a long URL could exhaust Python's stack.
 DEEPEST = 60
+NAME = "field name (* or [a..z0..9_$])"
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _NAME = re.compile(r"[\w $]+(?:-(?!>)[\w $]+)*")
@@ -47,7 +48,8 @@ class Scanner:
         """PGRST100 for the farthest place that was reached."""
         rest = self.text[self._farthest : self._farthest + 1]
         unexpected = f'unexpected "{rest}"' if rest else "unexpected end of input"
-        expected = " or ".join(self._expected) or "valid input"
+        *most, last = self._expected or ["valid input"]
+        expected = f"{', '.join(most)} or {last}" if most else last
         return unparsable(
             what=self._what, column=self._farthest + 1, details=f"{unexpected} expecting {expected}"
         )
@@ -96,7 +98,7 @@ class Scanner:
             return quoted
         found = self.match(_NAME)
         if not found:
-            raise self.fail("field name (* or [a..z0..9_$])")
+            raise self.fail(NAME)
         return "-".join(part.strip() for part in found[0].split("-"))
 
     def steps(self) -> tuple[JsonStep, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.local.rest.scan import DEEPEST, Mismatch, Scanner
+from app.local.rest.scan import DEEPEST, NAME, Mismatch, Scanner
 from app.local.rest.syntax import Column, Embed, Field, Item, Join
 
 _CAST = re.compile(r"[\w $]+")
@@ -13,14 +13,15 @@ EVERYTHING: tuple[Item, ...] = (Column(Field("*")),)
 
 
 def parse_select(text: str) -> tuple[Item, ...]:
-    """Read the items of a `select` parameter. Raises RestError PGRST100."""
+    """Read the items of a `select` parameter. Raises RestError PGRST100.
+
+    What follows a complete list is ignored (`id)`), as in filters: PostgREST's grammar has no end either.
+    """
     if text == "*":
         return EVERYTHING
     scan = Scanner(text, what=f"select parameter ({text})")
     try:
         items = _items(scan, depth=0)
-        if not scan.done():
-            raise scan.fail('"," or end of input')
     except Mismatch:
         raise scan.refusal() from None
     return items
@@ -36,8 +37,6 @@ def parse_names(text: str, *, what: str) -> tuple[str, ...]:
             scan.blank()
             names.append(scan.name())
             scan.blank()
-        if not scan.done():
-            raise scan.fail('"," or end of input')
     except Mismatch:
         raise scan.refusal() from None
     return tuple(names)
@@ -59,7 +58,10 @@ def _items(scan: Scanner, *, depth: int) -> tuple[Item, ...]:
 
 def _item(scan: Scanner, *, depth: int) -> Item:
     scan.blank()
-    start = scan.at
+    if scan.at >= len(scan.text) or scan.text[scan.at] in ",)(":
+        for expected in ('"..."', NAME, '"*"'):
+            scan.fail(expected)
+        raise scan.fail('"count()"')
     if scan.take("..."):
         embed = _embed(scan, alias=None, spread=True, depth=depth)
         if embed:
@@ -81,8 +83,6 @@ def _item(scan: Scanner, *, depth: int) -> Item:
     aggregate = scan.match(_AGGREGATE) is not None
     if aggregate:
         _cast(scan)
-    if scan.at == start:
-        raise scan.fail("field name (* or [a..z0..9_$])")
     return _ended(scan, Column(field, alias=alias, cast=cast, aggregate=aggregate))
 
 
@@ -90,7 +90,9 @@ def _ended(scan: Scanner, column: Column) -> Column:
     scan.blank()
     if scan.done() or scan.peek(",") or scan.peek(")"):
         return column
-    raise scan.fail('"->>" or "->" or "::" or ")" or "," or end of input')
+    for expected in ('"->>"', '"->"', '"::"', '")"', '","'):
+        scan.fail(expected)
+    raise scan.fail("end of input")
 
 
 def _alias(scan: Scanner) -> str | None:

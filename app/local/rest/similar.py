@@ -1,7 +1,7 @@
 """The "Perhaps you meant" of errors: the name most like one that wasn't found.
 
 Candidates that share the most letter groups (cosine of their 3-gram, else 2-gram counts) are ranked by edit
-distance, as PostgREST's FuzzySet does it; below a third of likeness nothing is suggested.
+distance, as PostgREST's FuzzySet does it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LEAST = 0.33
+# Tables and functions are suggested only when nearly named, so that a guess doesn't list what there is.
+CLOSE = 0.75
 _COMPARED = 50
 _IGNORED = re.compile(r"[^\w, ]+")
 # A suggestion isn't worth the time that a hostile name of thousands of letters would take.
 _LONGEST = 256
 
 
-def most_similar(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like the name, or None."""
+def most_similar(name: str, candidates: Iterable[str], *, least: float = LEAST) -> str | None:
+    """Give the candidate most like the name, or None when none is alike by `least` (0 to 1)."""
     if len(name) > _LONGEST:
         return None
     known = {one.lower(): one for one in candidates}
@@ -35,7 +37,7 @@ def most_similar(name: str, candidates: Iterable[str]) -> str | None:
         shared = [one for score, one in ranked[:_COMPARED] if score > 0]
         scored = [(1 - _distance(wanted, one) / max(len(wanted), len(one), 1), one) for one in shared]
         best = max(scored, default=(0.0, ""), key=lambda pair: pair[0])
-        if best[0] >= LEAST:
+        if best[0] >= least:
             return known[best[1]]
     return None
 

@@ -17,6 +17,7 @@ from app.local.rest.errors import (
     put_mismatch,
     put_with_limit,
     too_many_affected,
+    unfiltered,
     unknown_table,
     unsupported_method,
 )
@@ -25,7 +26,7 @@ from app.local.rest.plan import needed_columns, plan_read
 from app.local.rest.query import parse_query
 from app.local.rest.ranges import ALL, content_range, requested, status_of
 from app.local.rest.reads import count_sql, read_statement
-from app.local.rest.similar import most_similar
+from app.local.rest.similar import CLOSE, most_similar
 from app.local.rest.syntax import Filter
 from app.local.rest.writes import (
     Insert,
@@ -63,7 +64,7 @@ def table_of(catalog: Catalog, name: str) -> Table:
     """Look a table up. Raises RestError PGRST205 with the name that may have been meant."""
     table = catalog.tables.get(name)
     if table is None:
-        similar = most_similar(name, catalog.tables)
+        similar = most_similar(name, catalog.tables, least=CLOSE)
         hint = None if similar is None else f"Perhaps you meant the table 'public.{similar}'"
         raise unknown_table(schema="public", table=name, hint=hint)
     return table
@@ -144,14 +145,14 @@ def shown(
     last = offset + row["rows"] - 1
     spanned = content_range(first=offset, last=last, total=total)
     status = status_of(first=offset, last=last, total=total)
-    if status == 416:  # noqa: PLR2004
-        error = bad_range(f"An offset of {offset} was requested, but there are only {total} rows.")
-        error.headers["content-range"] = spanned
-        raise error
     headers = {"content-range": spanned, "content-type": media.content_type}
     applied = preferences.applied("count", "handling", "timezone", "max-affected")
     if applied:
         headers["preference-applied"] = applied
+    if status == 416:  # noqa: PLR2004
+        error = bad_range(f"An offset of {offset} was requested, but there are only {total} rows.")
+        error.headers.update(headers)
+        raise error
     return Answer(status, headers, b"" if headers_only else row["body"].encode())
 
 
@@ -169,6 +170,8 @@ async def _write(ask: Ask, catalog: Catalog, query: Query) -> Answer:
     logic = [one for path, one in query.filters if not path]
     key = table.key
     returned = needed_columns(root, key) if preferences.returned in ("representation", "headers-only") else []
+    if ask.method in ("PATCH", "DELETE") and not logic:
+        raise unfiltered(ask.method)
     bind = Binding()
     defaults = preferences.missing == "default"
     if body is None:
