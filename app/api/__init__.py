@@ -1,0 +1,14 @@
+"""HTTP: one file a resource, each handler in three steps: parse, call a flow or the ledger, shape.
+
+problems.py     the one table from error code to status, and every error's shape (RFC 9457)
+services.py     what handlers work with, and who is calling
+conditions.py   ETag, If-Match, If-None-Match (RFC 9110)
+digests.py      Content-Digest and Repr-Digest (RFC 9530)
+ranges.py       Range and If-Range (RFC 9110)
+links.py        Link relations (RFC 8288, RFC 5829) and cursors
+bodies.py       raw, multipart and JSON bodies in, with their limits
+content.py      a version's bytes out
+observing.py    request ids, one log line a request, metrics
+
+me.py projects.py members.py sessions.py files.py changes.py documents.py tags.py operations.py
+"""

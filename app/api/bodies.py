@@ -1,0 +1,224 @@
+"""Bodies in: raw bytes, and JSON changes. Multipart is next door in multipart.py.
+
+Whoever gets an Upload from here discards it at the end: large ones are files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import mimetypes
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from app.api.digests import check_digest, claimed_sha256
+from app.errors import VersoError
+from app.flows.add_change import Item
+from app.model import normal_media_type, normal_path
+from app.supabase.intake import Intake, LimitExceededError
+from app.supabase.upload import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from litestar import Request
+
+    from app.settings import Settings
+
+SMALL_BODY = 256 * 1024
+"""Up to this many bytes a body is taken in before the database is asked; beyond, it is asked first."""
+_UNSPOKEN = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
+"""Content types that clients such as curl send when nobody chose one."""
+
+
+class ChangeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One document's part of a change.
+
+    Content is `text`, `base64` or a multipart file; without content a new `path` moves. `base` is the hash
+    (ETag) of the version that this was made from: needed for whatever exists.
+    """
+
+    path: str | None = None
+    document: str | None = None
+    from_path: str | None = msgspec.field(name="from", default=None)
+    base: str | None = None
+    create: bool = False
+    delete: bool = False
+    restore: int | Literal["latest"] | None = None
+    media_type: str | None = None
+    text: str | None = None
+    base64: str | None = None
+    part: str | None = None
+    """In multipart: the name of the file part that holds the content."""
+
+
+class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One atomic change."""
+
+    message: str = ""
+    items: list[ChangeItem] = []
+
+
+def declared_length(request: Request[Any, Any, Any], *, limit: int) -> int | None:
+    """Content-Length, or None when the body comes in chunks. Raises VersoError before the body is read.
+
+    `too_large` beyond the limit, `unsupported_encoding` for encoded content, `bad_request` for a part of a
+    representation (Content-Range is refused on writes: RFC 9110, 14.5).
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise VersoError("unsupported_encoding", "Send the bytes as they are, without Content-Encoding.")
+    if "content-range" in request.headers:
+        raise VersoError("bad_request", "A write takes the whole content: no Content-Range.")
+    field = request.headers.get("content-length")
+    if field is None:
+        return None
+    length = int(field) if field.isascii() and field.isdigit() else -1
+    if length < 0:
+        raise VersoError("bad_request", "Content-Length is not a number.")
+    if length > limit:
+        raise too_large(limit)
+    return length
+
+
+async def stream_body(request: Request[Any, Any, Any], *, seconds: float) -> AsyncIterator[bytes]:
+    """The body's pieces. Raises VersoError `body_timeout` when it stands still for that many seconds."""
+    pieces = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise VersoError("body_timeout", "The body stood still for too long. Send it again.") from None
+        yield piece
+
+
+async def take_raw(request: Request[Any, Any, Any], settings: Settings) -> Upload:
+    """The whole body as an upload, checked against its digest. Raises VersoError."""
+    claimed = claimed_sha256(request.headers)
+    with Intake(settings.spool_dir, limit=settings.max_upload_size) as intake:
+        try:
+            async for piece in stream_body(request, seconds=settings.body_timeout):
+                await intake.write(piece)
+        except LimitExceededError:
+            raise too_large(settings.max_upload_size) from None
+        upload = await intake.finish()
+    try:
+        check_digest(claimed, upload.sha256)
+    except VersoError:
+        upload.discard()
+        raise
+    return upload
+
+
+async def take_json(request: Request[Any, Any, Any], settings: Settings) -> ChangeBody:
+    """A JSON change. Raises VersoError `bad_json` with the place, `too_large`."""
+    data = bytearray()
+    async for piece in stream_body(request, seconds=settings.body_timeout):
+        data += piece
+        if len(data) > settings.max_json_size:
+            raise too_large(settings.max_json_size)
+    check_digest(claimed_sha256(request.headers), hashlib.sha256(data).hexdigest())
+    return decode_change(bytes(data))
+
+
+def decode_change(data: bytes) -> ChangeBody:
+    """The JSON of a change. Raises VersoError `bad_json` with the place."""
+    try:
+        return msgspec.json.decode(data, type=ChangeBody)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise VersoError("bad_json", f"The change is not what it must be: {error}.") from None
+
+
+def item_of(
+    item: ChangeItem, *, upload: Upload | None = None, pending: bool = False, kind: str | None = None
+) -> Item:
+    """The flow's item of a body's, its path and media type checked. Raises VersoError."""
+    if upload is None and not pending:
+        upload = _content_of(item)
+    elif item.text is not None or item.base64 is not None:
+        raise VersoError("bad_change", "An item has one content: text, base64 or a file.", path=item.path)
+    if (upload is not None or pending) and (item.delete or item.restore is not None):
+        raise VersoError(
+            "bad_change", "An item with content is neither a delete nor a restore.", path=item.path
+        )
+    path = None if item.path is None else normal_path(item.path)
+    media_type = None
+    if upload is not None or pending:
+        media_type = media_type_of(item.media_type or kind, path or "")
+    return Item(
+        path=path,
+        document=item.document,
+        from_path=None if item.from_path is None else normal_path(item.from_path),
+        base=item.base,
+        create=item.create,
+        delete=item.delete,
+        restore=item.restore,
+        media_type=media_type,
+        upload=upload,
+        pending=pending,
+    )
+
+
+def media_type_of(claimed: str | None, path: str) -> str:
+    """The claimed content type, or what the path's ending suggests when the client didn't choose one."""
+    if claimed is not None and claimed.partition(";")[0].strip().lower() not in _UNSPOKEN:
+        return normal_media_type(claimed)
+    return mimetypes.guess_type(path.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
+
+
+def too_large(limit: int) -> VersoError:
+    """The refusal of a body beyond its limit of bytes."""
+    return VersoError(
+        "too_large", f"At most {limit:,} bytes are taken here. Send less, or in parts.", limit=limit
+    )
+
+
+def upload_of(data: bytes) -> Upload:
+    """An upload of bytes in memory."""
+    return Upload(
+        sha256=hashlib.sha256(data).hexdigest(),
+        md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        size=len(data),
+        data=data,
+    )
+
+
+def check_message(message: str, settings: Settings) -> str:
+    """The message of a change. Raises VersoError `message_too_long` or `bad_value`."""
+    if "\x00" in message:
+        raise VersoError("bad_value", "A message has no NUL characters.")
+    if len(message.encode("utf-8", "surrogatepass")) > settings.max_message_length:
+        limit = settings.max_message_length
+        raise VersoError("message_too_long", f"A message has at most {limit:,} bytes.", limit=limit)
+    return message
+
+
+def check_idempotency_key(request: Request[Any, Any, Any]) -> str | None:
+    """The Idempotency-Key of a write, or None. Raises VersoError `bad_request`."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= 200 and key.isascii() and key.isprintable()):  # noqa: PLR2004
+        raise VersoError("bad_request", "An Idempotency-Key is 1 to 200 printable ASCII characters.")
+    return key
+
+
+def _content_of(item: ChangeItem) -> Upload | None:
+    if item.text is not None and item.base64 is not None:
+        raise VersoError("bad_change", "An item has one content: text, base64 or a file.", path=item.path)
+    if item.text is not None:
+        try:
+            return upload_of(item.text.encode())
+        except UnicodeEncodeError:
+            raise VersoError(
+                "bad_change", "The text holds a lone surrogate; send base64.", path=item.path
+            ) from None
+    if item.base64 is not None:
+        try:
+            return upload_of(base64.b64decode(item.base64, validate=True))
+        except (binascii.Error, ValueError):
+            raise VersoError("bad_change", "The base64 of an item is not valid.", path=item.path) from None
+    return None

@@ -1,0 +1,153 @@
+"""Changes: many documents in one atomic write, and the project's log."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency  # noqa: TC002
+from litestar.params import FromPath, QueryParameter
+
+from app.api.bodies import (
+    SMALL_BODY,
+    ChangeBody,
+    check_idempotency_key,
+    check_message,
+    declared_length,
+    item_of,
+    take_json,
+)
+from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.multipart import Form, too_many
+from app.api.paging import Cursor, Limit, page_size
+from app.api.services import Services  # noqa: TC001
+from app.errors import VersoError
+from app.flows.add_change import Item, add_change, check_change
+from app.model import Change, ChangeSummary
+from app.supabase.identity import Actor  # noqa: TC001
+
+
+class ChangeWritten(msgspec.Struct, frozen=True):
+    """A change that was written; null when everything was as asked already."""
+
+    change: Change | None
+
+
+@post(
+    "/v1/projects/{project:str}/changes",
+    tags=["changes"],
+    summary="Write many documents in one atomic change",
+    request_max_body_size=None,
+)
+async def post_change(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+) -> Response[ChangeWritten]:
+    """All of it or nothing. multipart/form-data streams any number of files; JSON is for small texts.
+
+    See the schema of ChangeBody for items. Every item that isn't as it must be is named in the answer.
+    """
+    settings = services.settings
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    key = check_idempotency_key(request)
+
+    async def check(items: list[Item]) -> None:
+        await check_change(services.ledger, actor=actor, project=project, items=items, idempotency_key=key)
+
+    if kind == "application/json":
+        declared_length(request, limit=settings.max_json_size)
+        body: ChangeBody = await take_json(request, settings)
+        return await _add(services, actor, project, body.message, [item_of(each) for each in body.items], key)
+    if kind != "multipart/form-data":
+        raise VersoError("bad_media_type", "Send a change as multipart/form-data or application/json.")
+    length = declared_length(request, limit=settings.max_change_size)
+    form = Form(settings, check if length is None or length > SMALL_BODY else None)
+    try:
+        message, items = await form.read(request)
+        return await _add(services, actor, project, message, items, key)
+    finally:
+        form.discard()
+
+
+async def _add(
+    services: Services, actor: Actor, project: str, message: str, items: list[Item], key: str | None
+) -> Response[ChangeWritten]:
+    settings = services.settings
+    if not items:
+        raise VersoError("bad_change", "A change has at least one item.")
+    if len(items) > settings.max_files_per_change:
+        raise too_many(settings.max_files_per_change)
+    change = await add_change(
+        services.ledger,
+        services.blobs,
+        actor=actor,
+        project=project,
+        items=items,
+        message=check_message(message, settings),
+        idempotency_key=key,
+        concurrency=settings.upload_concurrency,
+    )
+    if change is None:
+        return Response(ChangeWritten(None), status_code=200)
+    location = f"/v1/projects/{change.project}/changes/{change.sequence}"
+    return Response(ChangeWritten(change), status_code=201, headers={"Location": location})
+
+
+@get("/v1/projects/{project:str}/changes", tags=["changes"], summary="The project's log, newest first")
+async def list_changes(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    limit: Limit = None,
+    cursor: Cursor = None,
+    prefix: Annotated[
+        str | None, QueryParameter(description="Only changes that touch a path beginning so.")
+    ] = None,
+    author: Annotated[
+        str | None, QueryParameter(description="Only this person's: a handle or an id.")
+    ] = None,
+    since: Annotated[
+        datetime | None, QueryParameter(description="Only changes accepted at or after.")
+    ] = None,
+    until: Annotated[datetime | None, QueryParameter(description="Only changes accepted before.")] = None,
+    text: Annotated[
+        str | None, QueryParameter(description="Only changes whose message has this, in any case.")
+    ] = None,
+) -> Response[Page[ChangeSummary]]:
+    """A page of changes with author, dates, message and hash."""
+    size = page_size(limit, services.settings)
+    found = await services.ledger.list_changes(
+        actor.token,
+        project=project,
+        before=position_of(cursor, int),
+        page_size=size + 1,
+        prefix=prefix,
+        author=author,
+        since=since,
+        until=until,
+        search=text,
+    )
+    following = cursor_of(found[size - 1].sequence) if len(found) > size else None
+    return Response(Page(found[:size], following), headers=next_link(request, following))
+
+
+@get(
+    "/v1/projects/{project:str}/changes/{sequence:int}",
+    tags=["changes"],
+    summary="One change with its versions",
+)
+async def read_change(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    sequence: FromPath[int],
+) -> Change:
+    """A change with the versions that it wrote, and the hash that certifies all history up to it."""
+    if not 0 < sequence < 1 << 62:
+        raise VersoError("change_not_found", "The project has no change of that number.")
+    return await services.ledger.read_change(actor.token, project=project, sequence=sequence)

@@ -1,0 +1,120 @@
+"""A version's bytes out: conditional, in ranges, with digests, and so that a hostile document stays one.
+
+Content is never run as this site: `nosniff`, a sandboxing policy, and an attachment for whatever a
+browser would execute.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.response import Stream
+
+from app.api.conditions import etag_of, is_unchanged
+from app.api.digests import digest_field
+from app.api.links import version_links
+from app.api.ranges import range_of
+from app.flows.read_content import read_content
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from litestar import Request
+
+    from app.model import VersionRead
+    from app.supabase.blobs import Blobs
+    from app.supabase.cache import Content
+    from app.supabase.identity import Actor
+
+LATEST = "private, no-cache"
+"""A path's newest version changes: ask again, with the ETag."""
+FOREVER = "private, max-age=31536000, immutable"
+"""A numbered version never changes."""
+_SHOWN = (
+    "text/plain",
+    "text/markdown",
+    "text/csv",
+    "application/json",
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+)
+_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+async def answer_content(
+    request: Request[Any, Any, Any], *, blobs: Blobs, actor: Actor, read: VersionRead, cache_control: str
+) -> Response[Any]:
+    """Answer GET or HEAD with a version's bytes: 200, 206 or 304. Raises VersoError.
+
+    HEAD and 304 cost no look at storage.
+    """
+    version = read.version
+    headers = _headers(read, cache_control)
+    if is_unchanged(request, version.hash):
+        return Response(None, status_code=304, headers=headers)
+    size = version.size or 0
+    media_type = _with_charset(version.media_type or "application/octet-stream")
+    if request.method == "HEAD":
+        if version.sha256 is None:
+            await read_content(blobs, actor=actor, read=read)  # says that a delete has no content
+        return Response(None, headers=headers | {"Content-Length": str(size)}, media_type=media_type)
+    part = None
+    if request.headers.get("if-range") in {None, etag_of(version.hash)}:
+        part = range_of(request.headers.get("range"), size=size)
+    content = await read_content(blobs, actor=actor, read=read)
+    start, stop = part or (0, size)
+    headers["Content-Length"] = str(stop - start)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    status = 200 if part is None else 206
+    if content.data is not None:
+        return Response(content.data[start:stop], status_code=status, headers=headers, media_type=media_type)
+    return Stream(_pieces(content, start, stop), status_code=status, headers=headers, media_type=media_type)
+
+
+async def _pieces(content: Content, start: int, stop: int) -> AsyncIterator[bytes]:
+    with content:
+        async for piece in content.chunks(start, stop):
+            yield piece
+
+
+def _headers(read: VersionRead, cache_control: str) -> dict[str, str]:
+    version = read.version
+    headers = {
+        "ETag": etag_of(version.hash),
+        "Cache-Control": cache_control,
+        "Vary": "Authorization",
+        "Accept-Ranges": "bytes",
+        "Last-Modified": version.change.committed_at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        "Link": version_links(version, read.head),
+        "Verso-Version": str(version.number),
+        "Verso-Change": str(version.change.sequence),
+        "Verso-Document": version.document,
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": _POLICY,
+        "Content-Disposition": _disposition(version.path, version.media_type or ""),
+    }
+    if version.sha256 is not None:
+        headers["Repr-Digest"] = digest_field(version.sha256)
+    return headers
+
+
+def _disposition(path: str, media_type: str) -> str:
+    name = path.rpartition("/")[2]
+    kind = "inline" if media_type.partition(";")[0].strip() in _SHOWN else "attachment"
+    plain = "".join(
+        each if each.isascii() and each.isprintable() and each not in '"\\%' else "_" for each in name
+    )
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _with_charset(media_type: str) -> str:
+    return (
+        f"{media_type}; charset=utf-8"
+        if media_type.startswith("text/") and ";" not in media_type
+        else media_type
+    )

@@ -1,0 +1,259 @@
+"""Documents by id: where they are, what they were, and what became different."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID  # noqa: TC003
+
+import msgspec
+from litestar import Request, Response, delete, get, patch, post, route
+from litestar.di import NamedDependency  # noqa: TC002
+from litestar.enums import HttpMethod
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from app.api.conditions import base_of, etag_of, is_unchanged
+from app.api.content import FOREVER, answer_content
+from app.api.files import MessageQuery, Written, write_one
+from app.api.links import Page, cursor_of, next_link, position_of, version_links
+from app.api.paging import Cursor, Limit, page_size
+from app.api.services import Services  # noqa: TC001
+from app.errors import VersoError
+from app.flows.add_change import Item
+from app.flows.compare import Comparison, compare_as_hunks, compare_as_patch
+from app.model import Document, Version, normal_path
+from app.supabase.identity import Actor  # noqa: TC001
+from app.text.lines import Ignoring
+
+ROUTE = "/v1/documents/{document:uuid}"
+MAX_CONTEXT = 1000
+
+
+class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a document shall be."""
+
+    path: str
+    message: str = ""
+
+
+class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which version's content to bring back: a number, or "latest" for the newest that has any."""
+
+    version: int | Literal["latest"] = "latest"
+    path: str | None = None
+    message: str = ""
+
+
+@get(ROUTE, tags=["documents"], summary="A document with its newest version")
+async def read_document(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+) -> Response[Document]:
+    """Where the document is, whether it is live, its session and stage, and its newest version."""
+    found = await services.ledger.read_document(actor.token, document=str(document))
+    headers = {
+        "ETag": etag_of(found.head),
+        "Cache-Control": "private, no-cache",
+        "Link": version_links(found.version, None),
+    }
+    if is_unchanged(request, found.head):
+        return Response(None, status_code=304, headers=headers)  # type: ignore[arg-type]  # 304 has no body
+    return Response(found, headers=headers)
+
+
+@patch(ROUTE, tags=["documents"], summary="Move a document")
+async def move_document(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    data: JSONBody[Move],
+) -> Response[Written]:
+    """A move is a version; history crosses it. Needs `If-Match`."""
+    item = Item(document=str(document), path=normal_path(data.path), base=base_of(request))
+    return await write_one(
+        request, services=services, actor=actor, project=None, item=item, message=data.message
+    )
+
+
+@delete(ROUTE, status_code=200, tags=["documents"], summary="Delete a document")
+async def delete_document(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    message: MessageQuery = "",
+) -> Response[Written]:
+    """A delete is a version: the history stays, and the document can be restored. Needs `If-Match`."""
+    item = Item(document=str(document), base=base_of(request), delete=True)
+    return await write_one(request, services=services, actor=actor, project=None, item=item, message=message)
+
+
+@post(
+    f"{ROUTE}/restore", status_code=200, tags=["documents"], summary="Bring an earlier version's content back"
+)
+async def restore_document(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    data: JSONBody[Restore],
+) -> Response[Written]:
+    """A new version that names the one it restored; no bytes are copied. Also brings a deleted document back.
+
+    Needs `If-Match`: the head, which for a deleted document is the delete.
+    """
+    item = Item(
+        document=str(document),
+        base=base_of(request),
+        restore=data.version,
+        path=None if data.path is None else normal_path(data.path),
+    )
+    return await write_one(
+        request, services=services, actor=actor, project=None, item=item, message=data.message
+    )
+
+
+@post(f"{ROUTE}/undelete", status_code=200, tags=["documents"], summary="Bring a deleted document back")
+async def undelete_document(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    message: MessageQuery = "",
+) -> Response[Written]:
+    """Restore what was there before the delete. Needs `If-Match` with the delete's hash."""
+    item = Item(document=str(document), base=base_of(request), restore="latest")
+    return await write_one(request, services=services, actor=actor, project=None, item=item, message=message)
+
+
+@get(f"{ROUTE}/versions", tags=["documents"], summary="A document's history, newest first")
+async def list_versions(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[Version]]:
+    """Author, date, message, size, hash, action and parent of each version, across moves and deletes."""
+    size = page_size(limit, services.settings)
+    found = await services.ledger.list_versions(
+        actor.token, document=str(document), before=position_of(cursor, int), page_size=size + 1
+    )
+    following = cursor_of(found[size - 1].number) if len(found) > size else None
+    return Response(Page(found[:size], following), headers=next_link(request, following))
+
+
+@get(f"{ROUTE}/versions/{{number:int}}", tags=["documents"], summary="One version")
+async def read_version(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    number: FromPath[int],
+) -> Response[Version]:
+    """One immutable state of the document, with the change that wrote it."""
+    read = await services.ledger.read_version(actor.token, document=str(document), at=point_of(number))
+    # The version never changes, but whether it has a successor does.
+    headers = {"ETag": etag_of(read.version.hash), "Cache-Control": "private, no-cache"}
+    return Response(read.version, headers=headers | {"Link": version_links(read.version, read.head)})
+
+
+@route(
+    f"{ROUTE}/versions/{{number:int}}/content",
+    http_method=[HttpMethod.GET, HttpMethod.HEAD],
+    tags=["documents"],
+    summary="One version's bytes",
+)
+async def read_version_content(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    number: FromPath[int],
+) -> Response[Any]:
+    """The bytes, immutable: conditional, in ranges, cached for ever."""
+    read = await services.ledger.read_version(actor.token, document=str(document), at=point_of(number))
+    return await answer_content(request, blobs=services.blobs, actor=actor, read=read, cache_control=FOREVER)
+
+
+@get(f"{ROUTE}/diff", tags=["documents"], summary="The difference between two versions")
+async def compare_versions(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    older: Annotated[
+        str | None, QueryParameter(name="from", description="A version's number or hash.", max_length=64)
+    ] = None,
+    newer: Annotated[
+        str | None, QueryParameter(name="to", description="A version's number or hash.", max_length=64)
+    ] = None,
+    context: Annotated[int, QueryParameter(description="Unchanged lines around a change.")] = 3,
+    ignore: Annotated[
+        Ignoring, QueryParameter(description="What does not count as a difference.")
+    ] = Ignoring.NOTHING,
+) -> Response[Any]:
+    """`text/x-diff` (unless said) is a patch that `git apply` takes; `application/json` has hunks and words.
+
+    Without `to` the newest version, without `from` the one before it.
+    """
+    if not 0 <= context <= MAX_CONTEXT:
+        raise VersoError("bad_value", f"context is 0 to {MAX_CONTEXT}.")
+    as_json = wants_json(request)
+    compared = await services.ledger.compare_versions(
+        actor.token, document=str(document), older=_side(older), newer=_side(newer)
+    )
+    before = "" if compared.older is None else compared.older.version.hash
+    tag = (
+        f"{before[:32]}-{compared.newer.version.hash[:32]}-{context}-{ignore.value}-{'j' if as_json else 'd'}"
+    )
+    headers = {"ETag": etag_of(tag), "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    if is_unchanged(request, tag):
+        return Response(None, status_code=304, headers=headers)
+    if as_json:
+        result: Comparison = await compare_as_hunks(
+            services.blobs,
+            services.workers,
+            actor=actor,
+            compared=compared,
+            context=context,
+            ignoring=ignore,
+            limit=services.settings.max_diff_size,
+        )
+        return Response(result, headers=headers)
+    patch_text = await compare_as_patch(
+        services.blobs,
+        services.workers,
+        actor=actor,
+        compared=compared,
+        context=context,
+        ignoring=ignore,
+        limit=services.settings.max_diff_size,
+    )
+    headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+    return Response(patch_text, headers=headers, media_type="text/x-diff; charset=utf-8")
+
+
+def point_of(number: int) -> str:
+    """A version's number as a point in history. Raises VersoError `version_not_found`."""
+    if not 0 < number < 1_000_000_000:  # noqa: PLR2004
+        raise VersoError("version_not_found", "Versions are numbered from 1.")
+    return f"v{number}"
+
+
+def _side(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return point_of(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else text  # noqa: PLR2004
+
+
+def wants_json(request: Request[Any, Any, Any]) -> bool:
+    """Whether a diff is wanted as JSON; raises VersoError `not_acceptable` when as neither."""
+    if "accept" not in request.headers:
+        return False
+    best = request.accept.best_match(["text/x-diff", "text/x-patch", "text/plain", "application/json"])
+    if best is None:
+        raise VersoError("not_acceptable", "A diff comes as text/x-diff or application/json.")
+    return best == "application/json"

@@ -1,0 +1,106 @@
+"""Around every request: an id, one log line, and metrics. Never a body, a token or a query string."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+log = structlog.get_logger("verso.request")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
+
+
+class Metrics:
+    """What operators can count, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "verso_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "verso_request_seconds",
+            "Seconds from a request's start to its answer's end.",
+            ["method", "route"],
+            registry=self.registry,
+        )
+        self.active = Gauge("verso_active_requests", "Requests being answered.", registry=self.registry)
+        self.round_trips = Counter(
+            "verso_supabase_requests", "HTTP requests sent to Supabase.", ["service"], registry=self.registry
+        )
+
+    def count_round_trip(self, service: str) -> None:
+        """Count a request to `rest`, `storage` or `auth`."""
+        self.round_trips.labels(service if service in {"rest", "storage", "auth"} else "other").inc()
+
+
+class Observer:
+    """The outermost ASGI application: lets every request through, watching."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope["verso_request_id"] = request_id  # type: ignore[typeddict-unknown-key]
+        started = time.perf_counter()
+        status = 499  # what nginx calls a client that left
+        size = 0
+
+        async def watch(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+            await send(message)
+
+        self._metrics.active.inc()
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            self._metrics.active.dec()
+            self._note(
+                scope, status=status, size=size, seconds=time.perf_counter() - started, request_id=request_id
+            )
+
+    def _note(self, scope: Any, *, status: int, size: int, seconds: float, request_id: str) -> None:
+        # The route, not the path: a path is a document's name, and a made-up one would be a new time series.
+        route = scope.get("path_template") or "none"
+        method = (
+            scope["method"]
+            if scope["method"] in {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"}
+            else "other"
+        )
+        self._metrics.requests.labels(method, route, status).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
+        log.info(
+            "request",
+            request_id=request_id,
+            method=method,
+            route=route,
+            status=status,
+            bytes=size,
+            ms=round(seconds * 1000, 2),
+        )
+
+
+def _request_id(scope: Any) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.match(value):
+            return str(value.decode())
+    return secrets.token_hex(8)

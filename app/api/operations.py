@@ -1,0 +1,39 @@
+"""For operators and balancers: is it alive, is it ready, how is it doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency  # noqa: TC002
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.api.services import Services  # noqa: TC001
+from app.errors import VersoError
+
+SCHEMA_VERSION = "20261122"
+"""What `schema_version()` of the migrations that this service is for answers."""
+
+
+@get("/health/live", tags=["operations"], summary="Is the process alive")
+async def live() -> dict[str, str]:
+    """Answers as long as the process does; asks nobody."""
+    return {"status": "live"}
+
+
+@get("/health/ready", tags=["operations"], summary="Can it serve")
+async def ready(services: NamedDependency[Services]) -> dict[str, str]:
+    """Asks the database for its schema version; 503 with the reason when it cannot serve."""
+    found = await services.ledger.schema_version()
+    if found != SCHEMA_VERSION:
+        raise VersoError(
+            "schema_missing",
+            f"The database has schema {found}, this service needs {SCHEMA_VERSION}. Run `verso doctor`.",
+        )
+    return {"status": "ready", "schema": found}
+
+
+@get("/metrics", tags=["operations"], summary="Prometheus metrics", include_in_schema=True)
+async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Counts and durations by route, and round trips to Supabase; nothing about documents or people."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

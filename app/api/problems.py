@@ -1,0 +1,185 @@
+"""Errors as problem documents (RFC 9457), and the one table from error code to HTTP status.
+
+`type` is /problems/<code>, which this service also serves; `title` is the code's meaning, `detail` the
+sentence for this case. What a client needs next (`head`, `items`, `sha256`, …) are extension members.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+from litestar import Response, get
+from litestar.exceptions import HTTPException, NotFoundException
+
+from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from litestar import Request
+    from litestar.params import FromPath
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+
+class Problem(NamedTuple):
+    """What a code means, whoever raises it."""
+
+    status: int
+    title: str
+
+
+PROBLEMS = {
+    # who
+    "unauthenticated": Problem(401, "No valid access token"),
+    "forbidden": Problem(403, "Refused for this account"),
+    "role_too_low": Problem(403, "Needs a higher role in the project"),
+    "no_profile": Problem(403, "The account has no profile"),
+    # what isn't there
+    "not_found": Problem(404, "Nothing at this address"),
+    "project_not_found": Problem(404, "No such project, or not yours"),
+    "document_not_found": Problem(404, "No such document, or not yours"),
+    "document_deleted": Problem(404, "The document is deleted"),
+    "document_moved": Problem(404, "The document has moved"),
+    "already_deleted": Problem(404, "The document is deleted already"),
+    "version_not_found": Problem(404, "No such version"),
+    "version_is_delete": Problem(404, "A delete has no content"),
+    "change_not_found": Problem(404, "No such change"),
+    "point_not_found": Problem(404, "No such point in history"),
+    "session_not_found": Problem(404, "No such session"),
+    "person_not_found": Problem(404, "No such person"),
+    "member_not_found": Problem(404, "No such member"),
+    "content_erased": Problem(410, "The bytes were erased"),
+    "erased": Problem(410, "The bytes were erased"),
+    # meeting others
+    "base_required": Problem(428, "Say which version this is based on"),
+    "stale_base": Problem(412, "Someone wrote a newer version"),
+    "already_exists": Problem(412, "A document is there already"),
+    "path_taken": Problem(409, "The path is taken"),
+    "idempotency_key_reused": Problem(409, "The Idempotency-Key was used for something else"),
+    "nothing_to_restore": Problem(409, "The version has no content to restore"),
+    "project_archived": Problem(403, "The project is archived"),
+    "last_owner": Problem(409, "A project keeps an owner"),
+    "slug_taken": Problem(409, "The slug is taken"),
+    "session_exists": Problem(409, "The session exists"),
+    "tag_exists": Problem(409, "The tag exists, and tags don't move"),
+    "nothing_to_tag": Problem(409, "There is nothing to tag yet"),
+    "blueprint_has_features": Problem(409, "Features depend on this blueprint"),
+    "broken_chain": Problem(409, "The history cannot go on like this"),
+    "immutable": Problem(403, "History does not change"),
+    # what was sent
+    "bad_request": Problem(400, "The request is not well formed"),
+    "bad_json": Problem(400, "The JSON is not what it must be"),
+    "bad_multipart": Problem(400, "The multipart body is not what it must be"),
+    "bad_condition": Problem(400, "The precondition is not usable"),
+    "bad_cursor": Problem(400, "The cursor is not one of ours"),
+    "bad_digest": Problem(400, "The digest field is not well formed"),
+    "digest_mismatch": Problem(400, "The bytes are not those of the digest"),
+    "body_incomplete": Problem(400, "The body ended early"),
+    "body_timeout": Problem(408, "The body did not arrive in time"),
+    "too_large": Problem(413, "Too large"),
+    "too_many_files": Problem(413, "Too many files in one change"),
+    "bad_media_type": Problem(415, "Not a media type"),
+    "unsupported_encoding": Problem(415, "The content encoding is not supported"),
+    "range_not_satisfiable": Problem(416, "No such range"),
+    "bad_path": Problem(422, "The path cannot be a document's path"),
+    "bad_point": Problem(422, "Not a point in history"),
+    "bad_change": Problem(422, "The change is not well formed"),
+    "bad_tag_name": Problem(422, "The name cannot be a tag's"),
+    "bad_value": Problem(422, "A value is not allowed"),
+    "document_twice": Problem(422, "One change writes a document once"),
+    "no_content": Problem(422, "The item has no content"),
+    "message_too_long": Problem(422, "The message is too long"),
+    "parent_rule": Problem(422, "The session's parent does not fit its type"),
+    "parent_not_blueprint": Problem(422, "The parent is no blueprint session"),
+    "diff_too_large": Problem(422, "Too large or too different to compare"),
+    "not_acceptable": Problem(406, "Not available in that form"),
+    "method_not_allowed": Problem(405, "Not a method of this address"),
+    # what is behind
+    "content_altered": Problem(502, "The stored bytes were altered"),
+    "content_missing": Problem(502, "The stored bytes are missing"),
+    "blob_missing": Problem(502, "Storage lost the upload"),
+    "blob_altered": Problem(502, "Storage altered the upload"),
+    "blob_unproven": Problem(502, "Storage cannot prove the upload"),
+    "storage_failed": Problem(502, "Storage failed"),
+    "storage_unavailable": Problem(503, "Storage is not available"),
+    "supabase_failed": Problem(502, "Supabase failed"),
+    "supabase_unavailable": Problem(503, "Supabase is not available"),
+    "schema_missing": Problem(503, "The database lacks Verso's schema"),
+    "database_timeout": Problem(503, "The database took too long"),
+    "disk_full": Problem(507, "The server's disk is full"),
+    "internal": Problem(500, "A fault in Verso"),
+}
+
+_BY_STATUS = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "bad_media_type",
+}
+
+
+def problem_response(error: VersoError, request_id: str | None) -> Response[dict[str, Any]]:
+    """The problem document of an error; an unknown code is a fault of ours."""
+    problem = PROBLEMS.get(error.code, PROBLEMS["internal"])
+    body: dict[str, Any] = {
+        "type": f"/problems/{error.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": error.sentence,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    body |= {name: value for name, value in error.detail.items() if name not in body}
+    headers = {"Cache-Control": "no-store"}
+    if problem.status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = 'Bearer realm="verso"'
+    if problem.status == 503:  # noqa: PLR2004
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error.detail.get("size"), int) and error.code == "range_not_satisfiable":
+        headers["Content-Range"] = f"bytes */{error.detail['size']}"
+    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Response[dict[str, Any]]:
+    """Shape a refusal or failure."""
+    return problem_response(error, request.scope.get("verso_request_id"))  # type: ignore[arg-type]
+
+
+def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    """Shape what Litestar itself refuses: routes, methods, parameters, bodies."""
+    code = _BY_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "bad_request")  # noqa: PLR2004
+    detail: dict[str, Any] = {}
+    sentence = error.detail
+    if isinstance(error, NotFoundException):
+        sentence = "There is nothing at this address. GET /schema lists what there is."
+    elif code == "method_not_allowed":
+        sentence = "This address does not take that method. GET /schema lists what it takes."
+    elif isinstance(error.extra, list):
+        detail["errors"] = error.extra
+        sentence = "; ".join(f"{each.get('key', 'value')}: {each.get('message')}" for each in error.extra)
+    response = on_verso_error(request, VersoError(code, sentence, **detail))
+    for name, value in (error.headers or {}).items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """Hide an unexpected error's text, and log it with its trace."""
+    log.error("fault", exc_info=error, request_id=request.scope.get("verso_request_id"))
+    sentence = "Something went wrong in Verso itself. The log has it under this request_id."
+    return on_verso_error(request, VersoError("internal", sentence))
+
+
+@get("/problems/{code:str}", tags=["operations"], summary="What an error code means", exclude_from_auth=True)
+async def read_problem(code: FromPath[str]) -> dict[str, Any]:
+    """The meaning of a problem `type`."""
+    if code not in PROBLEMS:
+        raise VersoError("not_found", "There is no problem of that code.")
+    return {"code": code, "status": PROBLEMS[code].status, "title": PROBLEMS[code].title}

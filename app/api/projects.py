@@ -1,0 +1,183 @@
+"""Projects, their members, and their tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from litestar import Request, Response, delete, get, patch, post, put
+from litestar.di import NamedDependency  # noqa: TC002
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.paging import Cursor, Limit, page_size
+from app.api.services import Services  # noqa: TC001
+from app.model import Member, Project, Role, TreeEntry
+from app.supabase.identity import Actor  # noqa: TC001
+
+if TYPE_CHECKING:
+    from app.api.files import At
+    from app.supabase.ledger import Me
+
+Slug = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
+        description="1 to 64 of a-z 0-9 . _ -, starting and ending with a letter or digit.",
+        examples=["idse-core"],
+    ),
+]
+Name = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")
+]
+Description = Annotated[str, msgspec.Meta(max_length=4000, pattern=r"^[^\x00]*$")]
+
+
+class NewProject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A project to be made."""
+
+    slug: Slug
+    name: Name | None = None
+    description: Description = ""
+
+
+class ProjectEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to change of a project; what is left out stays."""
+
+    name: Name | None = None
+    description: Description | None = None
+    archived: bool | None = None
+
+
+class NewRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The role that someone shall have."""
+
+    role: Role
+
+
+class TreePage(msgspec.Struct, frozen=True):
+    """A page of the tree after change `sequence`."""
+
+    sequence: int
+    items: list[TreeEntry]
+    next: str | None
+
+
+@get("/v1/me", tags=["people"], summary="Who am I")
+async def read_me(services: NamedDependency[Services], actor: NamedDependency[Actor]) -> Me:
+    """The caller's profile, and up to 100 of their projects with their role."""
+    return await services.ledger.me(actor.token)
+
+
+@get("/v1/projects", tags=["projects"], summary="My projects")
+async def list_projects(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[Project]]:
+    """The projects that the caller is a member of, by slug."""
+    size = page_size(limit, services.settings)
+    found = await services.ledger.list_projects(
+        actor.token, after=position_of(cursor, str), page_size=size + 1
+    )
+    following = cursor_of(f"{found[size - 1].slug} {found[size - 1].id}") if len(found) > size else None
+    return Response(Page(found[:size], following), headers=next_link(request, following))
+
+
+@post("/v1/projects", tags=["projects"], summary="Make a project")
+async def create_project(
+    services: NamedDependency[Services], actor: NamedDependency[Actor], data: JSONBody[NewProject]
+) -> Response[Project]:
+    """Make a project; the caller becomes its owner. Slugs are unique to their maker."""
+    made = await services.ledger.create_project(
+        actor.token, slug=data.slug, name=data.name, description=data.description
+    )
+    return Response(made, status_code=201, headers={"Location": f"/v1/projects/{made.id}"})
+
+
+@get("/v1/projects/{project:str}", tags=["projects"], summary="One project")
+async def read_project(
+    services: NamedDependency[Services], actor: NamedDependency[Actor], project: FromPath[str]
+) -> Project:
+    """A project by id or slug, with the caller's role and the hash of its newest change."""
+    return await services.ledger.read_project(actor.token, project=project)
+
+
+@patch(
+    "/v1/projects/{project:str}", tags=["projects"], summary="Rename, describe, archive or reopen a project"
+)
+async def update_project(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    data: JSONBody[ProjectEdit],
+) -> Project:
+    """For owners. An archived project can be read, and takes no writes until it is reopened."""
+    return await services.ledger.update_project(
+        actor.token, project=project, name=data.name, description=data.description, archived=data.archived
+    )
+
+
+@get("/v1/projects/{project:str}/members", tags=["projects"], summary="Who belongs to a project")
+async def list_members(
+    services: NamedDependency[Services], actor: NamedDependency[Actor], project: FromPath[str]
+) -> list[Member]:
+    """The members, owners first."""
+    return await services.ledger.list_members(actor.token, project=project)
+
+
+@put(
+    "/v1/projects/{project:str}/members/{person:str}",
+    tags=["projects"],
+    summary="Add a member, or change a role",
+)
+async def set_member(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    person: FromPath[str],
+    data: JSONBody[NewRole],
+) -> Member:
+    """For owners. The person is a handle (GET /v1/me shows one's own) or an id. The last owner stays one."""
+    return await services.ledger.set_member(actor.token, project=project, person=person, role=data.role)
+
+
+@delete(
+    "/v1/projects/{project:str}/members/{person:str}", tags=["projects"], summary="Remove a member, or leave"
+)
+async def remove_member(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    person: FromPath[str],
+) -> None:
+    """Owners may remove anyone, everyone may leave; the last owner can't."""
+    await services.ledger.remove_member(actor.token, project=project, person=person)
+
+
+@get("/v1/projects/{project:str}/tree", tags=["projects"], summary="What paths there are, now or at a point")
+async def list_tree(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    at: At = None,
+    prefix: Annotated[str, QueryParameter(description="Only paths that begin so.", max_length=1024)] = "",
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[TreePage]:
+    """Paths in byte order with their versions. For a steady view send the first page's `sequence` as `at`."""
+    size = page_size(limit, services.settings)
+    tree = await services.ledger.list_tree(
+        actor.token,
+        project=project,
+        at=at,
+        prefix=prefix,
+        after=position_of(cursor, str) or "",
+        page_size=size + 1,
+    )
+    following = cursor_of(tree.entries[size - 1].path) if len(tree.entries) > size else None
+    page = TreePage(tree.sequence, tree.entries[:size], following)
+    return Response(page, headers=next_link(request, following))

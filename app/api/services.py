@@ -1,0 +1,43 @@
+"""What handlers work with, made once by `app.main`, and who is calling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request  # noqa: TC002  # Litestar resolves annotations
+
+from app.errors import VersoError
+from app.settings import Settings
+from app.supabase.blobs import Blobs
+from app.supabase.identity import Actor, Identity
+from app.supabase.ledger import Ledger
+from app.text.bounded import TextWorkers
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """The joined parts of the service."""
+
+    settings: Settings
+    ledger: Ledger
+    blobs: Blobs
+    identity: Identity
+    workers: TextWorkers
+
+
+async def provide_services(request: Request[Any, Any, Any]) -> Services:
+    """The services of this application."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def provide_actor(request: Request[Any, Any, Any], services: Services) -> Actor:
+    """Who is calling, by `Authorization: Bearer`; raises VersoError `unauthenticated`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise VersoError(
+            "unauthenticated",
+            "Send an access token of Supabase Auth as `Authorization: Bearer <token>`.",
+        )
+    return await services.identity.verify(token)

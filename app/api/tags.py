@@ -1,0 +1,66 @@
+"""Tags: names for points of history. They never move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency  # noqa: TC002
+
+from app.api.bodies import check_message
+from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.paging import Cursor, Limit, page_size
+from app.api.services import Services  # noqa: TC001
+from app.supabase.identity import Actor  # noqa: TC001
+
+if TYPE_CHECKING:
+    from litestar.params import FromPath, JSONBody
+
+    from app.model import Tag
+
+ROUTE = "/v1/projects/{project:str}/tags"
+
+
+class NewTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name for the project at a change (its newest unless said), or for a version by its hash."""
+
+    name: str
+    at: str | None = None
+    message: str = ""
+
+
+@get(ROUTE, tags=["tags"], summary="A project's tags")
+async def list_tags(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[Tag]]:
+    """Tags by name."""
+    size = page_size(limit, services.settings)
+    found = await services.ledger.list_tags(
+        actor.token, project=project, after=position_of(cursor, str) or "", page_size=size + 1
+    )
+    following = cursor_of(found[size - 1].name) if len(found) > size else None
+    return Response(Page(found[:size], following), headers=next_link(request, following))
+
+
+@post(ROUTE, tags=["tags"], summary="Name a point of history")
+async def create_tag(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    data: JSONBody[NewTag],
+) -> Response[Tag]:
+    """For editors."""
+    made = await services.ledger.create_tag(
+        actor.token,
+        project=project,
+        name=data.name,
+        at=data.at,
+        message=check_message(data.message, services.settings),
+    )
+    return Response(made, status_code=201)

@@ -1,0 +1,8 @@
+"""Use cases that are more than one call: one a file, one async function each. No HTTP here.
+
+    add_change.py    check → take the bytes in → store the blobs → commit
+    read_content.py  a version's verified bytes
+    compare.py       the difference between two versions
+
+A use case that is one round trip has no flow: its handler calls the ledger.
+"""

@@ -1,0 +1,190 @@
+"""One atomic change: any number of documents written, moved, deleted or restored.
+
+1  `check_change` asks the database whether the caller may, and whether every base is the head, before
+   any large body travels.
+2  The caller takes the bytes in (`app.supabase.intake`): hashed, counted, limited.
+3  `add_change` asks again, now with the hashes, which contents the project has; stores the others;
+4  and commits in one transaction that checks everything once more. A crash in between leaves objects
+   that nothing points to, never a version without bytes.
+
+Every commit carries an idempotency key, the client's or one of our own, so that a lost answer can be
+asked for again without writing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from app.errors import VersoError
+from app.supabase.upload import Upload  # msgspec reads the annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.model import Change
+    from app.supabase.blobs import Blobs
+    from app.supabase.identity import Actor
+    from app.supabase.ledger import Ledger, Prepared
+
+COMMIT_TRIES = 3
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One document's part of a change: where, based on what, and what to do.
+
+    `upload` or `pending` (it will come) write content; `delete` and `restore` (a version's number, or
+    "latest" for the newest with content) say so; a new `path` alone moves.
+    """
+
+    path: str | None = None
+    document: str | None = None
+    from_path: str | None = None
+    base: str | None = None
+    create: bool = False
+    delete: bool = False
+    restore: int | Literal["latest"] | None = None
+    media_type: str | None = None
+    upload: Upload | None = None
+    pending: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """The item as the SQL functions take it."""
+        item: dict[str, Any] = {
+            "path": self.path,
+            "document": self.document,
+            "from": self.from_path,
+            "base": self.base,
+            "restore": self.restore,
+            "media_type": self.media_type,
+        }
+        given = {name: value for name, value in item.items() if value is not None}
+        given |= {name: True for name in ("create", "delete", "pending") if getattr(self, name)}
+        if self.upload is not None:
+            given |= {"sha256": self.upload.sha256, "size": self.upload.size, "md5": self.upload.md5}
+        return given
+
+
+async def check_change(
+    ledger: Ledger, *, actor: Actor, project: str | None, items: Sequence[Item], idempotency_key: str | None
+) -> None:
+    """Stop what is missing, forbidden or stale before its bytes travel. Raises VersoError; one round trip."""
+    await ledger.prepare_change(
+        actor.token,
+        project=project,
+        items=[item.asked() for item in items],
+        idempotency_key=idempotency_key,
+    )
+
+
+async def add_change(
+    ledger: Ledger,
+    blobs: Blobs,
+    *,
+    actor: Actor,
+    project: str | None,
+    items: Sequence[Item],
+    message: str,
+    idempotency_key: str | None,
+    concurrency: int,
+) -> Change | None:
+    """Write a change; None when everything is as asked already.
+
+    `project` is an id or slug; None takes the project of the first item's document. Round trips: 1 without
+    new content, else 2 and one for each blob that the project lacks, `concurrency` of them at a time.
+    Raises VersoError; then nothing was changed.
+    """
+    key = idempotency_key or f"auto-{secrets.token_hex(16)}"
+    asked = [item.asked() for item in items]
+    home = project
+    uploads = {item.upload.sha256: item.upload for item in items if item.upload is not None}
+    if uploads:
+        prepared = await ledger.prepare_change(
+            actor.token, project=project, items=asked, idempotency_key=idempotency_key
+        )
+        home = prepared.project
+        if prepared.repeat_of is None:
+            if all(item.unchanged for item in prepared.items):
+                return None
+            await _store(
+                blobs, actor=actor, prepared=prepared, asked=asked, uploads=uploads, concurrency=concurrency
+            )
+    for tries_left in reversed(range(COMMIT_TRIES)):
+        try:
+            return await ledger.commit_change(
+                actor.token, project=home, items=asked, message=message, idempotency_key=key
+            )
+        except VersoError as error:
+            if not tries_left or home is None or error.detail.get("sha256") not in uploads:
+                raise
+            upload = uploads[error.detail["sha256"]]
+            await _mend(blobs, actor=actor, project=home, asked=asked, upload=upload, error=error)
+    raise AssertionError("unreachable")
+
+
+async def _store(
+    blobs: Blobs,
+    *,
+    actor: Actor,
+    prepared: Prepared,
+    asked: list[dict[str, Any]],
+    uploads: dict[str, Upload],
+    concurrency: int,
+) -> None:
+    wanted = {
+        item["sha256"]: found.copies
+        for item, found in zip(asked, prepared.items, strict=True)
+        if "sha256" in item and not found.unchanged
+    }
+    room = asyncio.Semaphore(concurrency)
+
+    async def store(sha256: str) -> tuple[str, str | None]:
+        async with room:
+            suffix = await blobs.store(
+                actor.token, project=prepared.project, upload=uploads[sha256], copies=wanted[sha256]
+            )
+            return sha256, suffix
+
+    suffixes = dict(await _all([store(sha256) for sha256 in wanted]))
+    for item in asked:
+        suffix = suffixes.get(item.get("sha256", ""))
+        if suffix is not None:
+            item["copy"] = suffix
+
+
+async def _all(jobs: list[Any]) -> list[Any]:
+    """Run jobs together; the first failure cancels the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except* VersoError as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _mend(
+    blobs: Blobs,
+    *,
+    actor: Actor,
+    project: str,
+    asked: list[dict[str, Any]],
+    upload: Upload,
+    error: VersoError,
+) -> None:
+    """Answer the database's doubt about a stored blob: prove it, or store it again beside that one."""
+    concerned = [item for item in asked if item.get("sha256") == upload.sha256]
+    suffix = concerned[0].get("copy")
+    if error.code == "blob_unproven" and await blobs.prove(
+        actor.token, project=project, upload=upload, suffix=suffix
+    ):
+        for item in concerned:
+            item["proven"] = True
+    elif error.code in {"blob_unproven", "blob_altered", "blob_missing"}:
+        fresh = await blobs.store_further_copy(actor.token, project=project, upload=upload)
+        for item in concerned:
+            item["copy"] = fresh
+    else:
+        raise error

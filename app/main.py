@@ -1,0 +1,153 @@
+"""The one place that joins real things: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, License, SecurityScheme
+
+from app.api import changes, documents, files, operations, problems, projects, sessions, tags
+from app.api.observing import Metrics, Observer
+from app.api.services import Services, provide_actor, provide_services
+from app.errors import VersoError
+from app.settings import Settings
+from app.supabase.blobs import Blobs
+from app.supabase.cache import BlobCache
+from app.supabase.identity import Identity
+from app.supabase.ledger import Ledger
+from app.supabase.pool import Pool
+from app.text.bounded import TextWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HANDLERS = [
+    projects.read_me,
+    projects.list_projects,
+    projects.create_project,
+    projects.read_project,
+    projects.update_project,
+    projects.list_members,
+    projects.set_member,
+    projects.remove_member,
+    projects.list_tree,
+    sessions.list_sessions,
+    sessions.create_session,
+    sessions.read_session,
+    sessions.update_session,
+    files.read_file,
+    files.put_file,
+    files.delete_file,
+    changes.post_change,
+    changes.list_changes,
+    changes.read_change,
+    documents.read_document,
+    documents.move_document,
+    documents.delete_document,
+    documents.restore_document,
+    documents.undelete_document,
+    documents.list_versions,
+    documents.read_version,
+    documents.read_version_content,
+    documents.compare_versions,
+    tags.list_tags,
+    tags.create_tag,
+    operations.live,
+    operations.ready,
+    operations.metrics,
+    problems.read_problem,
+]
+
+
+def create_app(settings: Settings | None = None) -> Observer:
+    """The service on the given settings, or on those of the environment. Raises SettingsError."""
+    settings = settings or Settings.from_environment()
+    configure_logs(settings)
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        pool = Pool(settings, observe=metrics.count_round_trip)
+        cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
+        workers = TextWorkers(deadline_s=settings.diff_seconds)
+        app.state.services = Services(
+            settings=settings,
+            ledger=Ledger(pool),
+            blobs=Blobs(pool, cache),
+            identity=Identity(pool, settings),
+            workers=workers,
+        )
+        try:
+            yield
+        finally:
+            await workers.close()
+            await pool.close()
+            cache.close()
+
+    litestar = Litestar(
+        HANDLERS,
+        lifespan=[lifespan],
+        state=State({"metrics": metrics}),
+        dependencies={"services": Provide(provide_services), "actor": Provide(provide_actor)},
+        exception_handlers={
+            VersoError: problems.on_verso_error,
+            HTTPException: problems.on_http_exception,
+            Exception: problems.on_fault,
+        },
+        openapi_config=OPENAPI,
+        request_max_body_size=None,
+        logging_config=None,
+    )
+    return Observer(litestar, metrics)
+
+
+OPENAPI = OpenAPIConfig(
+    title="Verso",
+    version="0.1.0",
+    summary="Document versioning on Supabase.",
+    description="Every upload is an immutable version. Writes name the version they are based on.",
+    license=License(name="MIT", identifier="MIT"),
+    path="/schema",
+    security=[{"bearer": []}],
+    components=Components(
+        security_schemes={
+            "bearer": SecurityScheme(
+                type="http",
+                scheme="bearer",
+                bearer_format="JWT",
+                description="An access token of Supabase Auth.",
+            )
+        }
+    ),
+)
+
+
+def configure_logs(settings: Settings) -> None:
+    """JSON lines on standard output (or coloured ones for people), from the given level on."""
+    level = getattr(logging, settings.log_level.upper())
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=True,
+    )
+    # httpx logs every URL at info, and URLs may carry names.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

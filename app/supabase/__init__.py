@@ -1,0 +1,12 @@
+"""Everything that Verso asks of Supabase, and the only user of the `supabase` package.
+
+    pool.py      the shared connections and one call: rpc(token, function, arguments)
+    ledger.py    rows: changes, versions, documents, projects, members, sessions, tags
+    blobs.py     objects: put bytes in, prove what is stored, get verified bytes out
+    cache.py     verified bytes on local disk, bounded
+    identity.py  access tokens: who is calling
+    faults.py    Supabase's errors as VersoErrors
+
+Every call carries the caller's own token, so row-level security decides; there is no other right to
+act with. Nothing here knows HTTP towards Verso's own callers.
+"""

@@ -1,0 +1,170 @@
+"""Verified bytes of blobs close at hand: small ones in memory, larger ones on disk, both bounded.
+
+Blobs are immutable, so a cached one is never stale. Keys hold the project as well as the hash: who may
+read a content in one project has no right to it by its hash in another. A file that was there before
+this process started is hashed before its first use; nothing on disk is believed by its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+IN_MEMORY_SIZE = 256 * 1024
+"""Blobs up to this many bytes are kept in memory."""
+MEMORY_LIMIT = 32 * 1024 * 1024
+CHUNK = 1024 * 1024
+
+Key = tuple[str, str]
+"""Project id and SHA-256."""
+
+
+class Content:
+    """Bytes to be read, in memory or in an open file; close it when done.
+
+    An open file stays readable when the cache evicts it meanwhile.
+    """
+
+    def __init__(self, *, size: int, data: bytes | None = None, file: int | None = None) -> None:
+        self.size = size
+        self.data = data
+        self._file = file
+
+    async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes [start, stop) in pieces of at most 1 MiB; disk reads leave the event loop."""
+        if self.data is not None:
+            yield self.data[start:stop]
+            return
+        while start < stop:
+            piece = await asyncio.to_thread(os.pread, self._descriptor(), min(CHUNK, stop - start), start)
+            if not piece:
+                raise OSError("A cached blob is shorter than it was.")
+            start += len(piece)
+            yield piece
+
+    async def read(self) -> bytes:
+        """All bytes."""
+        return b"".join([chunk async for chunk in self.chunks(0, self.size)])
+
+    def _descriptor(self) -> int:
+        if self._file is None:
+            raise ValueError("This content is closed.")
+        return self._file
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class BlobCache:
+    """A bounded cache of verified blobs in `directory` (a temporary one of its own unless given).
+
+    `limit` bounds the bytes on disk; the least recently used go first. Files from earlier runs in a
+    given directory count and are used once their hash has been checked.
+    """
+
+    def __init__(self, directory: Path | None, *, limit: int) -> None:
+        self._owned = directory is None
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="verso-cache-"))
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._limit = limit
+        self._memory: OrderedDict[Key, bytes] = OrderedDict()
+        self._memory_size = 0
+        self._files: OrderedDict[Key, int] = OrderedDict()
+        self._verified: set[Key] = set()
+        self._size = 0
+        for path in sorted(self.directory.glob("*-*/*"), key=lambda each: each.stat().st_mtime):
+            self._count((path.parent.name, path.name), path.stat().st_size)
+        self._evict()
+
+    async def get(self, key: Key) -> Content | None:
+        """The blob's bytes, or None when they aren't here."""
+        data = self._memory.get(key)
+        if data is not None:
+            self._memory.move_to_end(key)
+            return Content(size=len(data), data=data)
+        if key not in self._files:
+            return None
+        content = await asyncio.to_thread(self._open, key)
+        if content is None:
+            self._forget(key)
+        elif key in self._files:
+            self._files.move_to_end(key)
+        return content
+
+    def add_bytes(self, key: Key, data: bytes) -> Content:
+        """Keep verified bytes in memory."""
+        if key not in self._memory:
+            self._memory[key] = data
+            self._memory_size += len(data)
+            while self._memory_size > MEMORY_LIMIT:
+                self._memory_size -= len(self._memory.popitem(last=False)[1])
+        return Content(size=len(data), data=data)
+
+    def add_file(self, key: Key, path: Path, *, size: int) -> Content:
+        """Take in a file of verified bytes; it is the cache's from now on."""
+        descriptor = os.open(path, os.O_RDONLY)
+        if size > self._limit:
+            path.unlink()  # too large to keep: it lives as long as its reader
+            return Content(size=size, file=descriptor)
+        target = self._path(key)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
+        path.replace(target)
+        self._verified.add(key)
+        self._count(key, size)
+        self._evict()
+        return Content(size=size, file=descriptor)
+
+    def close(self) -> None:
+        """Remove what is this process's own."""
+        if self._owned:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _path(self, key: Key) -> Path:
+        return self.directory / key[0] / key[1]
+
+    def _open(self, key: Key) -> Content | None:
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY)
+        except OSError:
+            return None
+        size = os.fstat(descriptor).st_size
+        if key not in self._verified:
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != key[1]:
+                    os.close(descriptor)
+                    self._path(key).unlink(missing_ok=True)
+                    return None
+            self._verified.add(key)
+        return Content(size=size, file=descriptor)
+
+    def _count(self, key: Key, size: int) -> None:
+        self._size += size - self._files.pop(key, 0)
+        self._files[key] = size
+
+    def _forget(self, key: Key) -> None:
+        self._size -= self._files.pop(key, 0)
+        self._verified.discard(key)
+
+    def _evict(self) -> None:
+        while self._size > self._limit and self._files:
+            key = next(iter(self._files))
+            self._forget(key)
+            self._path(key).unlink(missing_ok=True)

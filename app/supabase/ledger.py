@@ -1,0 +1,327 @@
+"""Rows: one method a use case, named like the SQL function that it calls, in one round trip each.
+
+Arguments named `project` take an id or a slug. Every method takes the caller's token first and raises
+VersoError with the database's own code and sentence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from app.errors import VersoError
+from app.model import (
+    Change,
+    ChangeSummary,
+    Copy,
+    Document,
+    Member,
+    Person,
+    Project,
+    Role,
+    Session,
+    SessionStatus,
+    SessionType,
+    Tag,
+    Tree,
+    Version,
+    VersionRead,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from app.supabase.pool import Pool
+
+T = TypeVar("T")
+
+
+class MyProject(msgspec.Struct, frozen=True, kw_only=True):
+    """A project in the answer to who-am-I."""
+
+    id: str
+    slug: str
+    role: Role
+
+
+class Me(Person, frozen=True, kw_only=True):
+    """The caller's profile and up to 100 of their projects."""
+
+    projects: list[MyProject]
+
+
+class PreparedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database says of one item before its bytes travel."""
+
+    document: str | None
+    number: int
+    path: str
+    unchanged: bool
+    copies: list[Copy]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database says of a change before its bytes travel."""
+
+    project: str
+    repeat_of: int | None
+    """The change that the same Idempotency-Key wrote, when this is a repeat."""
+    items: list[PreparedItem]
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Two versions of a document; `older` is null before the first."""
+
+    older: VersionRead | None = msgspec.field(name="from")
+    newer: VersionRead = msgspec.field(name="to")
+
+
+class _Committed(msgspec.Struct, frozen=True):
+    change: Change | None
+
+
+class Ledger:
+    """The rows of one Supabase project."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _call(
+        self, kind: type[T], token: str | None, function: str, *, repeatable: bool = True, **arguments: Any
+    ) -> T:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        answer = await self._pool.rpc(token, function, given, repeatable=repeatable)
+        return msgspec.convert(answer, kind, strict=False)
+
+    # Changes ---------------------------------------------------------------------------------------
+
+    async def prepare_change(
+        self, token: str, *, project: str | None, items: list[dict[str, Any]], idempotency_key: str | None
+    ) -> Prepared:
+        """Check role, bases and paths before any bytes travel."""
+        # project is the one argument that the function needs even when there is none
+        answer = await self._pool.rpc(
+            token, "prepare_change", {"project": project, "items": items, "idempotency_key": idempotency_key}
+        )
+        return msgspec.convert(answer, Prepared)
+
+    async def commit_change(
+        self,
+        token: str,
+        *,
+        project: str | None,
+        items: list[dict[str, Any]],
+        message: str,
+        idempotency_key: str,
+        source: str = "api",
+        authored_at: str | None = None,
+    ) -> Change | None:
+        """Write one atomic change; None when everything is as asked already. Repeats write once."""
+        answer = await self._pool.rpc(
+            token,
+            "commit_change",
+            {
+                "project": project,
+                "items": items,
+                "message": message,
+                "idempotency_key": idempotency_key,
+                "source": source,
+                "authored_at": authored_at,
+            },
+        )
+        return msgspec.convert(answer, _Committed, strict=False).change
+
+    async def list_changes(  # the filters of the project log
+        self,
+        token: str,
+        *,
+        project: str,
+        before: int | None,
+        page_size: int,
+        prefix: str | None = None,
+        author: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        search: str | None = None,
+    ) -> list[ChangeSummary]:
+        """A project's changes, newest first."""
+        return await self._call(
+            list[ChangeSummary],
+            token,
+            "list_changes",
+            project=project,
+            before=before,
+            page_size=page_size,
+            prefix=prefix,
+            author=author,
+            since=since and since.isoformat(),
+            until=until and until.isoformat(),
+            search=search,
+        )
+
+    async def read_change(self, token: str, *, project: str, sequence: int) -> Change:
+        """A change with its versions."""
+        return await self._call(Change, token, "read_change", project=project, sequence=sequence)
+
+    # Documents and versions ------------------------------------------------------------------------
+
+    async def read_file(self, token: str, *, project: str, path: str, at: str | None = None) -> VersionRead:
+        """The version that a path has, now or at a point."""
+        return await self._call(VersionRead, token, "read_file", project=project, path=path, at=at)
+
+    async def read_version(self, token: str, *, document: str, at: str | None = None) -> VersionRead:
+        """A document's version at a point; its newest when there is none."""
+        return await self._call(VersionRead, token, "read_version", document=document, at=at)
+
+    async def read_document(self, token: str, *, document: str) -> Document:
+        """A document with its newest version."""
+        return await self._call(Document, token, "read_document", document=document)
+
+    async def list_versions(
+        self, token: str, *, document: str, before: int | None, page_size: int
+    ) -> list[Version]:
+        """A document's versions, newest first."""
+        return await self._call(
+            list[Version], token, "list_versions", document=document, before=before, page_size=page_size
+        )
+
+    async def compare_versions(
+        self, token: str, *, document: str, older: str | None, newer: str | None
+    ) -> Compared:
+        """Two versions: the newest and the one before it unless said."""
+        return await self._call(
+            Compared, token, "compare_versions", document=document, from_point=older, to_point=newer
+        )
+
+    async def list_tree(
+        self, token: str, *, project: str, at: str | None, prefix: str, after: str, page_size: int
+    ) -> Tree:
+        """A page of the paths of a project at a point, in byte order."""
+        return await self._call(
+            Tree, token, "list_tree", project=project, at=at, prefix=prefix, after=after, page_size=page_size
+        )
+
+    # Projects, members, sessions, tags -------------------------------------------------------------
+
+    async def me(self, token: str) -> Me:
+        """The caller's profile and projects. Raises VersoError `no_profile` before they have one."""
+        answer = await self._pool.rpc(token, "me", {})
+        if answer is None:
+            raise VersoError("no_profile", "This account has no profile yet. Sign out and in again.")
+        return msgspec.convert(answer, Me)
+
+    async def create_project(self, token: str, *, slug: str, name: str | None, description: str) -> Project:
+        """Make a project; the caller becomes its owner."""
+        return await self._call(
+            Project, token, "create_project", repeatable=False, slug=slug, name=name, description=description
+        )
+
+    async def read_project(self, token: str, *, project: str) -> Project:
+        """One of the caller's projects."""
+        return await self._call(Project, token, "read_project", project=project)
+
+    async def list_projects(self, token: str, *, after: str | None, page_size: int) -> list[Project]:
+        """The caller's projects by slug."""
+        return await self._call(list[Project], token, "list_projects", after=after, page_size=page_size)
+
+    async def update_project(
+        self, token: str, *, project: str, name: str | None, description: str | None, archived: bool | None
+    ) -> Project:
+        """Rename, describe, archive or reopen a project; None leaves a field as it is."""
+        return await self._call(
+            Project,
+            token,
+            "update_project",
+            project=project,
+            name=name,
+            description=description,
+            archived=archived,
+        )
+
+    async def list_members(self, token: str, *, project: str) -> list[Member]:
+        """A project's members, owners first."""
+        return await self._call(list[Member], token, "list_members", project=project)
+
+    async def set_member(self, token: str, *, project: str, person: str, role: Role) -> Member:
+        """Add a member by handle or id, or change their role."""
+        return await self._call(Member, token, "set_member", project=project, person=person, role=role.value)
+
+    async def remove_member(self, token: str, *, project: str, person: str) -> None:
+        """Remove a member by handle or id; anyone may remove themselves."""
+        await self._pool.rpc(token, "remove_member", {"project": project, "person": person}, repeatable=False)
+
+    async def create_session(
+        self,
+        token: str,
+        *,
+        project: str,
+        slug: str,
+        title: str | None,
+        kind: SessionType,
+        parent: str | None,
+        root: str | None,
+        status: SessionStatus,
+    ) -> Session:
+        """Start a session; its root is sessions/<slug> unless said."""
+        return await self._call(
+            Session,
+            token,
+            "create_session",
+            repeatable=False,
+            project=project,
+            slug=slug,
+            title=title,
+            type=kind.value,
+            parent=parent,
+            root=root,
+            status=status.value,
+        )
+
+    async def read_session(self, token: str, *, project: str, session: str) -> Session:
+        """A session with its live documents."""
+        return await self._call(Session, token, "read_session", project=project, session=session)
+
+    async def update_session(
+        self, token: str, *, project: str, session: str, title: str | None, status: SessionStatus | None
+    ) -> Session:
+        """Retitle a session or move it on; None leaves a field as it is."""
+        return await self._call(
+            Session,
+            token,
+            "update_session",
+            project=project,
+            session=session,
+            title=title,
+            status=status and status.value,
+        )
+
+    async def list_sessions(
+        self, token: str, *, project: str, status: SessionStatus | None, after: str | None, page_size: int
+    ) -> list[Session]:
+        """A project's sessions by slug."""
+        return await self._call(
+            list[Session],
+            token,
+            "list_sessions",
+            project=project,
+            status=status and status.value,
+            after=after,
+            page_size=page_size,
+        )
+
+    async def create_tag(self, token: str, *, project: str, name: str, at: str | None, message: str) -> Tag:
+        """Name the project at a change, or a version by its hash."""
+        return await self._call(
+            Tag, token, "create_tag", repeatable=False, project=project, name=name, at=at, message=message
+        )
+
+    async def list_tags(self, token: str, *, project: str, after: str, page_size: int) -> list[Tag]:
+        """A project's tags by name."""
+        return await self._call(
+            list[Tag], token, "list_tags", project=project, after=after, page_size=page_size
+        )
+
+    async def schema_version(self) -> str:
+        """The version of the schema that the database has; needs no token."""
+        return str(await self._pool.rpc(None, "schema_version", {}, repeatable=False))

@@ -1,0 +1,108 @@
+"""The shared connections to Supabase, and one call: `rpc`.
+
+One httpx client serves PostgREST, Storage and Auth for the whole process. A user's token is never put
+into anything shared: `schema("public")` makes a builder of its own for each call, and `auth()` on that
+one (never on `client.postgrest`, whose headers every request shares).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from postgrest.exceptions import APIError
+from storage3 import AsyncStorageClient
+from supabase import AsyncClient, AsyncClientOptions
+
+from app.supabase import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage3._async.file_api import AsyncBucketProxy
+
+    from app.settings import Settings
+
+BUCKET = "documents"
+RETRY_DELAYS = (0.1, 0.4, 1.0)
+"""Seconds before each further try: together long enough for a database to restart."""
+
+
+class Pool:
+    """Connections to one Supabase project, shared by all requests of the process.
+
+    `observe` is called with `rest`, `storage` or `auth` for every HTTP request that goes out.
+    """
+
+    def __init__(self, settings: Settings, *, observe: Callable[[str], None] = lambda _: None) -> None:
+        self.url = settings.supabase_url.rstrip("/")
+        self.key = settings.supabase_publishable_key
+        self._observe = observe
+        self.http = httpx.AsyncClient(
+            timeout=httpx.Timeout(
+                settings.request_timeout, read=settings.request_timeout, pool=settings.request_timeout
+            ),
+            limits=httpx.Limits(
+                max_connections=settings.supabase_connections,
+                max_keepalive_connections=settings.supabase_connections,
+            ),
+            http2=self.url.startswith("https://"),
+            event_hooks={"request": [self._count]},
+        )
+        self.transfer_timeout = httpx.Timeout(settings.transfer_timeout)
+        self._client = AsyncClient(
+            self.url,
+            self.key,
+            AsyncClientOptions(
+                httpx_client=self.http,
+                auto_refresh_token=False,
+                persist_session=False,
+                # Its own retries sleep 1, 2 and 4 seconds and cover reads only; ours are below.
+                postgrest_client_retry=False,
+            ),
+        )
+
+    async def _count(self, request: httpx.Request) -> None:
+        self._observe(request.url.path.strip("/").split("/", 1)[0])
+
+    async def rpc(
+        self, token: str | None, function: str, arguments: dict[str, Any], *, repeatable: bool = True
+    ) -> Any:
+        """Call a SQL function as the token's owner (anonymously without one) and return its JSON.
+
+        `repeatable` calls (reads, and writes that carry an idempotency key) are tried again when the
+        connection breaks or the database is restarting. Raises VersoError.
+        """
+        delays = iter(RETRY_DELAYS if repeatable else ())
+        while True:
+            builder = self._client.schema("public")
+            if token is not None:
+                builder.auth(token)
+            try:
+                return (await builder.rpc(function, arguments).execute()).data
+            except APIError as error:
+                delay = next(delays, None) if faults.is_transient(error) else None
+                if delay is None:
+                    raise faults.from_rows(error) from error
+            except httpx.TimeoutException as error:
+                raise faults.from_transport(error, what="supabase") from error
+            except httpx.TransportError as error:
+                delay = next(delays, None)
+                if delay is None:
+                    raise faults.from_transport(error, what="supabase") from error
+            await asyncio.sleep(delay)
+
+    def bucket(self, token: str) -> AsyncBucketProxy:
+        """The documents bucket, as the token's owner."""
+        return AsyncStorageClient(
+            f"{self.url}/storage/v1/", self.headers(token), http_client=self.http
+        ).from_(BUCKET)
+
+    def headers(self, token: str) -> dict[str, str]:
+        """What a request in the token owner's name carries."""
+        return {"apikey": self.key, "Authorization": f"Bearer {token}"}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.http.aclose()

@@ -1,0 +1,23 @@
+"""Bytes that have arrived and wait to be stored."""
+
+from __future__ import annotations
+
+from pathlib import Path  # msgspec reads the annotation
+
+import msgspec
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that have been hashed on their way in, waiting in memory or in a file."""
+
+    sha256: str
+    md5: str
+    """What storage answers for the object when it stored the same bytes in one piece."""
+    size: int
+    data: bytes | None = None
+    path: Path | None = None
+
+    def discard(self) -> None:
+        """Remove the file, if there is one."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
