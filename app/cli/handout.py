@@ -66,7 +66,7 @@ def find_shown(api: str, *, project: str, token: str) -> str | None:
             f"/v1/projects/{project}/tree?prefix={quote(SHOWN_PATH)}",
             headers={"Authorization": f"Bearer {token}"},
         ).json()
-    return next((entry["document"] for entry in tree["entries"] if entry["path"] == SHOWN_PATH), None)
+    return next((entry["document"] for entry in tree["items"] if entry["path"] == SHOWN_PATH), None)
 
 
 def curl_lines(values: Mapping[str, Any], header: Path) -> list[tuple[str, str]]:

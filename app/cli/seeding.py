@@ -141,9 +141,8 @@ class Seeding:
         items += [
             {"path": back.path, "base": heads[back.path], "restore": back.version} for back in change.restore
         ]
-        return self._ask(
-            api, change.author, "POST", f"{self._home}/changes", {"message": change.message, "items": items}
-        )
+        wanted = {"message": change.message, "items": items}
+        return self._ask(api, change.author, "POST", f"{self._home}/changes", wanted)["change"]
 
     def _ask(self, api: Site, role: str, method: str, target: str, value: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {self._people[role].access_token}"}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from litestar import Litestar
+    from app.api.observing import Observer
 
 BACKLOG = 2048
 OPTIONS: dict[str, Any] = {
@@ -81,6 +81,6 @@ def serve_address(settings: Settings, *, workers: int, drain: int) -> int:
     return 0 if server.started else 1
 
 
-def app_from_environment() -> Litestar:
+def app_from_environment() -> Observer:
     """The application as a worker process makes it. Raises SettingsError."""
     return create_app(Settings.from_environment())

@@ -1,0 +1,47 @@
+"""The findings: coloured lines for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.cli.doctor.examination import Finding
+    from app.settings import Settings
+
+MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[yellow]-[/]"}
+
+
+def as_json_text(settings: Settings, findings: Sequence[Finding]) -> str:
+    """The findings as one JSON object."""
+    value = {
+        "ok": not any(finding.state == "failed" for finding in findings),
+        "supabase_url": settings.supabase_url,
+        "findings": [msgspec.to_builtins(finding) for finding in findings],
+    }
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def print_report(settings: Settings, findings: Sequence[Finding]) -> None:
+    """Print the findings, each failure with its fix, and a closing sentence."""
+    console = Console(highlight=False)
+    console.print(f"Examining [bold]{escape(settings.supabase_url)}[/]\n")
+    for finding in findings:
+        console.print(f" {MARKS[finding.state]} {finding.check:<14} {escape(finding.sentence)}")
+        if finding.fix:
+            console.print(Padding(f"[bold]To fix it:[/] {escape(finding.fix)}", (0, 0, 0, 18)))
+    failed = sum(finding.state == "failed" for finding in findings)
+    skipped = sum(finding.state == "skipped" for finding in findings)
+    if failed:
+        console.print(f"\n[bold red]{failed} of {len(findings)} checks failed.[/] Begin with the first.")
+    elif skipped:
+        console.print(f"\n[green]No check failed;[/] {skipped} of {len(findings)} were skipped.")
+    else:
+        console.print(f"\n[green]All {len(findings)} checks passed.[/]")
