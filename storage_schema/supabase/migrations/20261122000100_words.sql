@@ -8,17 +8,14 @@ comment on schema private is 'Functions that run with their owner''s rights. Nev
 revoke all on schema private from public;
 grant usage on schema private to authenticated;
 
--- A function is callable by nobody until a migration says by whom.
-alter default privileges in schema private revoke execute on functions from public, anon, authenticated, service_role;
-alter default privileges in schema public revoke execute on functions from public, anon, authenticated, service_role;
-alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
-alter default privileges revoke execute on functions from public;
+-- A project may hold more than Verso, so nobody's default privileges are changed here: each migration takes
+-- back what the defaults gave away, by name, and a test compares the catalog with the list of what was meant.
 
 create domain public.sha256_hex as text
   constraint sha256_hex_form check (value ~ '^[0-9a-f]{64}$');
 comment on domain public.sha256_hex is 'A SHA-256 digest as 64 lower-case hexadecimal digits.';
 
-create domain public.slug as text
+create domain public.slug as text collate "C"
   constraint slug_form check (value ~ '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$')
   -- A project is addressed by its id or its slug: a slug that looks like an id would be ambiguous.
   constraint slug_is_no_id check (value !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$');
@@ -63,6 +60,27 @@ $$;
 comment on function private.fail is 'Raises an error that PostgREST answers with the given HTTP status.';
 grant execute on function private.fail to authenticated;
 
+create function private.uuid_or_null(value text)
+returns uuid
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return case when value ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then value::uuid end;
+end
+$$;
+comment on function private.uuid_or_null is 'A well-formed id, or null: an id that cannot be is an id that is not there.';
+grant execute on function private.uuid_or_null to authenticated;
+
+-- The API asks for less. Whoever calls the functions themselves gets no more than PostgREST's max_rows.
+create function private.page_rows(asked integer)
+returns integer
+language sql immutable
+set search_path = ''
+as $$ select least(greatest(coalesce(asked, 50), 1), 1000) $$;
+comment on function private.page_rows is 'How many rows a page has: 1 to 1000, 50 unless said.';
+grant execute on function private.page_rows to authenticated;
+
 create function private.refuse_rewrite()
 returns trigger
 language plpgsql
@@ -83,4 +101,7 @@ language sql stable
 set search_path = ''
 as $$ select '20261122'::text $$;
 comment on function public.schema_version is 'The version of this schema; the service and its doctor compare it with their own.';
+revoke execute on function public.schema_version from public;
 grant execute on function public.schema_version to anon, authenticated, service_role;
+
+revoke execute on all functions in schema private from public;

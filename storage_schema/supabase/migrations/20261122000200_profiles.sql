@@ -4,12 +4,15 @@
 create table public.profiles (
   id uuid primary key,
   handle text not null
-    constraint profiles_handle_form check (handle ~ '^[a-z0-9]([a-z0-9_.-]{0,38}[a-z0-9])?$'),
+    constraint profiles_handle_form check (handle ~ '^[a-z0-9]([a-z0-9_.-]{0,38}[a-z0-9])?$')
+    -- People are named by handle or id: a handle that looks like an id could be somebody else's.
+    constraint profiles_handle_is_no_id
+      check (handle !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'),
   display_name text not null
     constraint profiles_display_name_length check (char_length(display_name) between 1 and 200)
     constraint profiles_display_name_control check (display_name !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'),
   avatar_url text
-    constraint profiles_avatar_url_form check (avatar_url ~ '^https://' and char_length(avatar_url) <= 2000),
+    constraint profiles_avatar_url_form check (avatar_url ~ '^https://[!-~]+$' and char_length(avatar_url) <= 2000),
   github_login text
     constraint profiles_github_login_form check (github_login ~ '^[A-Za-z0-9-]{1,39}$'),
   created_at timestamptz not null default now(),
@@ -70,7 +73,7 @@ begin
     account,
     private.free_handle(coalesce(login, user_metadata ->> 'handle', split_part(email, '@', 1))),
     coalesce(nullif(shown, ''), 'Someone'),
-    case when avatar ~ '^https://' and char_length(avatar) <= 2000 then avatar end,
+    case when avatar ~ '^https://[!-~]+$' and char_length(avatar) <= 2000 then avatar end,
     case when login ~ '^[A-Za-z0-9-]{1,39}$' then login end
   )
   on conflict do nothing;
@@ -92,6 +95,10 @@ begin
   if tg_op = 'DELETE' then
     update public.profiles set account_deleted_at = now() where id = old.id;
     return old;
+  elsif tg_op = 'UPDATE' then
+    -- Auth's soft delete keeps the row and sets deleted_at.
+    update public.profiles set account_deleted_at = new.deleted_at where id = new.id;
+    return new;
   end if;
   perform private.add_profile(new.id, new.email, new.raw_app_meta_data, new.raw_user_meta_data);
   return new;
@@ -100,8 +107,10 @@ $$;
 comment on function private.follow_account is 'Keeps profiles in step with auth.users.';
 
 create trigger verso_follow_account
-  after insert or delete on auth.users
+  after insert or delete or update of deleted_at on auth.users
   for each row execute function private.follow_account();
 
 -- Accounts that were there before Verso.
 select private.add_profile(id, email, raw_app_meta_data, raw_user_meta_data) from auth.users order by created_at;
+
+revoke execute on all functions in schema private from public;

@@ -133,8 +133,9 @@ declare
   caller uuid := auth.uid();
   found_id uuid;
 begin
-  if ref ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
-    select m.project_id into found_id from public.members m where m.user_id = caller and m.project_id = ref::uuid;
+  if private.uuid_or_null(ref) is not null then
+    select m.project_id into found_id
+    from public.members m where m.user_id = caller and m.project_id = private.uuid_or_null(ref);
   else
     select p.id into found_id
     from public.members m join public.projects p on p.id = m.project_id
@@ -195,3 +196,5 @@ begin
 end
 $$;
 comment on function private.lock_project is 'Locks a project for a write and checks the caller''s role, before and after waiting.';
+
+revoke execute on all functions in schema private from public;

@@ -49,3 +49,5 @@ begin
 end
 $$;
 comment on function private.add_event is 'Writes the next event of a project, by the caller.';
+
+revoke execute on all functions in schema private from public;

@@ -37,6 +37,7 @@ as $$
   from public.people p where p.id = (select auth.uid())
 $$;
 comment on function public.me is 'The caller''s profile and up to 100 of their projects; null before they have a profile.';
+revoke execute on function public.me from public, anon, service_role;
 grant execute on function public.me to authenticated;
 
 -- Projects --------------------------------------------------------------------------------------
@@ -70,12 +71,18 @@ grant execute on function private.create_project to authenticated;
 
 create function public.read_project(project text)
 returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select to_jsonb(d) from public.project_details d where d.id = private.project_id(project)
+declare
+  -- On its own, not as a condition: a plan that finds no row first would never ask, and answer null for 404.
+  target uuid := private.project_id(project);
+begin
+  return (select to_jsonb(d) from public.project_details d where d.id = target);
+end
 $$;
 comment on function public.read_project is 'One of the caller''s projects, by id or slug.';
+revoke execute on function public.read_project from public, anon, service_role;
 grant execute on function public.read_project to authenticated;
 
 create function public.create_project(slug text, name text default null, description text default '')
@@ -90,6 +97,7 @@ begin
 end
 $$;
 comment on function public.create_project is 'Makes a project; the caller becomes its owner.';
+revoke execute on function public.create_project from public, anon, service_role;
 grant execute on function public.create_project to authenticated;
 
 create function public.list_projects(after text default null, page_size integer default 50)
@@ -97,12 +105,14 @@ returns jsonb
 language sql stable
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(to_jsonb(d) order by d.slug, d.id), '[]') from (
-    select * from public.project_details d
-    where after is null or (d.slug || ' ' || d.id) > after
-    order by d.slug || ' ' || d.id limit page_size) d
+  -- A blank sorts before everything that a slug may hold, so this is the order of (slug, id).
+  select coalesce(jsonb_agg(to_jsonb(d) - 'place' order by d.place), '[]') from (
+    select *, d.slug || ' ' || d.id as place from public.project_details d
+    where after is null or d.slug || ' ' || d.id > after
+    order by place limit private.page_rows(page_size)) d
 $$;
 comment on function public.list_projects is 'The caller''s projects by slug; after is "slug id" of the last one seen.';
+revoke execute on function public.list_projects from public, anon, service_role;
 grant execute on function public.list_projects to authenticated;
 
 create function private.update_project(project uuid, name text, description text, archived boolean)
@@ -144,20 +154,26 @@ begin
 end
 $$;
 comment on function public.update_project is 'Renames, describes, archives or reopens a project; null leaves a field as it is.';
+revoke execute on function public.update_project from public, anon, service_role;
 grant execute on function public.update_project to authenticated;
 
 -- Members ---------------------------------------------------------------------------------------
 
 create function public.list_members(project text)
 returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at)
-                            order by d.role desc, d.created_at, d.user_id), '[]')
-  from public.member_details d where d.project_id = private.project_id(project)
+declare
+  target uuid := private.project_id(project);
+begin
+  return (select coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at)
+                                    order by d.role desc, d.created_at, d.user_id), '[]')
+    from public.member_details d where d.project_id = target);
+end
 $$;
 comment on function public.list_members is 'A project''s members, owners first.';
+revoke execute on function public.list_members from public, anon, service_role;
 grant execute on function public.list_members to authenticated;
 
 create function private.set_member(project uuid, person text, role public.member_role)
@@ -171,7 +187,7 @@ declare
 begin
   perform private.lock_project(project, 'owner');
   select p.id into target from public.profiles p
-  where p.account_deleted_at is null and (p.handle = lower(person) or p.id::text = lower(person));
+  where p.account_deleted_at is null and (p.handle = lower(person) or p.id = private.uuid_or_null(lower(person)));
   if target is null then
     perform private.fail(404, 'person_not_found',
       'Nobody has that handle. They sign in once, then you add them by the handle that GET /v1/me shows them.');
@@ -200,7 +216,10 @@ language plpgsql security definer
 set search_path = ''
 as $$
 begin
-  if not exists (select from public.members m where m.project_id = project and m.role = 'owner' and m.user_id <> leaving) then
+  -- An account that is deleted can't sign in: it keeps its place in history, but it doesn't keep a project.
+  if not exists (
+    select from public.members m join public.profiles p on p.id = m.user_id
+    where m.project_id = project and m.role = 'owner' and m.user_id <> leaving and p.account_deleted_at is null) then
     perform private.fail(409, 'last_owner', 'A project keeps at least one owner. Make someone else an owner first.');
   end if;
 end
@@ -220,7 +239,8 @@ begin
           from public.member_details d where d.project_id = home and d.user_id = target);
 end
 $$;
-comment on function public.set_member is 'Adds a member by handle or home, or changes their role.';
+comment on function public.set_member is 'Adds a member by handle or id, or changes their role.';
+revoke execute on function public.set_member from public, anon, service_role;
 grant execute on function public.set_member to authenticated;
 
 create function private.remove_member(project uuid, person text)
@@ -235,7 +255,7 @@ begin
   perform private.lock_project(project, 'reader', even_archived => true);
   select m.user_id, m.role into target, held
   from public.members m join public.profiles p on p.id = m.user_id
-  where m.project_id = project and (p.handle = lower(person) or p.id::text = lower(person));
+  where m.project_id = project and (p.handle = lower(person) or p.id = private.uuid_or_null(lower(person)));
   if target is null then
     perform private.fail(404, 'member_not_found', 'Nobody of that handle or id is a member of this project.');
   end if;
@@ -258,4 +278,7 @@ language sql
 set search_path = ''
 as $$ select private.remove_member(private.project_id(project), person) $$;
 comment on function public.remove_member is 'Removes a member by handle or id; anyone may remove themselves.';
+revoke execute on function public.remove_member from public, anon, service_role;
 grant execute on function public.remove_member to authenticated;
+
+revoke execute on all functions in schema private from public;

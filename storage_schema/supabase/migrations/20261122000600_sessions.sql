@@ -101,3 +101,5 @@ as $$
     when 'feedback' then 'feedback' end::public.stage
 $$;
 comment on function private.stage_of is 'The stage that a document below a session''s root belongs to, by its first folder.';
+
+revoke execute on all functions in schema private from public;

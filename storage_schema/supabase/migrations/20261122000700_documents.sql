@@ -111,3 +111,5 @@ $$;
 comment on function private.refuse_overwrite is 'Keeps every object of the bucket as it was first written, for every role.';
 create trigger verso_refuse_overwrite before update on storage.objects
   for each row execute function private.refuse_overwrite();
+
+revoke execute on all functions in schema private from public;

@@ -28,6 +28,8 @@ create unique index changes_idempotency_key on public.changes (project_id, autho
   where idempotency_key is not null;
 create index changes_author_idx on public.changes (author_id, project_id, sequence desc);
 create unique index changes_hash_key on public.changes (hash);
+-- Times never go back in a project, so a time is a bound on numbers.
+create index changes_time_idx on public.changes (project_id, committed_at, sequence);
 alter table public.changes enable row level security;
 
 comment on table public.changes is 'One atomic write of one or more versions. Never changes.';
@@ -61,6 +63,8 @@ create table public.versions (
   path public.document_path not null,
   sha256 public.sha256_hex,
   size bigint constraint versions_size_positive check (size >= 0),
+  -- The object that was proven to hold the bytes when this was written; other copies may come and go beside it.
+  object_id uuid constraint versions_object_fkey references public.blobs,
   media_type text
     constraint versions_media_type_form check (
       char_length(media_type) <= 200 and media_type ~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*$'),
@@ -70,9 +74,11 @@ create table public.versions (
   constraint versions_position_key unique (project_id, change_sequence, position),
   constraint versions_parent_rule check ((number = 1) = (parent is null)),
   constraint versions_content_rule check (
-    (action = 'delete') = (sha256 is null) and (sha256 is null) = (size is null) and (sha256 is null) = (media_type is null)),
+    (action = 'delete') = (sha256 is null) and (sha256 is null) = (size is null)
+      and (sha256 is null) = (media_type is null) and (sha256 is null) = (object_id is null)),
   constraint versions_restore_rule check ((action = 'restore') = (restored_from is not null))
 );
+create index versions_object_idx on public.versions (object_id);
 create index versions_merged_from_idx on public.versions (merged_from) where merged_from is not null;
 create index versions_restored_from_idx on public.versions (restored_from) where restored_from is not null;
 create index versions_document_change_idx on public.versions (document_id, change_sequence desc);
@@ -92,6 +98,7 @@ comment on column public.versions.action is 'What made it.';
 comment on column public.versions.path is 'Where the document was, in this version.';
 comment on column public.versions.sha256 is 'SHA-256 of the bytes; null in a delete.';
 comment on column public.versions.size is 'Bytes; null in a delete.';
+comment on column public.versions.object_id is 'The stored object that holds the bytes; null in a delete. Not part of the hash.';
 comment on column public.versions.media_type is 'What kind of content; null in a delete.';
 
 -- What path had what at a change: append-only, so that the tree at any point is one index walk.
@@ -142,12 +149,14 @@ create trigger tree_entries_are_kept before truncate on public.tree_entries
 -- message, preceded by its length, so that no message can look like fields. docs/hashes.md tells it in
 -- words, app/model.py in Python, fixtures/hashes in numbers.
 
+-- In plpgsql, because a SQL function is planned again at each call before PostgreSQL 18.
 create function private.version_canonical(v public.versions)
 returns text
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select 'verso-version 1' || E'\n'
+begin
+  return 'verso-version 1' || E'\n'
     || 'project ' || v.project_id || E'\n'
     || 'document ' || v.document_id || E'\n'
     || 'number ' || v.number || E'\n'
@@ -157,7 +166,8 @@ as $$
     || 'action ' || v.action || E'\n'
     || 'path ' || v.path || E'\n'
     || coalesce('content ' || v.sha256 || ' ' || v.size || E'\n', '')
-    || coalesce('media-type ' || v.media_type || E'\n', '')
+    || coalesce('media-type ' || v.media_type || E'\n', '');
+end
 $$;
 comment on function private.version_canonical is 'The canonical form of a version, which its hash is of.';
 
@@ -190,33 +200,41 @@ comment on function private.change_canonical is 'The canonical form of a change,
 
 create function private.hash_of(canonical text)
 returns public.sha256_hex
-language sql immutable
+language plpgsql immutable
 set search_path = ''
-as $$ select encode(sha256(convert_to(canonical, 'UTF8')), 'hex')::public.sha256_hex $$;
+as $$
+begin
+  return encode(sha256(convert_to(canonical, 'UTF8')), 'hex');
+end
+$$;
 comment on function private.hash_of is 'SHA-256 of a canonical form.';
 
+-- Number and parent are unique, so a version whose parent has the number before its own is the newest one.
 create function private.chain_version()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
-declare
-  last_number integer;
-  last_hash text;
 begin
-  select v.number, v.hash into last_number, last_hash
-  from public.versions v where v.document_id = new.document_id order by v.number desc limit 1;
-  if new.number <> coalesce(last_number, 0) + 1 or new.parent is distinct from last_hash
-    or not exists (select from public.documents d where d.id = new.document_id and d.project_id = new.project_id)
+  if not exists (select from public.documents d where d.id = new.document_id and d.project_id = new.project_id)
     or exists (select from public.changes c where c.project_id = new.project_id and c.sequence = new.change_sequence)
-    or exists (select from public.versions v where v.hash in (new.restored_from, new.merged_from) and v.document_id <> new.document_id) then
-    perform private.fail(409, 'broken_chain', 'A version follows its document''s newest one, in a change that is not yet written.');
+    or new.parent is not null and not exists (
+      select from public.versions v
+      where v.hash = new.parent and v.document_id = new.document_id and v.number = new.number - 1)
+    or (new.restored_from is not null or new.merged_from is not null) and exists (
+      select from public.versions v where v.hash in (new.restored_from, new.merged_from) and v.document_id <> new.document_id)
+    or new.object_id is not null and not exists (
+      select from public.blobs b
+      where b.object_id = new.object_id and b.project_id = new.project_id and b.sha256 = new.sha256 and b.size = new.size)
+  then
+    perform private.fail(409, 'broken_chain',
+      'A version follows its document''s newest one, in a change that is not yet written, and its bytes are an object of its project.');
   end if;
   new.hash := private.hash_of(private.version_canonical(new));
   return new;
 end
 $$;
-comment on function private.chain_version is 'Refuses a version that does not follow the newest one, and computes its hash.';
+comment on function private.chain_version is 'Refuses a version that does not follow the newest one or has no bytes, and computes its hash.';
 create trigger chain_version before insert on public.versions
   for each row execute function private.chain_version();
 
@@ -233,8 +251,10 @@ begin
   select array_agg(v.hash order by v.position) into hashes
   from public.versions v where v.project_id = new.project_id and v.change_sequence = new.sequence;
   if new.sequence <> project.change_sequence + 1 or new.previous is distinct from project.change_hash::text
-    or coalesce(array_length(hashes, 1), 0) <> new.version_count then
-    perform private.fail(409, 'broken_chain', 'A change follows its project''s newest one and holds its versions.');
+    or coalesce(array_length(hashes, 1), 0) <> new.version_count
+    or exists (select from public.changes c where c.project_id = new.project_id and c.sequence = project.change_sequence
+               and c.committed_at > new.committed_at) then
+    perform private.fail(409, 'broken_chain', 'A change follows its project''s newest one, in number, hash and time, and holds its versions.');
   end if;
   new.hash := private.hash_of(private.change_canonical(new, hashes));
   update public.projects p set change_sequence = new.sequence, change_hash = new.hash where p.id = new.project_id;
@@ -244,3 +264,5 @@ $$;
 comment on function private.chain_change is 'Refuses a change that does not follow the newest one, computes its hash, moves the project on.';
 create trigger chain_change before insert on public.changes
   for each row execute function private.chain_change();
+
+revoke execute on all functions in schema private from public;

@@ -4,11 +4,12 @@
 --   prepare_change the same, without a lock, before any bytes travel; and which blobs need no upload
 --   commit_change  the same again under the project's lock, then rows, heads, tree and events
 --
--- An item is an object:
+-- An item is an object. A key with null is a key that isn't there.
 --   path      where the document shall be; may be left out when `document` is given
 --   document  the id of an existing document
 --   from      the path of an existing document, for a move
 --   base      hash of the version that this write started from; null to create
+--   create    true to say that nothing may be there yet: another sentence, not another rule
 --   delete    true to delete
 --   restore   number of an earlier version whose content to bring back; "latest" for the newest that has any
 --   sha256, size, media_type   new content; left out to keep the content (move)
@@ -30,6 +31,7 @@ create type private.planned_version as (
   sha256 text,
   size bigint,
   media_type text,
+  object_id uuid,
   restored_from text,
   copy text,
   md5 text,
@@ -45,16 +47,6 @@ as $$
   select jsonb_build_object('document', d.id, 'path', d.path, 'head', d.head, 'number', d.head_number, 'live', d.live)
 $$;
 comment on function private.head_json is 'What a refused writer needs to know of a document''s head.';
-
-create function private.uuid_or_null(value text)
-returns uuid
-language sql immutable
-set search_path = ''
-as $$
-  select case when value ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then value::uuid end
-$$;
-comment on function private.uuid_or_null is 'A well-formed id, or null: an id that cannot be is an id that is not there.';
-grant execute on function private.uuid_or_null to authenticated;
 
 -- The document that an item speaks of: by id, by the path it comes from, or by the path it goes to.
 create function private.item_document(project uuid, item jsonb, departing uuid[])
@@ -111,18 +103,55 @@ comment on function private.refuse is 'Raises the first problem, with all of the
 
 create function private.path_problem(path text)
 returns text
-language sql immutable
+language plpgsql immutable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when path is null or path = '' then 'The path is empty.'
     when octet_length(path) > 1024 then 'The path is longer than 1024 bytes.'
     when path !~ '^/' and path ~ '(^|/)\.\.?(/|$)' then 'A path has no "." or ".." segment.'
     when path ~ '(^|/)(/|$)' then 'A path has no empty segment: no // and no / at either end.'
     when path ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' then 'A path has no control characters.'
     when path is not nfc normalized then 'A path is in Unicode normalisation form C.'
-  end
+  end;
+end
 $$;
+
+-- What can't be an item at all. The API never sends such; whoever calls the function themselves gets a
+-- sentence instead of a cast's error.
+create function private.item_problem(item jsonb)
+returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  wrong text;
+begin
+  if jsonb_typeof(item) <> 'object' then
+    return 'An item is an object.';
+  end if;
+  select k into wrong from unnest(array['path', 'document', 'from', 'base', 'sha256', 'media_type', 'copy', 'md5']) k
+  where jsonb_typeof(item -> k) <> 'string' limit 1;
+  if wrong is not null then
+    return format('An item''s %s is a string.', wrong);
+  end if;
+  select k into wrong from unnest(array['create', 'delete', 'proven', 'pending']) k where jsonb_typeof(item -> k) <> 'boolean' limit 1;
+  if wrong is not null then
+    return format('An item''s %s is true or false.', wrong);
+  end if;
+  return case
+    when item ->> 'restore' !~ '^([1-9][0-9]{0,8}|latest)$' then 'An item''s restore is the number of a version, or "latest".'
+    when item ->> 'sha256' !~ '^[0-9a-f]{64}$' then 'An item''s sha256 is 64 lower-case hexadecimal digits.'
+    when item ->> 'copy' !~ '^[0-9a-f]{32}$' then 'An item''s copy is 32 lower-case hexadecimal digits.'
+    when item ? 'sha256' and (jsonb_typeof(item -> 'size') is distinct from 'number' or item ->> 'size' !~ '^[0-9]{1,15}$')
+      then 'An item with content says its size in bytes.'
+    when item ? 'restore' and item ? 'sha256' or (item -> 'delete')::boolean and (item ? 'sha256' or item ? 'restore')
+      then 'An item writes, restores or deletes: one of them.'
+  end;
+end
+$$;
+comment on function private.item_problem is 'Why an item is refused whatever the project holds, or null.';
 comment on function private.path_problem is 'Why a path is refused, or null.';
 
 -- RFC 9110, 13.1.1: a stale write whose effect is there already may succeed. Only for the writer's own
@@ -135,7 +164,8 @@ as $$
   select exists (
     select from public.versions v join public.changes c on c.project_id = v.project_id and c.sequence = v.change_sequence
     where v.hash = d.head and v.action = 'edit' and v.parent = item ->> 'base' and v.sha256 = item ->> 'sha256'
-      and v.path = coalesce(item ->> 'path', v.path) and c.author_id = auth.uid())
+      and v.media_type = coalesce(item ->> 'media_type', v.media_type)
+      and v.path = coalesce(item ->> 'path', v.path) and c.author_id = (select auth.uid()))
 $$;
 comment on function private.already_applied is 'Whether the caller''s own newest write is the one that is asked for again.';
 
@@ -156,6 +186,24 @@ declare
   p private.planned_version;
   why text;
 begin
+  if coalesce(jsonb_typeof(items), 'null') <> 'array' then
+    perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
+  elsif jsonb_array_length(items) not between 1 and 10000 then
+    perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
+  end if;
+  items := jsonb_strip_nulls(items);
+  for item in select value from jsonb_array_elements(items) loop
+    i := i + 1;
+    why := private.item_problem(item);
+    if why is not null then
+      problems := problems || private.problem(i, 422, 'bad_item', why);
+    end if;
+  end loop;
+  if array_length(problems, 1) > 0 then
+    perform private.refuse(problems);
+  end if;
+  i := 0;
+
   -- A path whose document moves away in this change is free for another item of it.
   select coalesce(array_agg(x.id), '{}') into departing
   from jsonb_array_elements(items) e(value)
@@ -259,19 +307,26 @@ begin
           'That version is a delete and has no content. Restore the one before it.', private.head_json(d));
         continue;
       end if;
+      if not exists (
+        select from public.blobs b where b.project_id = project and b.sha256 = source.sha256 and b.erased_at is null) then
+        problems := problems || private.problem(i, 410, 'erased', 'The bytes of that version were erased.', private.head_json(d));
+        continue;
+      end if;
       p.action := 'restore';
-      p.sha256 := source.sha256; p.size := source.size; p.media_type := source.media_type;
+      p.sha256 := source.sha256; p.size := source.size; p.media_type := source.media_type; p.object_id := source.object_id;
       p.restored_from := source.hash;
     elsif item ->> 'sha256' is not null or coalesce((item ->> 'pending')::boolean, false) then
       p.sha256 := item ->> 'sha256';
       p.size := (item ->> 'size')::bigint;
       p.media_type := coalesce(item ->> 'media_type', head.media_type, 'application/octet-stream');
       p.action := case when not p.was_live then 'add' when p.path <> d.path then 'move' else 'edit' end;
-      p.unchanged := p.action = 'edit' and p.sha256 is not null
-        and head.sha256 = p.sha256 and head.media_type = p.media_type;
+      if p.sha256 = head.sha256 and p.size = head.size then
+        p.object_id := head.object_id;
+        p.unchanged := p.action = 'edit' and head.media_type = p.media_type;
+      end if;
     elsif p.was_live then
       p.action := 'move';
-      p.sha256 := head.sha256; p.size := head.size; p.media_type := head.media_type;
+      p.sha256 := head.sha256; p.size := head.size; p.media_type := head.media_type; p.object_id := head.object_id;
       p.unchanged := p.path = d.path;
     else
       problems := problems || private.problem(i, 422, 'no_content',
@@ -297,51 +352,55 @@ $$;
 comment on function private.plan_change is 'What each item means against the heads now; raises all the reasons against it at once.';
 
 -- After the change no two live documents share a path, and no live path is another one's folder:
--- such a tree could not be checked out.
+-- such a tree could not be checked out. One plan serves one item and ten thousand, so nothing in it may
+-- compare every path with every other: the change's own paths are sorted, the project's found by index.
 create function private.path_conflicts(project uuid, planned private.planned_version[])
 returns jsonb[]
-language sql stable
+language plpgsql stable
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
-  with arriving as (
-    select p.position, p.document_id, p.path from unnest(planned) p
-    where p.action <> 'delete' and (not p.was_live or p.path <> p.old_path)
-  ),
-  leaving as (
-    select p.document_id from unnest(planned) p where p.action = 'delete' or (p.was_live and p.path <> p.old_path)
-  ),
-  -- Worked out once a path, and joined by equality: never every path against every other.
-  above as materialized (
-    select a.position, a.document_id, a.path, f.folder from arriving a, unnest(private.folders_of(a.path)) f (folder)
-  ),
-  wanted as (
-    select a.position, a.document_id, a.path, a.path as claim from arriving a
-    union all select position, document_id, path, folder from above
-  ),
-  clashes as (
-    select w.position, w.path, d.path as with_path
-    from wanted w join public.documents d on d.project_id = project and d.live and d.path = w.claim
-    where d.id <> w.document_id and d.id not in (select document_id from leaving)
-    union all
-    select a.position, a.path, d.path
-    from arriving a cross join lateral (
-      select x.id, x.path from public.documents x
-      where x.project_id = project and x.live and x.path > a.path || '/' and x.path < a.path || '0'
-        and x.id not in (select document_id from leaving)
-      limit 1) d
-    where d.id <> a.document_id
-    union all
-    select a.position, a.path, b.path
-    from arriving a join arriving b on a.path = b.path and a.position > b.position
-    union all
-    select a.position, a.path, b.path
-    from above a join arriving b on b.path = a.folder
-  )
-  select coalesce(array_agg(private.problem(c.position, 409, 'path_taken',
-    case when c.path = c.with_path then 'Another document is at that path. Move it away first, or choose another path.'
-         else 'A path cannot be a document and a folder at once. Choose another path.' end,
-    jsonb_build_object('path', c.path, 'with', c.with_path)) order by c.position), '{}')
-  from (select distinct on (position) * from clashes order by position, with_path) c
+begin
+  return (
+    with arriving as (
+      select p.position, p.document_id, p.path from unnest(planned) p
+      where p.action <> 'delete' and (not p.was_live or p.path <> p.old_path)
+    ),
+    leaving as (
+      select p.document_id from unnest(planned) p where p.action = 'delete' or (p.was_live and p.path <> p.old_path)
+    ),
+    -- Each arriving path wants its own name for a document, and the names above it for folders.
+    wanted as materialized (
+      select a.position, a.document_id, a.path, a.path as name, true as for_document from arriving a
+      union all
+      select a.position, a.document_id, a.path, f.folder, false
+      from arriving a cross join lateral unnest(private.folders_of(a.path)) f (folder)
+    ),
+    clashes as (
+      select w.position, w.path, d.path as with_path
+      from wanted w join public.documents d on d.project_id = project and d.live and d.path = w.name
+      where d.id <> w.document_id and d.id not in (select document_id from leaving)
+      union all
+      select a.position, a.path, d.path
+      from arriving a cross join lateral (
+        select x.path from public.documents x
+        where x.project_id = project and x.live and x.path > a.path || '/' and x.path < a.path || '0'
+          and x.id <> a.document_id and x.id not in (select document_id from leaving)
+        limit 1) d
+      union all
+      -- Within the change the first document to want a name has it.
+      select w.position, w.path, w.holder
+      from (select wanted.*, first_value(path) over first_wish as holder, first_value(position) over first_wish as held_by,
+                   first_value(for_document) over first_wish as held
+            from wanted window first_wish as (partition by name order by for_document desc, position)) w
+      where w.held and w.held_by <> w.position
+    )
+    select coalesce(array_agg(private.problem(c.position, 409, 'path_taken',
+      case when c.path = c.with_path then 'Another document is at that path. Move it away first, or choose another path.'
+           else 'A path cannot be a document and a folder at once. Choose another path.' end,
+      jsonb_build_object('path', c.path, 'with', c.with_path)) order by c.position), '{}')
+    from (select distinct on (position) * from clashes order by position, with_path) c);
+end
 $$;
 comment on function private.path_conflicts is 'Which planned paths are taken, or would be a document and a folder at once.';
 
@@ -412,45 +471,61 @@ set search_path = ''
 as $$ select private.prepare_change(private.change_project(project, items), items, idempotency_key) $$;
 comment on function public.prepare_change is
   'Checks role, bases and paths of a change before any bytes travel, and says which contents the project has: {project, repeat_of, items: [{document, number, path, unchanged, copies: [{object, name, size}]}]}.';
+revoke execute on function public.prepare_change from public, anon, service_role;
 grant execute on function public.prepare_change to authenticated;
 
 -- The write -------------------------------------------------------------------------------------
 
--- The object that holds an item's new content: it must be in the project's folder, with that size.
-create function private.claim_blob(project uuid, p private.planned_version)
-returns void
+-- The objects that hold new content: each must be in the project's folder, with that size, and be what
+-- was sent by storage's own word when it has one. An item may bring a copy of content that is there
+-- already: so the honest bytes find a place beside junk, even when nothing else changes.
+create function private.claim_blobs(project uuid, planned private.planned_version[])
+returns private.planned_version[]
 language plpgsql
 set search_path = ''
 as $$
 declare
-  object_name text := project || '/' || p.sha256 || coalesce('.' || p.copy, '');
-  object record;
+  problems jsonb[] := '{}';
+  wanted record;
+  detail jsonb;
 begin
-  select o.id, (o.metadata ->> 'size')::bigint as size, btrim(o.metadata ->> 'eTag', '"') as etag into object
-  from storage.objects o where o.bucket_id = 'documents' and o.name = object_name;
-  if object.id is null or object.size is distinct from p.size then
-    perform private.fail(422, 'blob_missing',
-      'The bytes of this item are not in storage with that size. Upload them first; the API does this for you.',
-      jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
-  end if;
-  -- Storage says what it stored by MD5, except of objects that it took in parts.
-  if p.md5 is not null and not p.proven then
-    if object.etag !~ '^[0-9a-f]{32}$' then
-      perform private.fail(422, 'blob_unproven',
-        'Storage cannot say what it stored of this item. Read it back, compare it, and send the item again as proven.',
-        jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
-    elsif object.etag <> p.md5 then
-      perform private.fail(422, 'blob_altered',
-        'Storage holds other bytes than were sent for this item. Upload them as a further copy.',
-        jsonb_build_object('index', p.position, 'path', p.path, 'sha256', p.sha256));
+  for wanted in
+    select u.ordinality as n, u.position, u.path, u.sha256, u.size, u.md5, u.proven, o.id, o.held, o.etag
+    from unnest(planned) with ordinality u
+    left join lateral (
+      select s.id, (s.metadata ->> 'size')::bigint as held, btrim(s.metadata ->> 'eTag', '"') as etag
+      from storage.objects s
+      where s.bucket_id = 'documents' and s.name = project || '/' || u.sha256 || coalesce('.' || u.copy, '')) o on true
+    where u.action <> 'delete' and u.restored_from is null and (u.object_id is null or u.copy is not null)
+  loop
+    detail := jsonb_build_object('path', wanted.path, 'sha256', wanted.sha256);
+    if wanted.sha256 is null then
+      problems := problems || private.problem(wanted.position, 422, 'no_content', 'This item''s content is still pending.', detail);
+    elsif wanted.held is distinct from wanted.size then
+      problems := problems || private.problem(wanted.position, 422, 'blob_missing',
+        'The bytes of this item are not in storage with that size. Upload them first; the API does this for you.', detail);
+    elsif wanted.md5 is not null and not wanted.proven and wanted.etag !~ '^[0-9a-f]{32}$' then
+      problems := problems || private.problem(wanted.position, 422, 'blob_unproven',
+        'Storage cannot say what it stored of this item. Read it back, compare it, and send the item again as proven.', detail);
+    elsif wanted.md5 is not null and not wanted.proven and wanted.etag is distinct from wanted.md5 then
+      problems := problems || private.problem(wanted.position, 422, 'blob_altered',
+        'Storage holds other bytes than were sent for this item. Upload them as a further copy.', detail);
+    else
+      planned[wanted.n].object_id := wanted.id;
     end if;
+  end loop;
+  if array_length(problems, 1) > 0 then
+    perform private.refuse(problems);
   end if;
   insert into public.blobs (object_id, project_id, sha256, size, name)
-  values (object.id, project, p.sha256, p.size, object_name)
+  select o.id, project, u.sha256, u.size, o.name
+  from unnest(planned) u join storage.objects o on o.id = u.object_id
+  where not exists (select from public.blobs b where b.object_id = u.object_id)
   on conflict (object_id) do nothing;
+  return planned;
 end
 $$;
-comment on function private.claim_blob is 'Ties a version''s content to the stored object that holds it.';
+comment on function private.claim_blobs is 'Ties new contents to the stored objects that hold them; raises all the reasons against it at once.';
 
 create function private.actor()
 returns table (kind public.actor_kind, agent text)
@@ -475,13 +550,11 @@ declare
   asked public.sha256_hex;
   prior record;
   planned private.planned_version[];
-  p private.planned_version;
   upcoming bigint;
   moment timestamptz;
-  version_hash text;
-  written integer := 0;
+  written integer;
 begin
-  if jsonb_typeof(items) <> 'array' or jsonb_array_length(items) not between 1 and 10000 then
+  if coalesce(jsonb_typeof(items), 'null') <> 'array' then
     perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
   end if;
   if octet_length(message) > 65536 then
@@ -491,8 +564,9 @@ begin
 
   -- What was asked, without how its bytes came into storage: a repeat may find another way.
   asked := private.hash_of(jsonb_build_array(
-    (select jsonb_agg(value - 'copy' - 'md5' - 'proven' order by n) from jsonb_array_elements(items) with ordinality e (value, n)),
-    message, source, authored_at)::text);
+    (select jsonb_agg(case when jsonb_typeof(value) = 'object' then value - 'copy' - 'md5' - 'proven' else value end order by n)
+     from jsonb_array_elements(items) with ordinality e (value, n)),
+    message, source, private.canonical_time(authored_at))::text);
   if idempotency_key is not null then
     select c.sequence, c.request_hash into prior from public.changes c
     where c.project_id = project and c.author_id = caller and c.idempotency_key = commit_change.idempotency_key;
@@ -506,9 +580,10 @@ begin
     end if;
   end if;
 
-  planned := private.plan_change(project, items);
+  planned := private.claim_blobs(project, private.plan_change(project, items));
   planned := array(select u from unnest(planned) u where not u.unchanged order by u.position);
-  if array_length(planned, 1) is null then
+  written := coalesce(array_length(planned, 1), 0);
+  if written = 0 then
     return null;  -- everything is as asked already
   end if;
 
@@ -519,38 +594,27 @@ begin
   -- Free every path that is left before any is taken: two documents may swap.
   update public.documents d set live = false
   from unnest(planned) u where d.id = u.document_id and u.was_live and (u.action = 'delete' or u.path <> u.old_path);
-  foreach p in array planned loop
-    if p.sha256 is null and p.action <> 'delete' then
-      perform private.fail(422, 'no_content', 'This item''s content is still pending.', jsonb_build_object('index', p.position));
-    end if;
-    if p.sha256 is not null and p.restored_from is null
-      and not (p.action = 'move' and p.sha256 = (select v.sha256 from public.versions v where v.hash = p.parent)) then
-      perform private.claim_blob(project, p);
-    end if;
-    if p.restored_from is not null and not exists (
-      select from public.blobs b where b.project_id = project and b.sha256 = p.sha256 and b.erased_at is null) then
-      perform private.fail(410, 'erased', 'The bytes of that version were erased.', jsonb_build_object('sha256', p.sha256));
-    end if;
-    if p.is_new then
-      insert into public.documents (id, project_id, path, live, head, head_number, head_sequence)
-      values (p.document_id, project, p.path, false, repeat('0', 64), p.number, upcoming);
-    end if;
-    written := written + 1;
-    insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent,
-      restored_from, action, path, sha256, size, media_type)
-    values (repeat('0', 64), project, p.document_id, p.number, upcoming, written, p.parent,
-      p.restored_from, p.action, p.path, p.sha256, p.size, p.media_type)
-    returning hash into version_hash;
-    update public.documents d set
-      path = p.path, live = p.action <> 'delete', head = version_hash, head_number = p.number, head_sequence = upcoming,
-      session_id = s.id, stage = private.stage_of(p.path, s.root)
-    from (select 1) one left join public.sessions s on s.id = private.session_of(project, p.path)
-    where d.id = p.document_id;
-    if p.action <> 'delete' then
-      insert into public.tree_entries (project_id, path, sequence, document_id, version)
-      values (project, p.path, upcoming, p.document_id, version_hash);
-    end if;
-  end loop;
+  -- A new document gets its head below, from its first version, whose hash the trigger computes.
+  insert into public.documents (id, project_id, path, live, session_id, stage, head, head_number, head_sequence)
+  select u.document_id, project, u.path, true, s.id, private.stage_of(u.path, s.root), repeat('0', 64), u.number, upcoming
+  from unnest(planned) u left join public.sessions s on s.id = private.session_of(project, u.path)
+  where u.is_new;
+  insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent,
+    restored_from, action, path, sha256, size, object_id, media_type)
+  select repeat('0', 64), project, u.document_id, u.number, upcoming, u.n, u.parent,
+    u.restored_from, u.action, u.path, u.sha256, u.size, u.object_id, u.media_type
+  from (select *, row_number() over (order by p.position) as n from unnest(planned) p) u order by u.n;
+  update public.documents d set
+    path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = upcoming
+  from public.versions v
+  where v.project_id = project and v.change_sequence = upcoming and d.id = v.document_id;
+  update public.documents d set session_id = s.id, stage = private.stage_of(u.path, s.root)
+  from unnest(planned) u left join public.sessions s on s.id = private.session_of(project, u.path)
+  where d.id = u.document_id and not u.is_new and u.path <> u.old_path;
+
+  insert into public.tree_entries (project_id, path, sequence, document_id, version)
+  select project, v.path, upcoming, v.document_id, v.hash
+  from public.versions v where v.project_id = project and v.change_sequence = upcoming and v.action <> 'delete';
   -- Paths that were left and that nothing in this change took.
   insert into public.tree_entries (project_id, path, sequence, document_id)
   select project, u.old_path, upcoming, u.document_id from unnest(planned) u
@@ -568,3 +632,5 @@ end
 $$;
 comment on function private.commit_change is 'Writes a change under the project''s lock; null when nothing would change.';
 grant execute on function private.commit_change to authenticated;
+
+revoke execute on all functions in schema private from public;

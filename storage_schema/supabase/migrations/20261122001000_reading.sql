@@ -19,19 +19,9 @@ comment on view public.version_details is 'Versions with their changes, as answe
 revoke all on public.version_details from anon, authenticated, service_role;
 grant select on public.version_details to authenticated;
 
-create function private.require_read(project uuid)
-returns void
-language plpgsql stable
-set search_path = ''
-as $$
-begin
-  perform private.require_role(project, 'reader');
-end
-$$;
-comment on function private.require_read is 'Refuses non-members with 404.';
-grant execute on function private.require_read to authenticated;
-
--- A version as readers get it: with the objects that may hold its bytes and where its document stands.
+-- A version as readers get it: with the objects that may hold its bytes and where its document stands. The
+-- object that was proven when it was written comes first, so that no number of copies can crowd it out; then
+-- the newest, because a copy is added when an older one turned out to be something else.
 create function public.version_answer(version text)
 returns jsonb
 language sql stable
@@ -40,14 +30,19 @@ as $$
   select jsonb_build_object(
     'version', to_jsonb(v) - 'change_sequence' - 'position',
     'copies', (
-      select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size) order by b.created_at, b.object_id), '[]')
-      from (select * from public.blobs b where b.project_id = v.project and b.sha256 = v.sha256 and b.erased_at is null
-            order by b.created_at, b.object_id limit 32) b),
+      select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size)
+                                order by b.own desc, b.created_at desc, b.object_id), '[]')
+      from (select *, b.object_id = o.object_id as own from public.blobs b
+            where b.project_id = o.project_id and b.sha256 = o.sha256 and b.erased_at is null
+            order by own desc, b.created_at desc, b.object_id limit 8) b),
     'head', jsonb_build_object('hash', d.head, 'number', d.head_number, 'path', d.path, 'live', d.live))
-  from public.version_details v join public.documents d on d.id = v.document
+  from public.version_details v
+  join public.versions o on o.hash = v.hash
+  join public.documents d on d.id = v.document
   where v.hash = version
 $$;
 comment on function public.version_answer is '{version, copies: [{object, name, size}], head: {hash, number, path, live}} of a version by hash.';
+revoke execute on function public.version_answer from public, anon, service_role;
 grant execute on function public.version_answer to authenticated;
 
 -- A point in a document's or project's history, as `at` gives it:
@@ -93,6 +88,7 @@ set search_path = ''
 as $$
 declare
   d public.documents;
+  upto bigint;
   found_hash text;
 begin
   select * into d from public.documents x where x.id = document;
@@ -109,9 +105,9 @@ begin
     select v.hash into found_hash from public.versions v where v.hash = point and v.document_id = document;
   end if;
   if found_hash is null and (point ~ '^[0-9]{1,18}$' or point ~ '^[0-9a-f]{64}$') then
+    upto := private.change_at(d.project_id, point);
     select v.hash into found_hash from public.versions v
-    where v.document_id = document and v.change_sequence <= private.change_at(d.project_id, point)
-    order by v.change_sequence desc limit 1;
+    where v.document_id = document and v.change_sequence <= upto order by v.change_sequence desc limit 1;
   elsif found_hash is null and point !~ '^v[0-9]{1,9}$' then
     perform private.change_at(d.project_id, point);  -- says what a point looks like
   end if;
@@ -135,6 +131,7 @@ as $$
 declare
   target uuid := private.project_id(project);
   document uuid;
+  upto bigint;
   entry public.tree_entries;
   here public.documents;
 begin
@@ -149,8 +146,9 @@ begin
       entry.version := private.version_at(document, at);
     end if;
   else
+    upto := private.change_at(target, at);
     select * into entry from public.tree_entries t
-    where t.project_id = target and t.path = read_file.path and t.sequence <= private.change_at(target, at)
+    where t.project_id = target and t.path = read_file.path and t.sequence <= upto
     order by t.sequence desc limit 1;
   end if;
   if entry.version is null then
@@ -174,6 +172,7 @@ begin
 end
 $$;
 comment on function public.read_file is 'The version that a path has, now or at a point.';
+revoke execute on function public.read_file from public, anon, service_role;
 grant execute on function public.read_file to authenticated;
 
 create function public.list_tree(project text, at text default null, prefix text default '', after text default '', page_size integer default 200)
@@ -184,33 +183,39 @@ as $$
 declare
   target uuid := private.project_id(project);
   upto bigint := private.change_at(target, at);
-  first_path text := prefix;
+  first_path text := greatest(prefix collate "C", after collate "C");
 begin
   return jsonb_build_object('sequence', upto, 'entries', (
     -- A loose index scan: from each path to the next one, and at each the newest entry up to the point.
-    -- A page costs what its paths cost, however long their history is.
+    -- A page costs what its paths cost, however long their history is. The walk is in byte order and the
+    -- limit ends it, so nothing may be joined to it before the limit.
     with recursive walk (path) as (
       (select t.path::text from public.tree_entries t
-       where t.project_id = target and t.path > after and t.path >= first_path order by t.path limit 1)
+       where t.project_id = target and t.path >= first_path and t.path > list_tree.after order by t.path limit 1)
       union all
       select (select t.path::text from public.tree_entries t
               where t.project_id = target and t.path > w.path order by t.path limit 1)
       from walk w where w.path ^@ prefix
+    ),
+    page (version) as materialized (
+      select t.version
+      from (select w.path, (select t.version from public.tree_entries t
+                            where t.project_id = target and t.path = w.path and t.sequence <= upto
+                            order by t.sequence desc limit 1) as version
+            from walk w where w.path ^@ prefix) t
+      where t.version is not null
+      limit private.page_rows(page_size)
     )
-    select coalesce(jsonb_agg(to_jsonb(e) order by e.path collate "C"), '[]') from (
+    select coalesce(jsonb_agg(to_jsonb(e) order by e.path), '[]') from (
       select v.path, v.document_id as document, v.hash as version, v.number, v.sha256, v.size, v.media_type,
              v.change_sequence as change, d.session_id as session, d.stage
-      from walk w
-      cross join lateral (
-        select t.version from public.tree_entries t
-        where t.project_id = target and t.path = w.path and t.sequence <= upto order by t.sequence desc limit 1) t
-      join public.versions v on v.hash = t.version
-      join public.documents d on d.id = v.document_id
-      where w.path ^@ prefix
-      limit page_size) e));
+      from page p
+      join public.versions v on v.hash = p.version
+      join public.documents d on d.id = v.document_id) e));
 end
 $$;
 comment on function public.list_tree is '{sequence, entries}: the paths of a project at a point, in byte order, a page at a time.';
+revoke execute on function public.list_tree from public, anon, service_role;
 grant execute on function public.list_tree to authenticated;
 
 -- By document -----------------------------------------------------------------------------------
@@ -221,6 +226,7 @@ language sql stable
 set search_path = ''
 as $$ select public.version_answer(private.version_at(document, at)) $$;
 comment on function public.read_version is 'A document''s version at a point; its newest when there is none.';
+revoke execute on function public.read_version from public, anon, service_role;
 grant execute on function public.read_version to authenticated;
 
 create view public.document_details with (security_invoker = true) as
@@ -246,6 +252,7 @@ begin
 end
 $$;
 comment on function public.read_document is 'A document with its newest version.';
+revoke execute on function public.read_document from public, anon, service_role;
 grant execute on function public.read_document to authenticated;
 
 create function public.list_versions(document uuid, before integer default null, page_size integer default 50)
@@ -259,10 +266,11 @@ begin
   return (select coalesce(jsonb_agg(to_jsonb(v) - 'change_sequence' - 'position' order by v.number desc), '[]') from (
     select * from public.version_details v
     where v.document = list_versions.document and v.number < coalesce(before, 2147483647)
-    order by v.number desc limit page_size) v);
+    order by v.number desc limit private.page_rows(page_size)) v);
 end
 $$;
 comment on function public.list_versions is 'A document''s versions, newest first; before is the number of the last one seen.';
+revoke execute on function public.list_versions from public, anon, service_role;
 grant execute on function public.list_versions to authenticated;
 
 create function public.compare_versions(document uuid, from_point text default null, to_point text default null)
@@ -284,6 +292,7 @@ end
 $$;
 comment on function public.compare_versions is
   '{from, to}: two versions of a document; `to` is the newest and `from` the one before it unless said. from is null before the first.';
+revoke execute on function public.compare_versions from public, anon, service_role;
 grant execute on function public.compare_versions to authenticated;
 
 -- By change -------------------------------------------------------------------------------------
@@ -297,21 +306,42 @@ set search_path = ''
 as $$
 declare
   target uuid := private.project_id(project);
+  below bigint := coalesce(before, 9223372036854775807);
+  above bigint := 0;
+  wanted uuid;
 begin
-  return (select coalesce(jsonb_agg(to_jsonb(c) order by c.sequence desc), '[]') from (
-    select * from public.change_details c
-    where c.project = target and c.sequence < coalesce(before, 9223372036854775807)
-      and (since is null or c.committed_at >= since)
-      and (until is null or c.committed_at < until)
-      and (list_changes.author is null or c.author ->> 'id' = list_changes.author or c.author ->> 'handle' = lower(list_changes.author))
+  -- Times never go back in a project, so the two times become numbers by index, and the page is a range of numbers.
+  if until is not null then
+    select least(below, coalesce(max(c.sequence), 0) + 1) into below from (
+      select c.sequence from public.changes c where c.project_id = target and c.committed_at < until
+      order by c.committed_at desc, c.sequence desc limit 1) c;
+  end if;
+  if since is not null then
+    select coalesce(max(c.sequence), 0) into above from (
+      select c.sequence from public.changes c where c.project_id = target and c.committed_at < since
+      order by c.committed_at desc, c.sequence desc limit 1) c;
+  end if;
+  if author is not null then
+    select p.id into wanted from public.people p
+    where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
+    if wanted is null then
+      return '[]';
+    end if;
+  end if;
+  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.sequence desc), '[]') from (
+    select c.sequence from public.changes c
+    where c.project_id = target and c.sequence < below and c.sequence > above
+      and (wanted is null or c.author_id = wanted)
       and (search is null or strpos(lower(c.message), lower(search)) > 0)
       and (prefix is null or exists (
         select from public.versions v
         where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix))
-    order by c.sequence desc limit page_size) c);
+    order by c.sequence desc limit private.page_rows(page_size)) c
+    join public.change_details d on d.project = target and d.sequence = c.sequence);
 end
 $$;
 comment on function public.list_changes is 'A project''s changes, newest first, filtered by path prefix, author, time and text of the message.';
+revoke execute on function public.list_changes from public, anon, service_role;
 grant execute on function public.list_changes to authenticated;
 
 create function private.change_answer(project uuid, sequence bigint)
@@ -345,6 +375,7 @@ begin
 end
 $$;
 comment on function public.read_change is 'A change with its versions.';
+revoke execute on function public.read_change from public, anon, service_role;
 grant execute on function public.read_change to authenticated;
 
 create function public.commit_change(
@@ -356,11 +387,15 @@ set search_path = ''
 as $$
 declare
   target uuid := private.change_project(project, items);
-  written bigint := private.commit_change(target, items, message, idempotency_key, source, authored_at);
+  written bigint := private.commit_change(
+    target, items, coalesce(message, ''), idempotency_key, coalesce(source, 'api'), authored_at);
 begin
   return jsonb_build_object('change', private.change_answer(target, written));
 end
 $$;
 comment on function public.commit_change is
   'Writes one atomic change; {change: null} when everything is as asked already. Items: docs/schema.md.';
+revoke execute on function public.commit_change from public, anon, service_role;
 grant execute on function public.commit_change to authenticated;
+
+revoke execute on all functions in schema private from public;

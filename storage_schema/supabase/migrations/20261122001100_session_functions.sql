@@ -14,9 +14,12 @@ returns void
 language sql security definer
 set search_path = ''
 as $$
+  -- A session may lie inside another one: what is below the inner root stays with it.
   update public.documents d
-  set session_id = private.session_of(project, d.path), stage = private.stage_of(d.path, root)
-  where d.project_id = project and d.path > root || '/' and d.path < root || '0'
+  set session_id = s.id, stage = private.stage_of(d.path, s.root)
+  from public.sessions s
+  where d.project_id = project and d.path > adopt_documents.root || '/' and d.path < adopt_documents.root || '0'
+    and s.project_id = project and s.root = adopt_documents.root and s.id = private.session_of(project, d.path)
 $$;
 comment on function private.adopt_documents is 'Gives the documents below a root to their session.';
 
@@ -89,6 +92,7 @@ begin
 end
 $$;
 comment on function public.read_session is 'A session with its live documents.';
+revoke execute on function public.read_session from public, anon, service_role;
 grant execute on function public.read_session to authenticated;
 
 create function public.create_session(
@@ -107,6 +111,7 @@ begin
 end
 $$;
 comment on function public.create_session is 'Starts a session; its root is sessions/<slug> unless said.';
+revoke execute on function public.create_session from public, anon, service_role;
 grant execute on function public.create_session to authenticated;
 
 create function private.update_session(project uuid, session uuid, title text, status public.session_status)
@@ -142,6 +147,7 @@ begin
 end
 $$;
 comment on function public.update_session is 'Retitles a session or moves it on; null leaves a field as it is.';
+revoke execute on function public.update_session from public, anon, service_role;
 grant execute on function public.update_session to authenticated;
 
 create function public.list_sessions(project text, status public.session_status default null, after text default null, page_size integer default 50)
@@ -156,8 +162,11 @@ begin
     select * from public.session_details s
     where s.project = target and (list_sessions.status is null or s.status = list_sessions.status)
       and (after is null or s.slug > after)
-    order by s.slug limit page_size) s);
+    order by s.slug limit private.page_rows(page_size)) s);
 end
 $$;
 comment on function public.list_sessions is 'A project''s sessions by slug; after is the last slug seen.';
+revoke execute on function public.list_sessions from public, anon, service_role;
 grant execute on function public.list_sessions to authenticated;
+
+revoke execute on all functions in schema private from public;

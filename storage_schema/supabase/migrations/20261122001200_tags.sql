@@ -89,6 +89,7 @@ begin
 end
 $$;
 comment on function public.create_tag is 'Names the project at a change (its newest unless said), or a version by its hash.';
+revoke execute on function public.create_tag from public, anon, service_role;
 grant execute on function public.create_tag to authenticated;
 
 create function public.list_tags(project text, after text default '', page_size integer default 50)
@@ -100,8 +101,11 @@ declare
   target uuid := private.project_id(project);
 begin
   return (select coalesce(jsonb_agg(to_jsonb(t) order by t.name), '[]') from (
-    select * from public.tag_details t where t.project = target and t.name > after order by t.name limit page_size) t);
+    select * from public.tag_details t where t.project = target and t.name > after order by t.name limit private.page_rows(page_size)) t);
 end
 $$;
 comment on function public.list_tags is 'A project''s tags by name; after is the last one seen.';
+revoke execute on function public.list_tags from public, anon, service_role;
 grant execute on function public.list_tags to authenticated;
+
+revoke execute on all functions in schema private from public;
