@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.bodies import (
@@ -22,11 +22,11 @@ from app.api.bodies import (
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.multipart import Form, too_many
 from app.api.paging import Cursor, Limit, page_size
-from app.api.services import Services  # noqa: TC001
+from app.api.services import Services
 from app.errors import VersoError
 from app.flows.add_change import Item, add_change, check_change
 from app.model import Change, ChangeSummary
-from app.supabase.identity import Actor  # noqa: TC001
+from app.supabase.identity import Actor
 
 
 class ChangeWritten(msgspec.Struct, frozen=True):

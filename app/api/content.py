@@ -57,11 +57,11 @@ async def answer_content(
     if is_unchanged(request, version.hash):
         return Response(None, status_code=304, headers=headers)
     size = version.size or 0
-    media_type = _with_charset(version.media_type or "application/octet-stream")
+    headers["Content-Type"] = _with_charset(version.media_type or "application/octet-stream")
     if request.method == "HEAD":
         if version.sha256 is None:
             await read_content(blobs, actor=actor, read=read)  # says that a delete has no content
-        return Response(None, headers=headers | {"Content-Length": str(size)}, media_type=media_type)
+        return Response(None, headers=headers | {"Content-Length": str(size)})
     part = None
     if request.headers.get("if-range") in {None, etag_of(version.hash)}:
         part = range_of(request.headers.get("range"), size=size)
@@ -72,8 +72,8 @@ async def answer_content(
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     status = 200 if part is None else 206
     if content.data is not None:
-        return Response(content.data[start:stop], status_code=status, headers=headers, media_type=media_type)
-    return Stream(_pieces(content, start, stop), status_code=status, headers=headers, media_type=media_type)
+        return Response(content.data[start:stop], status_code=status, headers=headers)
+    return Stream(_pieces(content, start, stop), status_code=status, headers=headers)
 
 
 async def _pieces(content: Content, start: int, stop: int) -> AsyncIterator[bytes]:

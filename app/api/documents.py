@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from uuid import UUID  # noqa: TC003
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post, route
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -16,12 +16,12 @@ from app.api.content import FOREVER, answer_content
 from app.api.files import MessageQuery, Written, write_one
 from app.api.links import Page, cursor_of, next_link, position_of, version_links
 from app.api.paging import Cursor, Limit, page_size
-from app.api.services import Services  # noqa: TC001
+from app.api.services import Services
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.compare import Comparison, compare_as_hunks, compare_as_patch
 from app.model import Document, Version, normal_path
-from app.supabase.identity import Actor  # noqa: TC001
+from app.supabase.identity import Actor
 from app.text.lines import Ignoring
 
 ROUTE = "/v1/documents/{document:uuid}"
@@ -233,7 +233,7 @@ async def compare_versions(
         limit=services.settings.max_diff_size,
     )
     headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
-    return Response(patch_text, headers=headers, media_type="text/x-diff; charset=utf-8")
+    return Response(patch_text, headers=headers, media_type="text/x-diff")
 
 
 def point_of(number: int) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Request, Response, delete, put, route
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath, QueryParameter
 
@@ -22,11 +22,11 @@ from app.api.bodies import (
 from app.api.conditions import base_of, etag_of, wants_create
 from app.api.content import LATEST, answer_content
 from app.api.links import version_links, version_url
-from app.api.services import Services  # noqa: TC001
+from app.api.services import Services
 from app.errors import VersoError
 from app.flows.add_change import Item, add_change, check_change
 from app.model import Change, Version, normal_path
-from app.supabase.identity import Actor  # noqa: TC001
+from app.supabase.identity import Actor
 
 ROUTE = "/v1/projects/{project:str}/files/{path:path}"
 At = Annotated[

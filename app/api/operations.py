@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.api.services import Services  # noqa: TC001
+from app.api.services import Services
 from app.errors import VersoError
 
 SCHEMA_VERSION = "20261122"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from litestar.params import QueryParameter
 
 from app.errors import VersoError
-
-if TYPE_CHECKING:
-    from app.settings import Settings
+from app.settings import Settings
 
 Limit = Annotated[int | None, QueryParameter(description="Entries of a page.")]
 Cursor = Annotated[str | None, QueryParameter(description="`next` of the page before.", max_length=4000)]

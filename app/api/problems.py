@@ -6,17 +6,14 @@ sentence for this case. What a client needs next (`head`, `items`, `sha256`, …
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.exceptions import HTTPException, NotFoundException
+from litestar.params import FromPath
 
 from app.errors import VersoError
-
-if TYPE_CHECKING:
-    from litestar import Request
-    from litestar.params import FromPath
 
 log = structlog.get_logger(__name__)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, delete, get, patch, post, put
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from app.api.files import At
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
-from app.api.services import Services  # noqa: TC001
+from app.api.services import Services
 from app.model import Member, Project, Role, TreeEntry
-from app.supabase.identity import Actor  # noqa: TC001
-
-if TYPE_CHECKING:
-    from app.api.files import At
-    from app.supabase.ledger import Me
+from app.supabase.identity import Actor
+from app.supabase.ledger import Me
 
 Slug = Annotated[
     str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Request  # noqa: TC002  # Litestar resolves annotations
+from litestar import Request
 
 from app.errors import VersoError
 from app.settings import Settings

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, patch, post
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.projects import Name, Slug
-from app.api.services import Services  # noqa: TC001
+from app.api.services import Services
 from app.model import Session, SessionStatus, SessionType, normal_path
-from app.supabase.identity import Actor  # noqa: TC001
+from app.supabase.identity import Actor
 
 ROUTE = "/v1/projects/{project:str}/sessions"
 

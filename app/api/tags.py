@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.di import NamedDependency  # noqa: TC002
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from app.api.bodies import check_message
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
-from app.api.services import Services  # noqa: TC001
-from app.supabase.identity import Actor  # noqa: TC001
-
-if TYPE_CHECKING:
-    from litestar.params import FromPath, JSONBody
-
-    from app.model import Tag
+from app.api.services import Services
+from app.model import Tag
+from app.supabase.identity import Actor
 
 ROUTE = "/v1/projects/{project:str}/tags"
 
