@@ -188,7 +188,8 @@ declare
 begin
   if coalesce(jsonb_typeof(items), 'null') <> 'array' then
     perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
-  elsif jsonb_array_length(items) not between 1 and 10000 then
+  elsif jsonb_array_length(items) > 10000 then
+    -- None at all is fine here: prepare_change answers whether the caller may write before it knows what.
     perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
   end if;
   items := jsonb_strip_nulls(items);
@@ -554,7 +555,7 @@ declare
   moment timestamptz;
   written integer;
 begin
-  if coalesce(jsonb_typeof(items), 'null') <> 'array' then
+  if coalesce(jsonb_typeof(items), 'null') <> 'array' or items = '[]' then
     perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
   end if;
   if octet_length(message) > 65536 then
