@@ -31,7 +31,9 @@ def key(world: World) -> str:
     return f"docs/{world.ids['owner']}/{uuid.uuid4().hex}"
 
 
-async def form(world: World, who: str, key: str, content: bytes, type_: str = "text/plain", **fields: str) -> httpx.Response:
+async def form(
+    world: World, who: str, key: str, content: bytes, type_: str = "text/plain", **fields: str
+) -> httpx.Response:
     return await world.http.post(
         f"/object/{key}", headers=world.headers[who], data=fields, files={"file": ("name", content, type_)}
     )
@@ -39,7 +41,9 @@ async def form(world: World, who: str, key: str, content: bytes, type_: str = "t
 
 async def row(world: World, key: str) -> Any:
     bucket, _, name = key.partition("/")
-    rows = await world.stack.psql("select * from storage.objects where bucket_id = $1 and name = $2", bucket, name)
+    rows = await world.stack.psql(
+        "select * from storage.objects where bucket_id = $1 and name = $2", bucket, name
+    )
     return rows[0] if rows else None
 
 
@@ -81,7 +85,11 @@ async def test_a_form_without_cache_control_is_no_cache(world: World, key: str) 
 
 
 async def test_a_raw_body_keeps_its_headers_to_the_letter(world: World, key: str) -> None:
-    headers = {"content-type": "text/x; a=B", "cache-control": "private, Max-Age=7", "x-metadata": encoded({"a": "ü"})}
+    headers = {
+        "content-type": "text/x; a=B",
+        "cache-control": "private, Max-Age=7",
+        "x-metadata": encoded({"a": "ü"}),
+    }
     await world.put("owner", key, BYTES, **headers)
     found = await info(world, key)
     assert (found["content_type"], found["cache_control"]) == ("text/x; a=B", "private, Max-Age=7")
@@ -126,7 +134,9 @@ async def test_an_array_as_user_metadata_is_refused(world: World, key: str) -> N
     assert "invalid input syntax for type json" in answer.json()["message"]
 
 
-async def test_user_metadata_beyond_a_mebibyte_is_dropped_and_below_it_is_kept(world: World, key: str) -> None:
+async def test_user_metadata_beyond_a_mebibyte_is_dropped_and_below_it_is_kept(
+    world: World, key: str
+) -> None:
     large = json.dumps({"a": "x" * 1_100_000})
     await form(world, "owner", f"{key}-large", BYTES, metadata=large)
     assert (await info(world, f"{key}-large"))["metadata"] == {}
@@ -151,7 +161,9 @@ async def test_a_form_without_a_file_is_no_upload(world: World, key: str) -> Non
     body = b'--b\r\ncontent-disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n'
     assert (await world.put("owner", key, body, **headers)).json()["message"] == "No content provided"
     assert (await world.put("owner", key, body[:-9], **headers)).json()["message"] == "Unexpected end of form"
-    assert (await world.put("owner", key, b"", **{"content-type": "multipart/form-data"})).json()["code"] == "InvalidRequest"
+    assert (await world.put("owner", key, b"", **{"content-type": "multipart/form-data"})).json()[
+        "code"
+    ] == "InvalidRequest"
     assert await row(world, key) is None
 
 
@@ -177,7 +189,10 @@ async def test_a_policy_sees_what_the_request_declares(world: World, size: int) 
     assert answer.json()["code"] == "InvalidParameter"
     assert json.loads(answer.json()["message"]) == {
         "version": "1",
-        "metadata": {"mimetype": "text/plain", "contentLength": int(answer.request.headers["content-length"])},
+        "metadata": {
+            "mimetype": "text/plain",
+            "contentLength": int(answer.request.headers["content-length"]),
+        },
         "owner": world.ids["owner"],
         "owner_id": world.ids["owner"],
         "user_metadata": {"a": 1},
@@ -210,9 +225,13 @@ async def test_a_signed_upload_url_works_once(world: World, key: str) -> None:
 
 
 async def test_a_download_token_doesn_t_upload_nor_the_other_way_round(world: World, key: str) -> None:
-    upload = (await world.http.post(f"/object/upload/sign/{key}", headers=world.headers["owner"])).json()["token"]
+    upload = (await world.http.post(f"/object/upload/sign/{key}", headers=world.headers["owner"])).json()[
+        "token"
+    ]
     await world.put("owner", key, BYTES)
-    signed = await world.http.post(f"/object/sign/{key}", headers=world.headers["owner"], json={"expiresIn": 9})
+    signed = await world.http.post(
+        f"/object/sign/{key}", headers=world.headers["owner"], json={"expiresIn": 9}
+    )
     download = signed.json()["signedURL"].partition("token=")[2]
     assert (await world.http.get(f"/object/sign/{key}?token={upload}")).json()["code"] == "InvalidSignature"
     answer = await world.http.put(f"/object/upload/sign/{key}?token={download}", content=b"")
@@ -249,9 +268,18 @@ async def test_html_is_served_as_text(world: World, key: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "status"),
-    [(ETAG, 304), (ETAG.strip('"'), 200), (f"W/{ETAG}", 200), ("*", 200), (f'{ETAG}, "x"', 200), ('"x"', 200)],
+    [
+        (ETAG, 304),
+        (ETAG.strip('"'), 200),
+        (f"W/{ETAG}", 200),
+        ("*", 200),
+        (f'{ETAG}, "x"', 200),
+        ('"x"', 200),
+    ],
 )
-async def test_if_none_match_must_be_the_etag_to_the_letter(world: World, key: str, given: str, status: int) -> None:
+async def test_if_none_match_must_be_the_etag_to_the_letter(
+    world: World, key: str, given: str, status: int
+) -> None:
     await form(world, "owner", key, BYTES, cacheControl="60")
     answer = await world.get("owner", key, **{"if-none-match": given})
     assert (answer.status_code, answer.content) == (status, b"" if status == 304 else BYTES)
@@ -263,7 +291,7 @@ async def test_if_none_match_must_be_the_etag_to_the_letter(world: World, key: s
 async def test_last_modified_sent_back_is_older_than_the_file(world: World, key: str) -> None:
     await world.put("owner", key, BYTES)
     await world.stack.psql(  # a time with a fraction, whatever the clock said
-        "update storage.objects set metadata = metadata || '{\"lastModified\": \"2026-01-02T03:04:05.678Z\"}' where name = $1",
+        'update storage.objects set metadata = metadata || \'{"lastModified": "2026-01-02T03:04:05.678Z"}\' where name = $1',
         key.partition("/")[2],
     )
     modified = (await world.get("owner", key)).headers["last-modified"]
@@ -281,7 +309,8 @@ async def test_if_match_and_if_range_are_ignored(world: World, key: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"), [("2-4", 2, 4), ("7-", 7, 9), ("-3", 7, 9), ("0-99", 0, 9), ("-99", 0, 9), ("9-9", 9, 9)]
+    ("asked", "first", "last"),
+    [("2-4", 2, 4), ("7-", 7, 9), ("-3", 7, 9), ("0-99", 0, 9), ("-99", 0, 9), ("9-9", 9, 9)],
 )
 async def test_a_range(world: World, key: str, asked: str, first: int, last: int) -> None:
     await world.put("owner", key, BYTES)
@@ -304,7 +333,10 @@ async def test_download_names_the_file(world: World, key: str) -> None:
     await world.put("owner", key, BYTES)
     named = await world.get("owner", f"{key}?download=n%C3%A4me%20(1).txt")
     encoded_name = "n%C3%A4me%20(1).txt"
-    assert named.headers["content-disposition"] == f"attachment; filename={encoded_name}; filename*=UTF-8''{encoded_name}"
+    assert (
+        named.headers["content-disposition"]
+        == f"attachment; filename={encoded_name}; filename*=UTF-8''{encoded_name}"
+    )
     assert (await world.get("owner", f"{key}?download=")).headers["content-disposition"] == "attachment;"
 
 
@@ -346,7 +378,11 @@ async def test_a_signed_url(world: World, key: str) -> None:
     if world_second > 0.8:  # both URLs must be made in the same second
         await asyncio.sleep(1 - world_second)
     urls = [
-        (await world.http.post(f"/object/sign/{key}", headers=world.headers["owner"], json={"expiresIn": 60})).json()
+        (
+            await world.http.post(
+                f"/object/sign/{key}", headers=world.headers["owner"], json={"expiresIn": 60}
+            )
+        ).json()
         for _ in range(2)
     ]
     assert urls[0] == urls[1]
@@ -374,7 +410,9 @@ async def test_a_signed_url(world: World, key: str) -> None:
 
 async def test_a_signed_url_expires(world: World, key: str) -> None:
     await world.put("owner", key, BYTES)
-    signed = await world.http.post(f"/object/sign/{key}", headers=world.headers["owner"], json={"expiresIn": 1})
+    signed = await world.http.post(
+        f"/object/sign/{key}", headers=world.headers["owner"], json={"expiresIn": 1}
+    )
     await asyncio.sleep(2)
     answer = (await world.http.get(signed.json()["signedURL"])).json()
     assert (answer["code"], answer["message"]) == ("InvalidJWT", '"exp" claim timestamp check failed')
@@ -400,7 +438,12 @@ async def test_a_list_has_folders_without_id(world: World, key: str) -> None:
     folder = key.partition("/")[2]
     for name in ("b.txt", "a/1", "a/2", "c", "c/x"):
         await world.put("owner", f"docs/{folder}/{name}", BYTES)
-    body: dict[str, Any] = {"prefix": folder, "limit": 100_000, "offset": 0, "sortBy": {"column": "name", "order": "asc"}}
+    body: dict[str, Any] = {
+        "prefix": folder,
+        "limit": 100_000,
+        "offset": 0,
+        "sortBy": {"column": "name", "order": "asc"},
+    }
     answer = (await world.http.post("/object/list/docs", headers=world.headers["owner"], json=body)).json()
     assert sorted((entry["name"], entry["id"] is None) for entry in answer) == [
         ("a", True),
@@ -412,16 +455,26 @@ async def test_a_list_has_folders_without_id(world: World, key: str) -> None:
     assert found["metadata"]["size"] == 10
     assert set(found) == {"name", "id", "updated_at", "created_at", "last_accessed_at", "metadata"}
     body.update(limit=1, offset=1)
-    assert len((await world.http.post("/object/list/docs", headers=world.headers["owner"], json=body)).json()) == 1
+    assert (
+        len((await world.http.post("/object/list/docs", headers=world.headers["owner"], json=body)).json())
+        == 1
+    )
     searched = {"prefix": folder, "search": "b"}
-    names = [e["name"] for e in (await world.http.post("/object/list/docs", headers=world.headers["owner"], json=searched)).json()]
+    names = [
+        e["name"]
+        for e in (
+            await world.http.post("/object/list/docs", headers=world.headers["owner"], json=searched)
+        ).json()
+    ]
     assert names == ["b.txt"]
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("column", ["name", "created_at", "updated_at"])
 @pytest.mark.parametrize("delimited", [True, False])
-async def test_list_v2_pages_through_everything_once(world: World, key: str, column: str, order: str, delimited: bool) -> None:
+async def test_list_v2_pages_through_everything_once(
+    world: World, key: str, column: str, order: str, delimited: bool
+) -> None:
     folder = key.partition("/")[2]
     names = ["a/1", "a/2", "b", "c", "d/1", "e", "f"]
     for name in names:
@@ -434,7 +487,9 @@ async def test_list_v2_pages_through_everything_once(world: World, key: str, col
         "sortBy": {"column": column, "order": order},
     }
     for _ in range(10):
-        page = (await world.http.post("/object/list-v2/docs", headers=world.headers["owner"], json=body)).json()
+        page = (
+            await world.http.post("/object/list-v2/docs", headers=world.headers["owner"], json=body)
+        ).json()
         seen += [entry["name"].removeprefix(f"{folder}/") for entry in page["folders"] + page["objects"]]
         if not page["hasNext"]:
             break
@@ -448,7 +503,9 @@ async def test_list_v2_pages_through_everything_once(world: World, key: str, col
 
 
 async def test_a_bad_cursor_is_refused(world: World) -> None:
-    answer = await world.http.post("/object/list-v2/docs", headers=world.headers["owner"], json={"cursor": "!!"})
+    answer = await world.http.post(
+        "/object/list-v2/docs", headers=world.headers["owner"], json={"cursor": "!!"}
+    )
     assert answer.json()["code"] == "InvalidParameter"
 
 
@@ -461,7 +518,11 @@ async def test_remove_gives_the_deleted_rows(world: World) -> None:
     answer = await world.http.request("DELETE", "/object/open", headers=world.headers["owner"], json=body)
     assert sorted(item["name"] for item in answer.json()) == sorted(keys)
     first = answer.json()[0]
-    assert (first["bucket_id"], first["owner_id"], first["metadata"]["size"]) == ("open", world.ids["owner"], 10)
+    assert (first["bucket_id"], first["owner_id"], first["metadata"]["size"]) == (
+        "open",
+        world.ids["owner"],
+        10,
+    )
     assert len(world.files()) == before - 3
     assert (await world.get("owner", f"open/{keys[0]}")).json()["code"] == "NoSuchKey"
 
@@ -477,7 +538,12 @@ async def test_single_delete(world: World) -> None:
 async def test_move_and_copy_keep_the_bytes(world: World, key: str) -> None:
     await form(world, "owner", key, BYTES, cacheControl="60", metadata='{"a": 1}')
     before, name, files = await row(world, key), key.partition("/")[2], len(world.files())
-    body = {"bucketId": "docs", "sourceKey": name, "destinationBucket": "open", "destinationKey": f"{name}-moved"}
+    body = {
+        "bucketId": "docs",
+        "sourceKey": name,
+        "destinationBucket": "open",
+        "destinationKey": f"{name}-moved",
+    }
     moved = await world.http.post("/object/move", headers=world.headers["service"], json=body)
     assert moved.json() == {"message": "Successfully moved", "Id": str(before["id"]), "Key": f"{name}-moved"}
     assert await row(world, key) is None
@@ -493,7 +559,9 @@ async def test_move_and_copy_keep_the_bytes(world: World, key: str) -> None:
         assert (found["etag"], found["cache_control"], found["metadata"]) == (ETAG, "max-age=60", {"a": 1})
         assert (await world.get("owner", key_now)).content == BYTES
     await world.http.delete(f"/object/open/{name}-moved", headers=world.headers["owner"])
-    assert (await world.get("owner", f"open/{name}-copied")).content == BYTES, "a copy doesn't die with its source"
+    assert (await world.get("owner", f"open/{name}-copied")).content == BYTES, (
+        "a copy doesn't die with its source"
+    )
 
 
 async def test_copy_may_change_the_metadata(world: World) -> None:
@@ -534,13 +602,19 @@ async def test_a_row_without_bytes_is_not_found(world: World) -> None:
 # Section 7: keys and buckets
 
 
-@pytest.mark.parametrize("name", ["a//b", "/a", "a/", " a ", "!-_.*'()&$@=;:+,?", "fd", "fd/x", "FD", "a%b".replace("%", "&")])
+@pytest.mark.parametrize(
+    "name", ["a//b", "/a", "a/", " a ", "!-_.*'()&$@=;:+,?", "fd", "fd/x", "FD", "a%b".replace("%", "&")]
+)
 async def test_odd_keys_are_keys_of_their_own(world: World, name: str) -> None:
     content = name.encode()
     path = "".join(f"%{byte:02X}" if chr(byte) in " ?#%&+" else chr(byte) for byte in content)
-    answer = await world.http.post(f"/object/open/odd/{path}", headers=world.headers["owner"], content=content)
+    answer = await world.http.post(
+        f"/object/open/odd/{path}", headers=world.headers["owner"], content=content
+    )
     assert answer.json().get("Key") == f"open/odd/{name}"
-    assert (await world.http.get(f"/object/open/odd/{path}", headers=world.headers["owner"])).content == content
+    assert (
+        await world.http.get(f"/object/open/odd/{path}", headers=world.headers["owner"])
+    ).content == content
 
 
 @pytest.mark.parametrize("character", [*'"#%<>[\\]^`{|}~', "\x01", "\t", "\x7f", "é", "日", "🙂", "\u2028"])
@@ -593,19 +667,25 @@ async def test_a_bucket_s_life(world: World) -> None:
     files = world.files()
     assert (await world.http.post(f"/bucket/{name}/empty", headers=service)).status_code == 200
     assert len(world.files()) == len(files) - 1
-    assert (await world.http.delete(f"/bucket/{name}", headers=service)).json() == {"message": "Successfully deleted"}
+    assert (await world.http.delete(f"/bucket/{name}", headers=service)).json() == {
+        "message": "Successfully deleted"
+    }
     assert (await world.http.get(f"/bucket/{name}", headers=service)).json()["code"] == "NoSuchBucket"
 
 
 async def test_a_bucket_s_limit_can_t_pass_the_server_s(world: World) -> None:
     body = {"name": "vast", "file_size_limit": 5 * 1024**3 + 1}
-    assert (await world.http.post("/bucket", headers=world.headers["service"], json=body)).json()["code"] == "EntityTooLarge"
+    assert (await world.http.post("/bucket", headers=world.headers["service"], json=body)).json()[
+        "code"
+    ] == "EntityTooLarge"
 
 
 # Section 9: the database
 
 
-async def test_plain_sql_deletes_nothing_and_the_server_s_own_schema_is_closed(world: World, key: str) -> None:
+async def test_plain_sql_deletes_nothing_and_the_server_s_own_schema_is_closed(
+    world: World, key: str
+) -> None:
     await world.put("owner", key, BYTES)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="Direct deletion"):
         await world.stack.psql("delete from storage.objects")

@@ -27,7 +27,11 @@ def _cases() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 async def furnished(world: World) -> World:
     """The world with the objects that the cases name."""
-    for key in (f"docs/{world.ids['owner']}/there.txt", f"docs/{world.ids['other']}/theirs.txt", "public/open.txt"):
+    for key in (
+        f"docs/{world.ids['owner']}/there.txt",
+        f"docs/{world.ids['other']}/theirs.txt",
+        "public/open.txt",
+    ):
         answer = await world.put("service", key, b"0123456789", **{"content-type": "text/plain"})
         assert answer.status_code == 200, answer.text
     return world

@@ -6,7 +6,6 @@ storage3 and supabase-js say it in multipart fields, raw bodies in headers.
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -94,7 +93,7 @@ def user_metadata_of(request: Request) -> str | None:
         return None
     try:
         return _readable(base64.b64decode(given + "=" * (-len(given) % 4)).decode())
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no UTF-8
         return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,11 @@ PAGE_LIMIT = 1000
 _LARGEST = 2**31 - 1
 _NO_ACCESS = "Either the object does not exist or you do not have access to it"
 _MOST_PATHS = 1000
+_MOST_SECONDS = 10**11
+"""Three thousand years: more can't be shown as a date in the Expires header."""
+_BAD_CURSOR = "Invalid Parameter continuation token"
+_SORTED = ("name", "updated_at", "created_at")
+_ORDERS = ("asc", "desc")
 
 
 async def list_objects(service: Service, request: Request, bucket: str, _: str) -> Answer:
@@ -33,7 +37,7 @@ async def list_objects(service: Service, request: Request, bucket: str, _: str) 
     body = await request.json()
     shape.required(body, "prefix")
     prefix = shape.text(body, "prefix")
-    sort = _sort(body, ("name", "updated_at", "created_at", "last_accessed_at"))
+    sort = _sort(body, (*_SORTED, "last_accessed_at"))
     limit = min(shape.integer(body, "limit", 100, least=1), _LARGEST)
     offset = min(shape.integer(body, "offset", 0, least=0), _LARGEST)
     search = shape.text(body, "search")
@@ -49,7 +53,7 @@ async def list_objects(service: Service, request: Request, bucket: str, _: str) 
 async def list_page(service: Service, request: Request, bucket: str, _: str) -> Answer:
     """POST /object/list-v2/{bucket}: pages of at most 1000, by cursor."""
     body = await request.json()
-    sort = _sort(body, ("name", "updated_at", "created_at"))
+    sort = _sort(body, _SORTED)
     limit = min(shape.integer(body, "limit", PAGE_LIMIT, least=1), PAGE_LIMIT)
     delimited = bool(shape.boolean(body, "with_delimiter"))
     prefix = shape.text(body, "prefix")
@@ -84,7 +88,7 @@ async def sign(service: Service, request: Request, bucket: str, name: str) -> An
     """POST /object/sign/{bucket}/{name}: who may see the object may hand out a URL to it."""
     body = await request.json()
     shape.required(body, "expiresIn")
-    seconds = shape.integer(body, "expiresIn", 0, least=1)
+    seconds = _lifetime(body)
     who = callers.required(request, service.keys)
     check_key(name)
     row = await service.rows.one("see", who, "storage.object.sign", bucket, name, "plain")
@@ -99,7 +103,7 @@ async def sign_many(service: Service, request: Request, bucket: str, _: str) -> 
     """POST /object/sign/{bucket}: for each path a URL or a reason."""
     body = await request.json()
     shape.required(body, "expiresIn", "paths")
-    seconds = shape.integer(body, "expiresIn", 0, least=1)
+    seconds = _lifetime(body)
     paths = shape.texts(body, "paths", most=_MOST_PATHS)
     who = callers.required(request, service.keys)
     row = await service.rows.one("names_seen", who, "storage.object.sign_many", bucket, paths)
@@ -164,17 +168,30 @@ class Cursor:
             return None
         try:
             lines = base64.b64decode(text, validate=True).decode().split("\n")
-        except (binascii.Error, UnicodeDecodeError):
-            lines = [""]
-        parts = {line[0]: line[2:] for line in lines if line[1:2] == ":" and line[0] in "loca"}
-        if len(parts) != len(lines):
-            raise faults.invalid_parameter("Invalid Parameter continuation token")
-        return cls(parts.get("l", ""), parts.get("c", "name"), parts.get("o", "asc"), parts.get("a", ""))
+            parts = {line[0]: line[2:] for line in lines if line[1:2] == ":"}
+            cursor = cls(
+                parts.get("l", ""), parts.get("c", "name"), parts.get("o", "asc"), parts.get("a", "")
+            )
+            if cursor.column_after:
+                datetime.fromisoformat(cursor.column_after)
+        except ValueError as error:
+            raise faults.invalid_parameter(_BAD_CURSOR) from error
+        if len(parts) != len(lines) or cursor.column not in _SORTED or cursor.order not in _ORDERS:
+            raise faults.invalid_parameter(_BAD_CURSOR)
+        return cursor
 
     def write(self) -> str:
         """As text for the wire."""
         parts = {"l": self.after, "o": self.order, "c": self.column, "a": self.column_after}
         return base64.b64encode("\n".join(f"{k}:{v}" for k, v in parts.items() if v).encode()).decode()
+
+
+def _lifetime(body: dict[str, Any]) -> int:
+    """The seconds in `expiresIn`."""
+    seconds = shape.integer(body, "expiresIn", 0, least=1)
+    if seconds > _MOST_SECONDS:
+        raise faults.invalid_parameter("Invalid Parameter expiresIn")
+    return seconds
 
 
 def _sort(body: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, str]:
@@ -187,7 +204,7 @@ def _sort(body: dict[str, Any], columns: tuple[str, ...]) -> tuple[str, str]:
     if "column" not in given:
         raise faults.invalid_request("body/sortBy must have required property 'column'")
     column = shape.one_of(given, "column", columns, "name", path="body/sortBy")
-    return column, shape.one_of(given, "order", ("asc", "desc"), "asc", path="body/sortBy")
+    return column, shape.one_of(given, "order", _ORDERS, "asc", path="body/sortBy")
 
 
 def _shown(row: Record, *, delimited: bool) -> dict[str, Any]:

@@ -75,7 +75,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             "no uuid": keys.sign({**claims, "sub": "abc", "exp": now + 600}),
         }
         headers = {
-            name: {"apikey": stack.publishable_key, "authorization": f"Bearer {token}"} for name, token in tokens.items()
+            name: {"apikey": stack.publishable_key, "authorization": f"Bearer {token}"}
+            for name, token in tokens.items()
         }
         headers["nobody"] = {"apikey": stack.publishable_key}
         async with httpx.AsyncClient(base_url=f"{stack.supabase_url}/storage/v1", timeout=20) as http:
