@@ -18,6 +18,6 @@ Only the byte 0x0A ends a line, everywhere in here.
 A caller that serves requests uses `TextWorkers` and nothing else; the functions are for what is known to be
 small, and for tests.
 
-Texts come from strangers. Their line hashes cannot be forged (`lines`), no library reads freed memory (`lines`),
-no regular expression sees what it cannot finish (`patch_scan`), nothing computes without a deadline (`bounded`).
+Texts come from strangers. Their line hashes cannot be forged, no library reads freed memory (`lines`), no
+regular expression sees what it cannot finish (`patch_scan`), nothing computes without a deadline (`bounded`).
 """
