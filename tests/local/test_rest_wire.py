@@ -17,7 +17,7 @@ import pytest_asyncio
 from tests.local.rest_cases.harness import (
     CHANGING,
     Case,
-    Unavailable,
+    UnavailableError,
     answer_of,
     ask_all,
     fill,
@@ -67,7 +67,7 @@ async def test_the_recorded_answers_are_a_real_postgrests(books: Stack):
             async for case, answer in ask_all(books, url):
                 if answer != ANSWERS[case.name]:
                     wrong[case.name] = answer
-    except Unavailable as error:
+    except UnavailableError as error:
         if os.environ.get("VERSO_TEST_REQUIRE_ALL") == "1":
             raise
         pytest.skip(str(error))

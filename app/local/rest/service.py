@@ -29,6 +29,7 @@ from app.local.rest.tables import answer_table, table_of
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from app.local.caller import Caller
     from app.local.database import Database
     from app.local.keys import Keys
     from app.local.rest.schema_cache import Known
@@ -40,6 +41,8 @@ _STALE = frozenset(
         *("42P01", "42703", "42883", "42804", "0A000"),
     )
 )
+# What a token may make of its bearer; the database has pools for other roles, which no token opens.
+_ROLES = frozenset(("anon", "authenticated", "service_role"))
 _CHANGING = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _ALLOWED = {"allow": "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE", "access-control-allow-origin": "*"}
 
@@ -58,7 +61,7 @@ class RestService:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         anonymous = True
         try:
-            caller = caller_of(headers, self._keys)
+            caller = _served(caller_of(headers, self._keys))
             anonymous = caller.role == "anon"
             name, is_call = _target(scope["path_params"]["path"])
             _check_profile(scope["method"], headers)
@@ -114,6 +117,12 @@ async def _handle(ask: Ask, known: Known, *, is_call: bool) -> Answer:
     if is_call:
         return await known.functions.answer(ask)
     return await answer_table(ask, known.catalog)
+
+
+def _served(caller: Caller) -> Caller:
+    if caller.role not in _ROLES:
+        raise UnknownRole(f'role "{caller.role}" does not exist')
+    return caller
 
 
 def _target(path: str) -> tuple[str, bool]:

