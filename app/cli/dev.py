@@ -17,6 +17,7 @@ import queue
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -152,11 +153,16 @@ class Run:
         self._supabase.start(self._note_end)
         self._api.start(self._note_end)
         self._await_supabase()
-        self._await_api()
         people: Mapping[str, Person] = {}
         project = shown = None
-        if self._options.demo:
-            people, project, shown = self._demo()
+        with ThreadPoolExecutor(1) as thread:
+            # Passwords take CPU to check, on purpose: that is done while the API still loads.
+            signed_in = thread.submit(self._sign_in) if self._options.demo else None
+            self._await_api()
+            if signed_in is not None:
+                people = signed_in.result()
+        if people:
+            project, shown = self._demo(people)
         # Imported here and in _demo: they load while the children start.
         from app.cli.handout import dev_json, write_handout
 
@@ -232,12 +238,12 @@ class Run:
             self._events.put(event)
         return any(event.kind == "signal" for event in seen)
 
-    def _demo(self) -> tuple[Mapping[str, Person], str, str | None]:
+    def _demo(self, people: Mapping[str, Person]) -> tuple[str, str | None]:
+        """Tell what the project lacks of the demo's story; give its slug and the document to show."""
         from app.cli.handout import find_shown
         from app.cli.seeding import Seeding
         from app.cli.story import demo_directory
 
-        people = self._sign_in()
         seeding = Seeding(self._api_url, people, demo_directory())
         if missing := seeding.missing():
             sys.stdout.write(f"Telling the demo's history: {missing} changes …\n")
@@ -246,7 +252,7 @@ class Run:
             if self._asked_to_stop():
                 raise StoppedError
         shown = find_shown(self._api_url, project=seeding.project, token=people["owner"].access_token)
-        return people, seeding.project, shown
+        return seeding.project, shown
 
     def _sign_in(self) -> Mapping[str, Person]:
         from app.cli.seeding import sign_in_all

@@ -76,12 +76,14 @@ def curl_lines(values: Mapping[str, Any], header: Path) -> list[tuple[str, str]]
     kept fresh while the lines are on the screen.
     """
     curl = f"curl -sS -H @{shlex.quote(str(header))}"
+    # JSON comes without a final newline, and would end in the middle of the prompt.
+    asking = f"{curl} -w '\\n'"
     api, project = values["api"], values["project"]
     lines = [
         (
             "upload a new document",
             (
-                f"{curl} -X PUT -H 'If-None-Match: *' -H 'Content-Type: text/markdown' "
+                f"{asking} -X PUT -H 'If-None-Match: *' -H 'Content-Type: text/markdown' "
                 f"--data-binary 'Hello, history.' "
                 # A path of its own each time: pasted twice, it makes two documents.
                 f'"{api}/v1/projects/{project}/files/hello/$(date +%s)-$$-$RANDOM.md"'
@@ -92,7 +94,7 @@ def curl_lines(values: Mapping[str, Any], header: Path) -> list[tuple[str, str]]
         lines += [
             (
                 "the history of the editor's spec",
-                f"{curl} '{api}/v1/documents/{document}/versions'",
+                f"{asking} '{api}/v1/documents/{document}/versions'",
             ),
             (
                 "what changed in it from version 1 to 3",
