@@ -13,13 +13,14 @@ from pathlib import Path
 
 OLDEST_MAJOR = 15
 BUILTIN_LOCALES_SINCE = 17
+NOBODY = 65534
 
 
 class PostgresError(Exception):
     """PostgreSQL can't be found, started or owned; the message says what to do."""
 
 
-class PostgresMissing(PostgresError):  # noqa: N818 - it says what is the matter
+class PostgresMissing(PostgresError):
     """No usable PostgreSQL was found; the message says how to get one."""
 
 
@@ -60,21 +61,22 @@ class Binaries:
                 f"Name the directory of PostgreSQL {made_by}'s programs, or start with a new data directory."
             )
 
-    def as_unprivileged(self, data_dir: Path) -> list[str]:
-        """The words to put before a command so that it doesn't run as root; none when we aren't root.
+    def as_unprivileged(self, *directories: Path) -> list[str]:
+        """Give the words to put before a command so that it doesn't run as root; none when we aren't root.
 
         In the user namespace root's own files stay its own, under the number 1000. Where namespaces are
-        switched off, `nobody` gets the data directory.
+        switched off, as in most containers, `nobody` runs the command and is given the directories.
         """
         if os.geteuid() != 0:
             return []
         if (unshare := shutil.which("unshare")) is not None:
             words = [unshare, "--user", "--map-user=1000", "--map-group=1000", "--"]
-            if subprocess.run([*words, "/bin/true"], capture_output=True, check=False).returncode == 0:  # noqa: S603
+            if subprocess.run([*words, "/bin/true"], capture_output=True, check=False).returncode == 0:
                 return words
         if (setpriv := shutil.which("setpriv")) is not None:
-            subprocess.run(["/bin/chown", "-R", "nobody", str(data_dir)], check=True)  # noqa: S603
-            return [setpriv, "--reuid=nobody", "--clear-groups", "--"]
+            for directory in directories:
+                _give(directory)
+            return [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
         raise PostgresMissing(
             "PostgreSQL doesn't run as root, and neither unshare nor setpriv is here to run it as somebody "
             "else. Run this as an ordinary user."
@@ -135,6 +137,16 @@ def _major(bin_dir: Path) -> int | None:
         return int(named[1])
     if not (bin_dir / "postgres").exists():
         return None
-    shown = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, check=False, text=True)  # noqa: S603
+    shown = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, check=False, text=True)
     version = re.search(r"\(PostgreSQL\) (\d+)", shown.stdout)
     return int(version[1]) if version else None
+
+
+def _give(directory: Path) -> None:
+    """Make a directory nobody's: a cluster with all in it, any other without, so the keys stay root's."""
+    if not directory.exists() or directory.stat().st_uid == NOBODY:
+        return
+    os.chown(directory, NOBODY, NOBODY)
+    if (directory / "PG_VERSION").exists():
+        for path in directory.rglob("*"):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)

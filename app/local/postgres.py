@@ -210,11 +210,12 @@ class Postgres:
                 self._log_path.rename(self._log_path.with_suffix(".log.old"))
         cluster = str(self.data_dir / "pg")
         server = [binaries.postgres, "-D", cluster, "-p", str(self.port or 5432), *self._settings()]
-        watched = ["/bin/sh", "-c", WATCHDOG, "watchdog", *binaries.as_unprivileged(self.data_dir), *server]
+        unprivileged = binaries.as_unprivileged(self.data_dir, self.data_dir / "pg", self.socket_dir)
+        watched = ["/bin/sh", "-c", WATCHDOG, "watchdog", *unprivileged, *server]
         reader, writer = os.pipe()
         try:
             with self._log_path.open("ab") as log:
-                self._process = subprocess.Popen(  # noqa: S603 - our own programs
+                self._process = subprocess.Popen(
                     watched,
                     stdin=reader,
                     stdout=log,
@@ -245,7 +246,7 @@ class Postgres:
             lines = (self.data_dir / "pg" / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
 
 def _private(path: str, flags: int) -> int:

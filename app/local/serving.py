@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from app.local.postgres import Postgres
 
 DRAIN_SECONDS = 3
+KEEP_ALIVE_SECONDS = 75
 
 
 class _Server(uvicorn.Server):
@@ -51,7 +52,7 @@ def serve_until_told(
 
 def _loop_factory() -> Any:
     try:
-        import uvloop  # noqa: PLC0415 - not on every system
+        import uvloop
     except ImportError:
         return None
     return uvloop.new_event_loop
@@ -86,12 +87,14 @@ async def _serve(
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
+            # Longer than a client's pool keeps a connection: closing first would race with its next request.
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )
     listener.listen(2048)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     watching = asyncio.create_task(_keep_running(postgres, told))
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+    while not server.started and not serving.done():
         await asyncio.sleep(0.001)
     _announce(postgres, keys=keys, site_url=site_url)
     ending = asyncio.create_task(told.wait())
@@ -126,6 +129,9 @@ def _announce(postgres: Postgres, *, keys: Keys, site_url: str) -> None:
         "db_url": postgres.url(),
         "postgres_pid": postgres.pid,
     }
+    sys.stderr.write(
+        f"Embedded Supabase at {site_url}: for laptops, tests and demos, on this machine only.\n"
+    )
     sys.stdout.write(json.dumps(ready, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

@@ -1,15 +1,15 @@
 """The launcher: what starts, what ends with it, and who may own a data directory."""
 
-# ruff: noqa: ASYNC220, ASYNC221, PT012 - nothing else runs on this loop; a server dies somewhere within a block
-
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -266,6 +266,25 @@ def test_without_the_wheel_the_systems_postgresql_is_taken(monkeypatch: pytest.M
     assert find_binaries().major >= 18
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert find_binaries().bin_dir == SYSTEM_BINARIES
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs to become somebody else")
+async def test_where_namespaces_are_switched_off_nobody_runs_it(monkeypatch: pytest.MonkeyPatch):
+    """As in most containers. The directory is one that nobody may reach, unlike pytest's own."""
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "unshare" else which(name))
+    data = Path(tempfile.mkdtemp(prefix="verso-nobody-"))
+    data.chmod(0o755)
+    server = Postgres(data / "data", bin_dir=SYSTEM_BINARIES if SYSTEM_BINARIES.exists() else None)
+    try:
+        for _ in range(2):
+            server.start()
+            assert psutil.Process(server.pid).uids().real == 65534
+            assert await value(server, "select 1") == 1
+            server.stop()
+    finally:
+        server.stop()
+        shutil.rmtree(data)
 
 
 def test_a_directory_without_programs_is_refused_in_words(tmp_path: Path):

@@ -122,7 +122,7 @@ async def change_user(conn: asyncpg.Connection, user_id: UUID, **columns: Any) -
         return
     assigned = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, 2))
     await conn.execute(
-        f"update auth.users set {assigned}, updated_at = now() where id = $1",  # noqa: S608 - names are ours
+        f"update auth.users set {assigned}, updated_at = now() where id = $1",
         user_id,
         *columns.values(),
     )
