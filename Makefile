@@ -1,16 +1,23 @@
 # Verso's tasks. Each makes the environment first; nothing is installed outside .venv.
-# PYTHON=python3.12 make dev   takes another interpreter (3.11 or newer).
+#
+#   make dev                                  everything on this machine, with a demo project
+#   make dev PORT=8001 SUPABASE_PORT=54421    on other ports; ARGS="--reset" and so on for `verso dev`
+#   make test ARGS="tests/unit -x"            some of the tests
+#   PYTHON=python3.12 make test               with another interpreter (3.11 or newer)
 PYTHON ?= python3
+PORT ?= 8000
+SUPABASE_PORT ?= 54321
+ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-.PHONY: dev test check lock bench clean
+.PHONY: dev test check lock bench clean help
 
 dev: $(STAMP)  ## start the embedded Supabase and the API with a demo project
-	@exec $(BIN)/verso dev
+	@exec $(BIN)/verso dev --with-parent --port $(PORT) --supabase-port $(SUPABASE_PORT) $(ARGS)
 
 test: $(STAMP)  ## pass the tests
-	$(BIN)/pytest
+	$(BIN)/pytest $(ARGS)
 
 check: $(STAMP)  ## ruff, the type checker, the import contracts
 	$(BIN)/ruff check .
@@ -19,7 +26,7 @@ check: $(STAMP)  ## ruff, the type checker, the import contracts
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## measure against named peers in one run; writes tests/benchmarks/RESULTS.md
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 lock: $(STAMP)  ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 \
@@ -28,9 +35,13 @@ lock: $(STAMP)  ## resolve requirements.lock anew from pyproject.toml
 clean:  ## remove the environment and the demo's data
 	rm -rf .venv .verso
 
+help:  ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST)
+
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Verso needs Python 3.11 or newer; set PYTHON=")'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Verso needs Python 3.11 or newer; set PYTHON=")'
+	@$(PYTHON) -m venv .venv \
+	  || { echo "This Python can't make environments. On Debian: apt install python3-venv" >&2; exit 1; }
 	@echo "installing the locked packages into .venv (once; half a minute)"
 	@# uv is ten times as fast; pip is there for machines whose registry only pip.conf knows
 	@$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1' \

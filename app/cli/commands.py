@@ -21,13 +21,19 @@ def verso() -> None:
 
 @verso.command()
 @click.option(
-    "--port", type=PORT, default=8000, show_default=True, help="Port of the API; 0 takes a free one."
+    "--port",
+    type=PORT,
+    default=8000,
+    show_default=True,
+    envvar="VERSO_PORT",
+    help="Port of the API; 0 takes a free one.",
 )
 @click.option(
     "--supabase-port",
     type=PORT,
     default=54321,
     show_default=True,
+    envvar="VERSO_SUPABASE_PORT",
     help="Port of the embedded Supabase; 0 takes a free one.",
 )
 @click.option(

@@ -1,0 +1,33 @@
+"""What holds for every test: with VERSO_TEST_REQUIRE_ALL set, a missing part is a failure and not a skip."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# The one skip that says nothing about this machine: what runs only against a Supabase that somebody names.
+OPTIONAL = "optional:"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _required((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _required((yield))
+
+
+def _required(report: Any) -> Any:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("VERSO_TEST_REQUIRE_ALL"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not reason.removeprefix("Skipped: ").startswith(OPTIONAL):
+            report.outcome = "failed"
+            report.longrepr = f"{reason}\n(VERSO_TEST_REQUIRE_ALL is set: what a test needs must be there.)"
+    return report
