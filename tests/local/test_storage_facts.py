@@ -469,6 +469,35 @@ async def test_a_list_has_folders_without_id(world: World, key: str) -> None:
     assert names == ["b.txt"]
 
 
+async def listed(world: World, bucket: str, **body: Any) -> list[dict[str, Any]]:
+    answer = await world.http.post(f"/object/list/{bucket}", headers=world.headers["owner"], json=body)
+    return list(answer.json())
+
+
+async def test_a_list_by_name_sorts_folders_and_objects_together(world: World) -> None:
+    for name in ("B", "a/1", "A/2", "c", "b/x"):
+        await world.put("owner", f"open/sorted/{name}", BYTES)
+    by_name = await listed(world, "open", prefix="sorted")
+    assert [(entry["name"], entry["id"] is None) for entry in by_name] == [
+        ("A", True), ("B", False), ("b", True), ("c", False)
+    ]  # fmt: skip
+    down = await listed(world, "open", prefix="sorted", sortBy={"column": "name", "order": "desc"})
+    assert [entry["name"] for entry in down] == ["c", "b", "B", "A"]
+    by_time = await listed(world, "open", prefix="SORTED", sortBy={"column": "created_at", "order": "desc"})
+    assert [entry["name"] for entry in by_time] == ["b", "A", "c", "B"]
+    inside = await listed(world, "open", prefix="sorted", search="b/x")
+    assert [entry["name"] for entry in inside] == ["b/x"]
+
+
+async def test_a_list_has_at_most_1500_entries(world: World) -> None:
+    await world.stack.psql(
+        "insert into storage.objects (bucket_id, name) select 'open', 'many/' || n from generate_series(1, 1600) n"
+    )
+    assert len(await listed(world, "open", prefix="many", limit=100_000)) == 1500
+    assert len(await listed(world, "open", prefix="many")) == 100
+    assert len(await listed(world, "open", prefix="many", limit=100_000, offset=1500)) == 100
+
+
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("column", ["name", "created_at", "updated_at"])
 @pytest.mark.parametrize("delimited", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import resource
 import signal
 import uuid
 from collections import Counter
@@ -352,6 +353,22 @@ async def test_postgres_dies_under_uploads_and_no_row_is_without_bytes(tmp_path:
             await stack.until(answers)
             for found in await stack.psql("select name from storage.objects"):
                 assert (await client.get(f"/object/b/{found['name']}", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000], ids=["small", "streamed"])
+async def test_a_full_disk_is_a_500_and_leaves_nothing(world: World, size: int) -> None:
+    """A limit on file sizes fails the write half-way, as a full disk does."""
+    key = f"open/{uuid.uuid4()}"
+    before = world.files()
+    old = resource.prlimit(world.stack.pid, resource.RLIMIT_FSIZE, (150_000, -1))
+    try:
+        answer = await world.put("owner", key, b"x" * size)
+    finally:
+        resource.prlimit(world.stack.pid, resource.RLIMIT_FSIZE, old)
+    assert (answer.status_code, answer.json()["code"]) == (500, "InternalError")
+    assert world.files() == before
+    assert await rows(world, key) == []
+    assert (await world.put("owner", key, b"x" * size)).status_code == 200
 
 
 # Large bodies

@@ -38,6 +38,9 @@ class Files:
         os.makedirs(self._tmp, mode=0o700, exist_ok=True)  # noqa: PTH103 - paths are plain strings here: speed
         for number in range(256):
             os.makedirs(f"{self._objects}/{number:02x}", mode=0o700, exist_ok=True)  # noqa: PTH103
+        for made in (self._objects, self._tmp, str(root)):  # each makes the entry in its parent durable
+            _sync_directory(made)
+        _sync_directory(f"{self._objects}/00")
 
     def path(self, bucket: str, name: str, version: str | None) -> str | None:
         """The file of a version, or None when no such file can exist: the version isn't one of ours."""

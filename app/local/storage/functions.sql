@@ -86,24 +86,45 @@ begin
 end
 $$;
 
+-- One level of a bucket. The prefix is compared without case, as the real server's search does. By name, folders and
+-- objects are sorted together; by a time, the folders come first. At most 1500 entries, whatever is asked for.
 create function local_storage.list(
     p_role text, p_claims text, p_operation text, p_bucket text, p_prefix text, p_search text,
     p_limit integer, p_offset integer, p_column text, p_order text
 ) returns text language plpgsql as $$
 declare
-    v_level integer := array_length(string_to_array(p_prefix || p_search, '/'), 1);
+    v_start integer := length(p_prefix || p_search);
     v_items text;
 begin
     perform local_storage.become(p_role, p_claims, p_operation);
-    select json_agg(json_build_object(
-               'name', s.name, 'id', s.id,
-               'updated_at', to_char(s.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-               'created_at', to_char(s.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-               'last_accessed_at', to_char(s.last_accessed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-               'metadata', s.metadata) order by s.ordinality)::text
-    into v_items
-    from storage.search(p_prefix, p_bucket, p_limit, coalesce(v_level, 1), p_offset, p_search, p_column, p_order)
-         with ordinality as s;
+    execute format($query$
+        with below as (
+            select o.*, strpos(substr(o.name, $1 + 1), '/') as slash
+            from storage.objects o
+            where o.bucket_id = $2 and starts_with(lower(o.name), lower($3 || $4))
+        ), entries as (
+            select b.name as entry, b.id, b.updated_at, b.created_at, b.last_accessed_at, b.metadata
+            from below b where b.slash = 0
+            union all
+            select min(left(b.name, $1 + b.slash - 1)), null, null, null, null, null
+            from below b where b.slash > 0 group by lower(left(b.name, $1 + b.slash - 1))
+        ), page as (
+            select row_number() over (order by %1$s) as place, e.* from entries e order by %1$s
+            limit least($5, 1500) offset $6
+        )
+        select json_agg(json_build_object(
+            'name', substr(p.entry, length($3) + 1), 'id', p.id,
+            'updated_at', to_char(p.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'created_at', to_char(p.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'last_accessed_at', to_char(p.last_accessed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'metadata', p.metadata) order by p.place)::text
+        from page p
+    $query$, format(
+        case when p_column in ('updated_at', 'created_at', 'last_accessed_at')
+             then 'e.id is not null, e.%1$I %2$s, e.entry collate "C" %2$s'
+             else 'lower(e.entry) collate "C" %2$s, e.entry collate "C" %2$s, e.id is not null %2$s' end,
+        p_column, case when p_order = 'desc' then 'desc' else 'asc' end))
+    into v_items using v_start, p_bucket, p_prefix, p_search, p_limit, p_offset;
     return coalesce(v_items, '[]');
 end
 $$;

@@ -62,7 +62,11 @@ class Rows:
             async with self._database.admin("supabase_storage_admin").connection() as conn:
                 rows: Sequence[Record] = await conn.fetch(statement, *args)
                 return rows
-        except (PostgresError, InterfaceError, OSError, TimeoutError, DatabaseUnavailable) as error:
+        except DatabaseUnavailable as error:  # nothing was begun, so there is nothing to keep bytes for
+            fault = faults.from_database(error)
+            fault.settled = True
+            raise fault from error
+        except (PostgresError, InterfaceError, OSError, TimeoutError) as error:
             raise faults.from_database(error, exists=exists or "ResourceAlreadyExists") from error
 
     async def _install(self) -> None:
