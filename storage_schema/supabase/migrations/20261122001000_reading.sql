@@ -49,6 +49,24 @@ grant execute on function public.version_answer to authenticated;
 --   42       the state after change 42
 --   v7       version 7 of the document
 --   <hash>   the version with that hash, or the state after the change with that hash
+--   <tag>    the change or version that the tag names
+--   <time>   the state at that time: RFC 3339, or a date for its first moment in UTC
+create function private.moment_or_null(value text)
+returns timestamptz
+language plpgsql immutable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+begin
+  return case when value ~* '^[0-9]{4}-[0-9]{2}-[0-9]{2}(t[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(z|[+-][0-9]{2}:[0-9]{2}))?$'
+    then value::timestamptz end;
+exception when datetime_field_overflow or invalid_datetime_format then
+  return null;
+end
+$$;
+comment on function private.moment_or_null is 'An RFC 3339 time, or a date as its first moment in UTC; null for anything else.';
+grant execute on function private.moment_or_null to authenticated;
+
 create function private.change_at(project uuid, point text)
 returns bigint
 language plpgsql stable
@@ -57,6 +75,7 @@ as $$
 declare
   newest bigint;
   found_sequence bigint;
+  moment timestamptz;
 begin
   select p.change_sequence into newest from public.projects p where p.id = project;
   if point is null then
@@ -73,8 +92,22 @@ begin
     end if;
     return found_sequence;
   end if;
+  select t.change_sequence into found_sequence from public.tags t where t.project_id = project and t.name = point;
+  if found_sequence is not null then
+    return found_sequence;
+  end if;
+  moment := private.moment_or_null(point);
+  if moment is not null then
+    select c.sequence into found_sequence from public.changes c
+    where c.project_id = project and c.committed_at <= moment order by c.committed_at desc, c.sequence desc limit 1;
+    return coalesce(found_sequence, 0);  -- before the first change: an empty tree
+  end if;
+  if point ~ '^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$' then
+    perform private.fail(404, 'point_not_found', 'The project has no tag of that name.', jsonb_build_object('at', point));
+  end if;
   perform private.fail(422, 'bad_point',
-    'A point (at) is the number of a change (42), a version of the document (v7), or a hash.', jsonb_build_object('at', point));
+    'A point (at) is the number of a change (42), a version of the document (v7), a hash, a tag, or a time (2026-11-22T10:00:00Z).',
+    jsonb_build_object('at', point));
   return null;
 end
 $$;
@@ -104,12 +137,14 @@ begin
   elsif point ~ '^[0-9a-f]{64}$' then
     select v.hash into found_hash from public.versions v where v.hash = point and v.document_id = document;
   end if;
-  if found_hash is null and (point ~ '^[0-9]{1,18}$' or point ~ '^[0-9a-f]{64}$') then
-    upto := private.change_at(d.project_id, point);
-    select v.hash into found_hash from public.versions v
-    where v.document_id = document and v.change_sequence <= upto order by v.change_sequence desc limit 1;
-  elsif found_hash is null and point !~ '^v[0-9]{1,9}$' then
-    perform private.change_at(d.project_id, point);  -- says what a point looks like
+  if found_hash is null and point !~ '^v[0-9]{1,9}$' then
+    select v.hash into found_hash from public.tags t join public.versions v on v.hash = t.version
+    where t.project_id = d.project_id and t.name = point and v.document_id = document;
+    if found_hash is null then
+      upto := private.change_at(d.project_id, point);
+      select v.hash into found_hash from public.versions v
+      where v.document_id = document and v.change_sequence <= upto order by v.change_sequence desc limit 1;
+    end if;
   end if;
   if found_hash is null then
     perform private.fail(404, 'version_not_found', format('The document has versions 1 to %s (at=v1 to at=v%s).', d.head_number, d.head_number),

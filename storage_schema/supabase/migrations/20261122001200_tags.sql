@@ -5,7 +5,7 @@ create table public.tags (
   name text collate "C" not null
     constraint tags_name_form check (name ~ '^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$' and name !~ '(//|\.\.|/$)')
     -- A point (`at`) may be a change number, v7, a hash or a tag: a tag that looks like another would be ambiguous.
-    constraint tags_name_is_no_point check (name !~ '^v?[0-9]+$' and name !~ '^[0-9a-f]{64}$'),
+    constraint tags_name_is_no_point check (name !~ '^v?[0-9]+$' and name !~ '^[0-9a-f]{64}$' and name !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'),
   change_sequence bigint not null,
   version public.sha256_hex references public.versions,
   message text not null default '' constraint tags_message_length check (octet_length(message) <= 65536),
@@ -55,9 +55,9 @@ declare
   named text;
 begin
   perform private.lock_project(project, 'editor');
-  if name !~ '^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$' or name ~ '(//|\.\.|/$)' or name ~ '^v?[0-9]+$' or name ~ '^[0-9a-f]{64}$' then
+  if name !~ '^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$' or name ~ '(//|\.\.|/$)' or name ~ '^v?[0-9]+$' or name ~ '^[0-9a-f]{64}$' or name ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}' then
     perform private.fail(422, 'bad_tag_name',
-      'A tag is 1 to 100 of A-Z a-z 0-9 . _ / -, starts with a letter or digit, and is not a number, v and a number, or a hash.');
+      'A tag is 1 to 100 of A-Z a-z 0-9 . _ / -, starts with a letter or digit, and is not a number, v and a number, a hash or a date.');
   end if;
   select v.hash, v.change_sequence into named, target from public.versions v where v.hash = at and v.project_id = project;
   target := coalesce(target, private.change_at(project, at));
