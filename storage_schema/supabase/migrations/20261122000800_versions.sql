@@ -28,8 +28,6 @@ create unique index changes_idempotency_key on public.changes (project_id, autho
   where idempotency_key is not null;
 create index changes_author_idx on public.changes (author_id, project_id, sequence desc);
 create unique index changes_hash_key on public.changes (hash);
--- Changes are accepted in the order of their numbers, so a point in time is one step down this index.
-create index changes_time_idx on public.changes (project_id, committed_at desc, sequence desc);
 -- Times never go back in a project, so a time is a bound on numbers.
 create index changes_time_idx on public.changes (project_id, committed_at, sequence);
 alter table public.changes enable row level security;
