@@ -33,7 +33,7 @@ MIGRATIONS = REPOSITORY / "storage_schema" / "supabase" / "migrations"
 START_SECONDS = 60
 
 
-class StackFailed(Exception):
+class StackFailed(Exception):  # noqa: N818 - it says what is the matter
     """The stack didn't get ready; the message is what it wrote on stderr."""
 
 

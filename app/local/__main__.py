@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 postgres.launch()
                 # Imported late: PostgreSQL starts while Python loads the servers.
-                from app.local.migrate import MigrationError
-                from app.local.serving import serve_until_told
+                from app.local.migrate import MigrationError  # noqa: PLC0415 - PostgreSQL starts meanwhile
+                from app.local.serving import serve_until_told  # noqa: PLC0415 - PostgreSQL starts meanwhile
 
                 try:
                     serve_until_told(

@@ -20,7 +20,7 @@ class PostgresError(Exception):
     """PostgreSQL can't be found, started or owned; the message says what to do."""
 
 
-class PostgresMissing(PostgresError):
+class PostgresMissing(PostgresError):  # noqa: N818 - it says what is the matter
     """No usable PostgreSQL was found; the message says how to get one."""
 
 
@@ -71,7 +71,7 @@ class Binaries:
             return []
         if (unshare := shutil.which("unshare")) is not None:
             words = [unshare, "--user", "--map-user=1000", "--map-group=1000", "--"]
-            if subprocess.run([*words, "/bin/true"], capture_output=True, check=False).returncode == 0:
+            if subprocess.run([*words, "/bin/true"], capture_output=True, check=False).returncode == 0:  # noqa: S603 - our own programs
                 return words
         if (setpriv := shutil.which("setpriv")) is not None:
             for directory in directories:
@@ -137,7 +137,7 @@ def _major(bin_dir: Path) -> int | None:
         return int(named[1])
     if not (bin_dir / "postgres").exists():
         return None
-    shown = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, check=False, text=True)
+    shown = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, check=False, text=True)  # noqa: S603 - our own programs
     version = re.search(r"\(PostgreSQL\) (\d+)", shown.stdout)
     return int(version[1]) if version else None
 

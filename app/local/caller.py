@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from app.local.keys import Keys
 
 
-class InvalidToken(Exception):
+class InvalidToken(Exception):  # noqa: N818 - it says what is the matter
     """The request's key or token doesn't hold. `cause` is the TokenError when a JWT was at fault."""
 
     def __init__(self, message: str, cause: TokenError | None = None) -> None:

@@ -46,7 +46,7 @@ def create_cluster(binaries: Binaries, data_dir: Path) -> None:
     command = [*binaries.as_unprivileged(data_dir), binaries.initdb, f"--pgdata={fresh}"]
     command += ["--username=supabase_admin", "--auth=trust", "--encoding=UTF8", "--data-checksums"]
     command += binaries.locale_options()
-    done = subprocess.run(command, capture_output=True, check=False, env=binaries.environment(), cwd="/")
+    done = subprocess.run(command, capture_output=True, check=False, env=binaries.environment(), cwd="/")  # noqa: S603 - our own programs
     if done.returncode != 0:
         raise PostgresError(f"initdb failed:\n{done.stderr.decode(errors='replace').strip()}")
     (fresh / "pg_hba.conf").write_text(_ACCESS)

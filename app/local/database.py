@@ -26,7 +26,7 @@ ADMIN_ROLES = ("supabase_auth_admin", "supabase_storage_admin")
 ADMIN_SIZE = 12
 
 
-class UnknownRole(Exception):
+class UnknownRole(Exception):  # noqa: N818 - it says what is the matter
     """The token names a role that the API doesn't serve."""
 
 
@@ -99,7 +99,7 @@ class Database:
         """
         # Only the servers' own texts come here; what a client sends is an argument.
         async with self.pool(caller.role).connection() as conn:
-            return await conn.fetchval(f"{_CLAIMS} select {sql} from c", caller.claims_json, *args)
+            return await conn.fetchval(f"{_CLAIMS} select {sql} from c", caller.claims_json, *args)  # noqa: S608 - the texts are ours; values are arguments
 
     async def close(self) -> None:
         """Close all connections."""

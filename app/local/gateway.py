@@ -122,7 +122,7 @@ async def _welcome(_: Request) -> PlainTextResponse:
 async def _no_route(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
-    text = "no Route matched with those values" if status == 404 else str(getattr(error, "detail", error))
+    text = "no Route matched with those values" if status == 404 else str(getattr(error, "detail", error))  # noqa: PLR2004
     return JSONResponse({"message": text}, status, headers=headers)
 
 

@@ -31,15 +31,15 @@ class TokenError(Exception):
     """A token can't be trusted; the message is the sentence that a server may show."""
 
 
-class TokenMalformed(TokenError):
+class TokenMalformed(TokenError):  # noqa: N818 - it says what is the matter
     """It isn't a JWT, or names an algorithm or key that this project doesn't use."""
 
 
-class TokenForged(TokenError):
+class TokenForged(TokenError):  # noqa: N818 - it says what is the matter
     """Its signature isn't ours."""
 
 
-class TokenExpired(TokenError):
+class TokenExpired(TokenError):  # noqa: N818 - it says what is the matter
     """It was ours, and its `exp` has passed (or its `nbf` hasn't come)."""
 
 

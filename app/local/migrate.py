@@ -113,7 +113,7 @@ async def _apply(conn: asyncpg.Connection, migration: Migration) -> None:
     number = 0
     try:
         async with conn.transaction():
-            for number, statement in enumerate(migration.statements, 1):
+            for number, statement in enumerate(migration.statements, 1):  # noqa: B007 - it's told on failure
                 await conn.execute(statement)
             number = 0
             await conn.execute(

@@ -14,7 +14,7 @@ from app.local.binaries import PostgresError
 WAIT_SECONDS = 20.0
 
 
-class DataDirectoryInUse(PostgresError):
+class DataDirectoryInUse(PostgresError):  # noqa: N818 - it says what is the matter
     """Another process owns this data directory."""
 
 
@@ -93,5 +93,5 @@ def command_of(pid: int) -> str:
         with contextlib.suppress(OSError):
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         return ""
-    shown = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
+    shown = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)  # noqa: S603 - our own programs
     return shown.stdout.decode(errors="replace")

@@ -40,7 +40,7 @@ UNREACHABLE = (
 )
 
 
-class DatabaseUnavailable(Exception):
+class DatabaseUnavailable(Exception):  # noqa: N818 - it says what is the matter
     """PostgreSQL didn't answer within RECONNECT_SECONDS. Safe to try again: nothing was begun."""
 
 

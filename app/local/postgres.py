@@ -215,7 +215,7 @@ class Postgres:
         reader, writer = os.pipe()
         try:
             with self._log_path.open("ab") as log:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - our own programs
                     watched,
                     stdin=reader,
                     stdout=log,
@@ -246,7 +246,7 @@ class Postgres:
             lines = (self.data_dir / "pg" / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
 
 
 def _private(path: str, flags: int) -> int:

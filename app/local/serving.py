@@ -52,7 +52,7 @@ def serve_until_told(
 
 def _loop_factory() -> Any:
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 - not on every system
     except ImportError:
         return None
     return uvloop.new_event_loop
@@ -94,7 +94,7 @@ async def _serve(
     listener.listen(2048)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     watching = asyncio.create_task(_keep_running(postgres, told))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
     _announce(postgres, keys=keys, site_url=site_url)
     ending = asyncio.create_task(told.wait())

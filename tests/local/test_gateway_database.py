@@ -1,5 +1,7 @@
 """The pools: whose rights a transaction has, what it leaves behind, and what a lost server does to it."""
 
+# ruff: noqa: PT012 - it's the whole transaction that raises
+
 from __future__ import annotations
 
 import asyncio

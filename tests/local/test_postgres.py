@@ -1,5 +1,7 @@
 """The launcher: what starts, what ends with it, and who may own a data directory."""
 
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240, PT012 - nothing else runs on this loop; servers die within a block
+
 from __future__ import annotations
 
 import contextlib

@@ -23,7 +23,7 @@ class AuthError(Exception):
         self.more = more
 
 
-class KeyRefused(AuthError):
+class KeyRefused(AuthError):  # noqa: N818 - it says what is the matter
     """The API key is missing or wrong: the gateway's answer, not Auth's, with a hint instead of a code."""
 
 

@@ -66,6 +66,6 @@ def check_imported(password_hash: str) -> str:
     match = _BCRYPT.fullmatch(password_hash)
     if match is None:
         raise invalid("password_hash must be a bcrypt hash, such as $2b$10$…")
-    if not 4 <= int(match[1]) <= DEAREST_COST:
+    if not 4 <= int(match[1]) <= DEAREST_COST:  # noqa: PLR2004
         raise invalid(f"password_hash must have a bcrypt cost between 4 and {DEAREST_COST}")
     return password_hash

@@ -103,10 +103,8 @@ $$;
 comment on function storage.filename(text) is 'The last part of a key.';
 
 create function storage.extension(name text) returns text language plpgsql immutable as $$
-declare
-    parts text[] := string_to_array(storage.filename(name), '.');
 begin
-    return parts[array_length(parts, 1)];
+    return split_part(storage.filename(name), '.', -1);
 end
 $$;
 comment on function storage.extension(text) is 'What follows the last dot of a key''s last part.';
