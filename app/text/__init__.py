@@ -9,6 +9,7 @@ Only the byte 0x0A ends a line, everywhere in here.
 `words`, `similarity`   what the hunks say about changed words, moved blocks and likeness
 `patch`, `patch_scan`   `parse_patch` and `apply_patch`: untrusted patches, screened, applied strictly
 `merge`                 `merge`: three ways, structured conflicts, markers
+`restore`               `restore_lines`: a section of an old version back into a newer text
 `blame`                 `attribute`: who wrote each line, from the versions that a text was made from
 `errors`                what these raise
 `bounded`               `TextWorkers`: each of the above as a coroutine, in bounded time whatever the input;

@@ -23,13 +23,13 @@ from app.text.errors import TookTooLongError
 from app.text.hunks import DiffResult, side_of
 from app.text.lines import Ignoring
 from app.text.merge import Labels, MergeResult, Style
-from app.text.tasks import ApplyPatch, Attribute, Hunks, Merge, ParsePatch, Task, Unified
+from app.text.tasks import ApplyPatch, Attribute, Hunks, Merge, ParsePatch, Restore, Task, Unified
 from app.text.words import Granularity
-from app.text.worker import LENGTH_BYTES, Answer, Order, Refused
+from app.text.worker import LENGTH_BYTES, READY, Answer, Order, Refused
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from app.text.blame import Attribution, Source
     from app.text.patch import FilePatch
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _INLINE_BYTES = 512 * 1024
 _INLINE_DIFFERING = 8 * 1024
 _INLINE_PATCH = 64 * 1024
+_DYING_S = 1.0
+_RETIRING_BYTES = 16 * 1024 * 1024
 _STEPS = (4096, 64)
 
 
@@ -61,6 +63,8 @@ class TextWorkers:
         self._deadline_s = deadline_s
         self._memory_bytes = memory_bytes
         self._idle: list[Process] = []
+        self._busy: set[Process] = set()
+        self._closed = False
         self._ending: set[asyncio.Task[int]] = set()
 
     async def __aenter__(self) -> Self:
@@ -70,9 +74,11 @@ class TextWorkers:
         await self.close()
 
     async def close(self) -> None:
-        """End all idle workers and wait for those that were killed."""
-        while self._idle:
-            self._kill(self._idle.pop())
+        """Kill all workers, busy ones too, and wait until they are gone."""
+        self._closed = True
+        for worker in (*self._idle, *self._busy):
+            self._kill(worker)
+        self._idle.clear()
         await asyncio.gather(*self._ending)
 
     async def unified(
@@ -103,7 +109,7 @@ class TextWorkers:
         ignoring: Ignoring = Ignoring.NOTHING,
         granularity: Granularity = Granularity.WORD,
         text: bool = False,
-        max_lines: int = 100_000,
+        max_lines: int = 20_000,
         deadline_s: float | None = None,
     ) -> DiffResult:
         """Return what `diff_hunks` does; beyond the deadline a result that is `too_different`."""
@@ -134,6 +140,21 @@ class TextWorkers:
     ) -> MergeResult:
         """Return what `merge` does. Raises BinaryMergeError and TookTooLongError."""
         task = Merge(base, theirs, yours, style=style, labels=labels or Labels())
+        result: MergeResult = await self.compute(task, deadline_s=deadline_s)
+        return result
+
+    async def restore_lines(
+        self,
+        head: bytes,
+        old: bytes,
+        *,
+        first: int,
+        last: int,
+        labels: Labels | None = None,
+        deadline_s: float | None = None,
+    ) -> MergeResult:
+        """Return what `restore_lines` does. Raises ValueError and TookTooLongError."""
+        task = Restore(head, old, first, last, labels=labels or Labels())
         result: MergeResult = await self.compute(task, deadline_s=deadline_s)
         return result
 
@@ -173,9 +194,10 @@ class TextWorkers:
         return msgspec.msgpack.decode(answer.result, type=task.result)
 
     async def _ask(self, order: bytes, seconds: float) -> Answer:
-        while True:
+        while not self._closed:
             was_idle = bool(self._idle)
             worker = self._idle.pop() if was_idle else await self._start()
+            self._busy.add(worker)
             try:
                 async with asyncio.timeout(seconds):
                     answer = await _exchange(worker, order)
@@ -183,7 +205,7 @@ class TextWorkers:
                 self._kill(worker)
                 raise TookTooLongError(f"It took more than {seconds:g} s and was stopped.") from None
             except (asyncio.IncompleteReadError, ConnectionError):
-                self._kill(worker)
+                self._bury(worker)
                 # A worker that died while idle says nothing about this task; one that dies of it does.
                 if not was_idle:
                     raise TookTooLongError("The computation broke its worker's bounds.") from None
@@ -191,14 +213,24 @@ class TextWorkers:
                 self._kill(worker)
                 raise
             else:
-                self._idle.append(worker)
+                self._release(worker, len(order))
                 return answer
+            finally:
+                self._busy.discard(worker)
+        raise TookTooLongError("The workers for texts are being closed.")
+
+    def _release(self, worker: Process, order_bytes: int) -> None:
+        # What a large task has used, Python does not give back: better a new process than a large idle one.
+        if order_bytes > _RETIRING_BYTES or self._closed:
+            self._kill(worker)
+        else:
+            self._idle.append(worker)
 
     async def _start(self) -> Process:
         # Not the parent's environment: a process that reads strangers' texts needs no keys.
         paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
         kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-        return await asyncio.create_subprocess_exec(
+        worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "app.text.worker",
@@ -207,13 +239,41 @@ class TextWorkers:
             stdout=asyncio.subprocess.PIPE,
             env={"PYTHONPATH": os.pathsep.join(paths), **kept},
         )
+        try:
+            ready = worker.stdout is not None and await worker.stdout.read(1) == READY
+        except BaseException:
+            self._kill(worker)
+            raise
+        if not ready:
+            self._bury(worker)
+            raise RuntimeError(
+                "A worker for texts does not start: run `python -m app.text.worker 4000000000`."
+            )
+        return worker
 
     def _kill(self, worker: Process) -> None:
         with suppress(ProcessLookupError):
             worker.kill()
-        ending = asyncio.ensure_future(worker.wait())
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        self._watch(worker.wait())
+
+    def _bury(self, worker: Process) -> None:
+        """See that a worker ends whose pipe has closed: by itself, or killed if it does not."""
+        self._watch(_end(worker))
+
+    def _watch(self, ending: Coroutine[Any, Any, int]) -> None:
+        task = asyncio.ensure_future(ending)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+async def _end(worker: Process) -> int:
+    # Killed while it ends by itself, it would confuse asyncio's watcher of processes.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DYING_S):
+            return await worker.wait()
+    with suppress(ProcessLookupError):
+        worker.kill()
+    return await worker.wait()
 
 
 async def _exchange(worker: Process, order: bytes) -> Answer:

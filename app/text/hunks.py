@@ -93,7 +93,7 @@ def diff_hunks(
     ignoring: Ignoring = Ignoring.NOTHING,
     granularity: Granularity = Granularity.WORD,
     text: bool = False,
-    max_lines: int = 100_000,
+    max_lines: int = 20_000,
 ) -> DiffResult:
     """Compare two texts; `text` compares bytes with NULs as text too.
 

@@ -17,7 +17,7 @@ from app.text.lines import Algorithm, Edit, line_diff, split_lines
 from app.text.unified import is_binary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _MARKER_WIDTH = 7
 
@@ -69,12 +69,16 @@ class MergeResult(msgspec.Struct, frozen=True):
         return not self.conflicts
 
 
-class _Region(NamedTuple):
-    """A part of the base that at least one side changed, and what it became on each (ranges of lines)."""
+class Region(NamedTuple):
+    """A part of the base that at least one side changed, and what it became on each (ranges of lines).
+
+    If it is `undecided` it conflicts even where only one side differs from the base.
+    """
 
     base: tuple[int, int]
     theirs: tuple[int, int]
     yours: tuple[int, int]
+    undecided: bool = False
 
 
 def merge(
@@ -93,10 +97,10 @@ def merge(
     texts = split_lines(base), split_lines(theirs), split_lines(yours)
     their_edits = line_diff(texts[0], texts[1], algorithm=Algorithm.PLAIN)
     your_edits = line_diff(texts[0], texts[2], algorithm=Algorithm.PLAIN)
-    return _assembled(texts, _regions(their_edits, your_edits), style=style, labels=labels or Labels())
+    return assemble(texts, _regions(their_edits, your_edits), style=style, labels=labels or Labels())
 
 
-def _regions(theirs: Sequence[Edit], yours: Sequence[Edit]) -> Iterator[_Region]:
+def _regions(theirs: Sequence[Edit], yours: Sequence[Edit]) -> Iterator[Region]:
     edits = sorted([(edit, 0) for edit in theirs] + [(edit, 1) for edit in yours])
     # How far each side's numbers have run ahead of the base's by the end of the last region.
     shifts = [0, 0]
@@ -112,17 +116,18 @@ def _regions(theirs: Sequence[Edit], yours: Sequence[Edit]) -> Iterator[_Region]
         their_range, your_range = (
             (start + shift, end + shift + growth) for shift, growth in zip(shifts, grown, strict=True)
         )
-        yield _Region((start, end), their_range, your_range)
+        yield Region((start, end), their_range, your_range)
         shifts = [shift + growth for shift, growth in zip(shifts, grown, strict=True)]
 
 
-def _assembled(
+def assemble(
     texts: tuple[list[bytes], list[bytes], list[bytes]],
-    regions: Iterator[_Region],
+    regions: Iterable[Region],
     *,
     style: Style,
     labels: Labels,
 ) -> MergeResult:
+    """Put a merged text together from base, theirs and yours, and what was found out about their regions."""
     base, theirs, yours = texts
     merged: list[bytes] = []
     conflicts: list[Conflict] = []
@@ -132,9 +137,9 @@ def _assembled(
         at = region.base[1]
         original = base[slice(*region.base)]
         their_lines, your_lines = theirs[slice(*region.theirs)], yours[slice(*region.yours)]
-        if their_lines in (your_lines, original):
+        if their_lines == your_lines or (their_lines == original and not region.undecided):
             merged += your_lines
-        elif your_lines == original:
+        elif your_lines == original and not region.undecided:
             merged += their_lines
         else:
             start, end = common_ends(your_lines, their_lines) if style is Style.MERGE else (0, 0)

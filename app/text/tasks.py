@@ -15,6 +15,7 @@ from app.text.hunks import DiffResult, diff_hunks
 from app.text.lines import Ignoring
 from app.text.merge import Labels, MergeResult, Style, merge
 from app.text.patch import FilePatch, apply_patch, parse_patch
+from app.text.restore import restore_lines
 from app.text.unified import unified_diff
 from app.text.words import Granularity
 
@@ -61,7 +62,7 @@ class Hunks(msgspec.Struct, frozen=True, tag=True):
     ignoring: Ignoring = Ignoring.NOTHING
     granularity: Granularity = Granularity.WORD
     text: bool = False
-    max_lines: int = 100_000
+    max_lines: int = 20_000
 
     @property
     def inputs(self) -> tuple[bytes, ...]:
@@ -157,4 +158,25 @@ class Attribute(msgspec.Struct, frozen=True, tag=True):
         return attribute(self.text, version=self.version, sources=self.sources, ignoring=self.ignoring)
 
 
-Task: TypeAlias = Unified | Hunks | Merge | ParsePatch | ApplyPatch | Attribute
+class Restore(msgspec.Struct, frozen=True, tag=True):
+    """Restoring a section: see `app.text.restore.restore_lines`."""
+
+    result: ClassVar[type] = MergeResult
+
+    head: bytes
+    old: bytes
+    first: int
+    last: int
+    labels: Labels = Labels()
+
+    @property
+    def inputs(self) -> tuple[bytes, ...]:
+        """Name the texts whose sizes and differences decide the cost."""
+        return self.head, self.old
+
+    def compute(self) -> MergeResult:
+        """Do it here and now."""
+        return restore_lines(self.head, self.old, first=self.first, last=self.last, labels=self.labels)
+
+
+Task: TypeAlias = Unified | Hunks | Merge | Restore | ParsePatch | ApplyPatch | Attribute

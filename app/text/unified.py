@@ -62,7 +62,8 @@ def unified_diff(
     What `ignoring` leaves out stays as it is in old: the patch still applies to old, and gives new except for
     what was ignored.
 
-    Raises ValueError if both paths are None, a path is empty or has a NUL, or a text without path has bytes.
+    Raises ValueError if both paths are None, a path is empty or has a NUL, a text without path has bytes, or
+    the context is negative.
     """
     header = _header(old_path, new_path)
     if (old_path is None and old) or (new_path is None and new):
@@ -124,7 +125,12 @@ def write_hunks(
 
 
 def hunk_groups(edits: Sequence[Edit], *, context: int) -> Iterator[list[Edit]]:
-    """Yield the edits of each hunk: those with at most twice the context between them share one."""
+    """Yield the edits of each hunk: those with at most twice the context between them share one.
+
+    Raises ValueError if the context is negative.
+    """
+    if context < 0:
+        raise ValueError("The number of context lines must not be negative.")
     group: list[Edit] = []
     for edit in edits:
         if group and edit.old_start - group[-1].old_end > 2 * context:

@@ -17,6 +17,8 @@ from app.text.errors import BinaryMergeError, PatchRejectedError, PatchUnreadabl
 from app.text.tasks import Task
 
 LENGTH_BYTES = 8
+# Written once everything is imported: from then on a death is the task's fault.
+READY = b"\x06"
 # The parent kills at the deadline; this is for a worker that has lost its parent.
 _GRACE_S = 2.0
 
@@ -73,6 +75,8 @@ def answer(order: Order) -> Answer:
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answer orders until the source ends."""
     decoder = msgspec.msgpack.Decoder(Order)
+    sink.write(READY)
+    sink.flush()
     while head := source.read(LENGTH_BYTES):
         order = decoder.decode(source.read(int.from_bytes(head, "big")))
         if sys.platform != "win32":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
+import sys
 import time
 
 import psutil
@@ -65,7 +67,7 @@ async def test_a_worker_says_what_the_function_says(workers):
 async def test_small_texts_need_no_process(workers):
     assert await workers.unified(b"a\n", b"b\n", **NAMES) == unified_diff(b"a\n", b"b\n", **NAMES)
     half = LARGE[: len(LARGE) // 2]
-    assert (await workers.hunks(half, half + b"more\n")).summary.added == 2
+    assert (await workers.hunks(half, half + b"more\n")).summary.added == 1
     assert children() == []
 
 
@@ -135,6 +137,24 @@ async def test_a_task_that_needs_too_much_memory_is_refused_and_the_next_one_don
         with pytest.raises(TookTooLongError):
             await workers.compute(Unified(MILLION, MILLION.replace(b"7", b"8"), "x", "x"))
         assert await workers.unified(LARGE, CHANGED, **NAMES) == unified_diff(LARGE, CHANGED, **NAMES)
+
+
+async def test_closing_ends_a_running_task():
+    workers = TextWorkers(workers=1)
+    call = asyncio.ensure_future(workers.unified(*hopeless(), **NAMES))
+    await asyncio.sleep(0.8)
+    assert len(children()) == 1
+    await workers.close()
+    with pytest.raises(TooDifferentError):
+        await call
+    assert children() == []
+
+
+async def test_a_worker_that_cannot_start_is_an_error_of_its_own(monkeypatch):
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    async with TextWorkers(workers=1) as workers:
+        with pytest.raises(RuntimeError, match="does not start"):
+            await workers.unified(LARGE, CHANGED, **NAMES)
 
 
 async def test_more_calls_than_workers_wait_for_their_turn(workers):

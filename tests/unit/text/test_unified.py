@@ -184,6 +184,11 @@ def test_impossible_paths_are_refused(old_path, new_path):
         unified_diff(b"a", b"b", old_path=old_path, new_path=new_path)
 
 
+def test_a_negative_context_is_refused():
+    with pytest.raises(ValueError, match="must not be negative"):
+        diff(b"a", b"b", context=-1)
+
+
 def test_a_text_without_a_path_is_refused():
     with pytest.raises(ValueError, match="without a path"):
         unified_diff(b"a", b"b", old_path=None, new_path="x")
