@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,7 @@ def serve_socket(
         server.should_exit = True
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
-    server.run(sockets=[listener])
-    return 0 if server.started else 1
+    return _run(server, sockets=[listener])
 
 
 def serve_address(settings: Settings, *, workers: int, drain: int) -> int:
@@ -76,8 +76,15 @@ def serve_address(settings: Settings, *, workers: int, drain: int) -> int:
     if workers > 1:
         uvicorn.run("app.cli.serving:app_from_environment", factory=True, workers=workers, **options)
         return 0
-    server = Server(uvicorn.Config(create_app(settings), **options))
-    server.run()
+    return _run(Server(uvicorn.Config(create_app(settings), **options)))
+
+
+def _run(server: Server, sockets: list[socket.socket] | None = None) -> int:
+    # uvicorn raises what stopped it once more at the end, for whoever handled it before: being told to stop
+    # and stopping in order is no failure.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=sockets)
     return 0 if server.started else 1
 
 
