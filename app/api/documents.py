@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.api.conditions import base_of, etag_of, is_unchanged
+from app.api.conditions import base_of, document_tag, etag_of, is_unchanged
 from app.api.content import FOREVER, answer_content
 from app.api.files import MessageQuery, Written, write_one
 from app.api.links import Page, cursor_of, next_link, position_of, version_links
@@ -28,6 +28,9 @@ ROUTE = "/v1/documents/{document:uuid}"
 MAX_CONTEXT = 1000
 
 
+VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=999_999_999)]
+
+
 class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a document shall be."""
 
@@ -38,7 +41,7 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which version's content to bring back: a number, or "latest" for the newest that has any."""
 
-    version: int | Literal["latest"] = "latest"
+    version: VersionNumber | Literal["latest"] = "latest"
     path: str | None = None
     message: str = ""
 
@@ -52,12 +55,13 @@ async def read_document(
 ) -> Response[Document]:
     """Where the document is, whether it is live, its session and stage, and its newest version."""
     found = await services.ledger.read_document(actor.token, document=str(document))
+    tag = document_tag(found)
     headers = {
-        "ETag": etag_of(found.head),
+        "ETag": etag_of(tag),
         "Cache-Control": "private, no-cache",
         "Link": version_links(found.version, None),
     }
-    if is_unchanged(request, found.head):
+    if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)  # type: ignore[arg-type]  # 304 has no body
     return Response(found, headers=headers)
 
@@ -217,7 +221,7 @@ async def compare_versions(
             services.blobs,
             services.workers,
             actor=actor,
-            compared=compared,
+            sides=compared,
             context=context,
             ignoring=ignore,
             limit=services.settings.max_diff_size,
@@ -227,12 +231,12 @@ async def compare_versions(
         services.blobs,
         services.workers,
         actor=actor,
-        compared=compared,
+        sides=compared,
         context=context,
         ignoring=ignore,
         limit=services.settings.max_diff_size,
     )
-    headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+    headers |= {"Content-Security-Policy": "sandbox; default-src 'none'"}
     return Response(patch_text, headers=headers, media_type="text/x-diff")
 
 

@@ -1,4 +1,4 @@
-"""The difference between two versions of a document, as a patch or as structured hunks."""
+"""The difference between two versions, as a patch or as structured hunks."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from app.model import VersionRead
     from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
-    from app.supabase.ledger import Compared
+    from app.supabase.ledger import Compared, Pair
     from app.text.bounded import TextWorkers
     from app.text.lines import Ignoring
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two versions and what differs. `older` is null before a document's first version."""
+    """Two versions and what differs. A side is null where the document wasn't there."""
 
     older: Version | None = msgspec.field(name="from")
-    newer: Version = msgspec.field(name="to")
+    newer: Version | None = msgspec.field(name="to")
     diff: DiffResult
 
 
-class Sides(msgspec.Struct, frozen=True, kw_only=True):
+class Texts(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes of two versions; a side that has none (before the first, or a delete) has no path."""
 
     old: bytes
@@ -44,7 +44,7 @@ async def compare_as_patch(
     workers: TextWorkers,
     *,
     actor: Actor,
-    compared: Compared,
+    sides: Compared | Pair,
     context: int,
     ignoring: Ignoring,
     limit: int,
@@ -54,18 +54,18 @@ async def compare_as_patch(
     Raises VersoError `diff_too_large` beyond `limit` bytes a side or the time that the workers allow: what
     is known of both sides is in its detail.
     """
-    sides = await _read_sides(blobs, actor=actor, compared=compared, limit=limit)
+    texts = await _read(blobs, actor=actor, sides=sides, limit=limit)
     try:
         return await workers.unified(
-            sides.old,
-            sides.new,
-            old_path=sides.old_path,
-            new_path=sides.new_path,
+            texts.old,
+            texts.new,
+            old_path=texts.old_path,
+            new_path=texts.new_path,
             context=context,
             ignoring=ignoring,
         )
     except TooDifferentError as error:
-        raise _too_large(compared, summary=msgspec.to_builtins(error.result)) from error
+        raise _too_large(sides, summary=msgspec.to_builtins(error.result)) from error
 
 
 async def compare_as_hunks(
@@ -73,7 +73,7 @@ async def compare_as_hunks(
     workers: TextWorkers,
     *,
     actor: Actor,
-    compared: Compared,
+    sides: Compared | Pair,
     context: int,
     ignoring: Ignoring,
     limit: int,
@@ -82,22 +82,18 @@ async def compare_as_hunks(
 
     Raises VersoError `diff_too_large` beyond `limit` bytes a side.
     """
-    sides = await _read_sides(blobs, actor=actor, compared=compared, limit=limit)
-    diff = await workers.hunks(sides.old, sides.new, context=context, ignoring=ignoring)
-    return Comparison(
-        older=compared.older and compared.older.version, newer=compared.newer.version, diff=diff
-    )
+    texts = await _read(blobs, actor=actor, sides=sides, limit=limit)
+    diff = await workers.hunks(texts.old, texts.new, context=context, ignoring=ignoring)
+    return Comparison(older=_version(sides.older), newer=_version(sides.newer), diff=diff)
 
 
-async def _read_sides(blobs: Blobs, *, actor: Actor, compared: Compared, limit: int) -> Sides:
-    if any(_size(side) > limit for side in (compared.older, compared.newer)):
-        raise _too_large(compared)
+async def _read(blobs: Blobs, *, actor: Actor, sides: Compared | Pair, limit: int) -> Texts:
+    if any(_size(side) > limit for side in (sides.older, sides.newer)):
+        raise _too_large(sides)
     old, new = await asyncio.gather(
-        _bytes(blobs, actor=actor, side=compared.older), _bytes(blobs, actor=actor, side=compared.newer)
+        _bytes(blobs, actor=actor, side=sides.older), _bytes(blobs, actor=actor, side=sides.newer)
     )
-    return Sides(
-        old=old or b"", new=new or b"", old_path=_path(compared.older), new_path=_path(compared.newer)
-    )
+    return Texts(old=old or b"", new=new or b"", old_path=_path(sides.older), new_path=_path(sides.newer))
 
 
 async def _bytes(blobs: Blobs, *, actor: Actor, side: VersionRead | None) -> bytes | None:
@@ -105,6 +101,10 @@ async def _bytes(blobs: Blobs, *, actor: Actor, side: VersionRead | None) -> byt
         return None
     with await read_content(blobs, actor=actor, read=side) as content:
         return await content.read()
+
+
+def _version(side: VersionRead | None) -> Version | None:
+    return None if side is None else side.version
 
 
 def _size(side: VersionRead | None) -> int:
@@ -115,14 +115,14 @@ def _path(side: VersionRead | None) -> str | None:
     return None if side is None or side.version.sha256 is None else side.version.path
 
 
-def _too_large(compared: Compared, **known: Any) -> VersoError:
+def _too_large(sides: Compared | Pair, **known: Any) -> VersoError:
     return VersoError(
         "diff_too_large",
         "These versions are too large or too different to be compared line by line. Their sizes and hashes "
         "are here; read both to compare them yourself.",
         **{
             side: None if read is None else {"sha256": read.version.sha256, "size": read.version.size}
-            for side, read in (("from", compared.older), ("to", compared.newer))
+            for side, read in (("from", sides.older), ("to", sides.newer))
         },
         **known,
     )

@@ -77,6 +77,36 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     newer: VersionRead = msgspec.field(name="to")
 
 
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A document as it was at two points; a side is null where it wasn't live. `place` orders the pairs."""
+
+    place: str
+    older: VersionRead | None = msgspec.field(name="from")
+    newer: VersionRead | None = msgspec.field(name="to")
+
+
+class ComparedTrees(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the documents that differ between two changes."""
+
+    older: int = msgspec.field(name="from")
+    newer: int = msgspec.field(name="to")
+    pairs: list[Pair]
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a tree as readers of bytes need it."""
+
+    sequence: int
+    reads: list[VersionRead]
+
+
+class PlannedRestore(msgspec.Struct, frozen=True, kw_only=True):
+    """The change that brings an earlier tree back: items for commit_change; none when it is there already."""
+
+    sequence: int
+    items: list[dict[str, Any]]
+
+
 class _Committed(msgspec.Struct, frozen=True):
     change: Change | None
 
@@ -201,6 +231,49 @@ class Ledger:
         return await self._call(
             Tree, token, "list_tree", project=project, at=at, prefix=prefix, after=after, page_size=page_size
         )
+
+    async def compare_trees(
+        self,
+        token: str,
+        *,
+        project: str,
+        older: str,
+        newer: str | None,
+        prefix: str,
+        after: str | None,
+        page_size: int,
+    ) -> ComparedTrees:
+        """A page of the documents that differ between two points."""
+        return await self._call(
+            ComparedTrees,
+            token,
+            "compare_trees",
+            project=project,
+            from_point=older,
+            to_point=newer,
+            prefix=prefix,
+            after=after,
+            page_size=page_size,
+        )
+
+    async def list_contents(
+        self, token: str, *, project: str, at: str | None, prefix: str, after: str, page_size: int
+    ) -> Contents:
+        """A page of the tree at a point, with the objects that may hold each content."""
+        return await self._call(
+            Contents,
+            token,
+            "list_contents",
+            project=project,
+            at=at,
+            prefix=prefix,
+            after=after,
+            page_size=page_size,
+        )
+
+    async def plan_restore(self, token: str, *, project: str, at: str, prefix: str) -> PlannedRestore:
+        """What a change must do to bring a folder or the project back to a point."""
+        return await self._call(PlannedRestore, token, "plan_restore", project=project, at=at, prefix=prefix)
 
     # Projects, members, sessions, tags -------------------------------------------------------------
 

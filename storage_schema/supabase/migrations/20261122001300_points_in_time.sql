@@ -1,0 +1,112 @@
+-- Between two points, and back to one: what changed in a project, its whole tree with where the bytes are,
+-- and the change that would bring an earlier tree back.
+
+-- Each document that a range of changes touched, as it was before and after: null where it wasn't live.
+create function public.compare_trees(
+  project text, from_point text, to_point text default null, prefix text default '', after text default null, page_size integer default 200)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+  older bigint := private.change_at(target, from_point);
+  newer bigint := private.change_at(target, to_point);
+  low bigint := least(older, newer);
+  high bigint := greatest(older, newer);
+begin
+  return jsonb_build_object('from', older, 'to', newer, 'pairs', (
+    with touched as materialized (
+      select distinct v.document_id from public.versions v
+      where v.project_id = target and v.change_sequence > low and v.change_sequence <= high
+    ),
+    states as (
+      select t.document_id, private.live_version(t.document_id, older) as before, private.live_version(t.document_id, newer) as behind
+      from touched t
+    ),
+    named as (
+      select s.document_id, s.before, s.behind, coalesce(b.path, a.path)::text || ' ' || s.document_id as place,
+             a.path as old_path, b.path as new_path
+      from states s
+      left join public.versions a on a.hash = s.before
+      left join public.versions b on b.hash = s.behind
+      where s.before is distinct from s.behind
+        and (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type)
+        and (a.path ^@ prefix or b.path ^@ prefix)
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('place', n.place,
+        'from', public.version_answer(n.before), 'to', public.version_answer(n.behind)) order by n.place collate "C"), '[]')
+    from (select * from named where compare_trees.after is null or place collate "C" > compare_trees.after
+          order by place collate "C" limit private.page_rows(page_size)) n));
+end
+$$;
+comment on function public.compare_trees is
+  '{from, to, pairs: [{place, from, to}]}: the documents that differ between two points, in order of their paths, a page at a time; after is the place of the last one seen.';
+
+create function private.live_version(document uuid, upto bigint)
+returns text
+language sql stable
+set search_path = ''
+as $$
+  select case when v.action <> 'delete' then v.hash end
+  from public.versions v where v.document_id = document and v.change_sequence <= upto
+  order by v.change_sequence desc limit 1
+$$;
+comment on function private.live_version is 'The hash of a document''s version after a change; null where it wasn''t there or was deleted.';
+
+-- A tree for readers of bytes: as list_tree, each entry with the objects that may hold its content.
+create function public.list_contents(
+  project text, at text default null, prefix text default '', after text default '', page_size integer default 200)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  tree jsonb := public.list_tree(project, at, prefix, after, page_size);
+begin
+  return jsonb_build_object('sequence', tree -> 'sequence', 'reads', (
+    select coalesce(jsonb_agg(public.version_answer(e.value ->> 'version') order by e.n), '[]')
+    from jsonb_array_elements(tree -> 'entries') with ordinality e (value, n)));
+end
+$$;
+comment on function public.list_contents is '{sequence, reads}: a page of a tree as readers of bytes need it.';
+
+-- What a change must do so that everything below a prefix is again what it was at a point: items for commit_change.
+create function public.plan_restore(project text, at text, prefix text default '')
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+  upto bigint := private.change_at(target, at);
+begin
+  return jsonb_build_object('sequence', upto, 'items', (
+    with past as materialized (
+      select v.document_id, v.number, v.path, v.sha256, v.media_type
+      from (
+        select distinct on (t.path) t.path, t.version from public.tree_entries t
+        where t.project_id = target and t.path ^@ prefix and t.sequence <= upto
+        order by t.path, t.sequence desc) t
+      join public.versions v on v.hash = t.version
+    )
+    select coalesce(jsonb_agg(i.item order by i.path), '[]') from (
+      select p.path, jsonb_build_object('document', d.id, 'base', d.head, 'restore', p.number, 'path', p.path) as item
+      from past p
+      join public.documents d on d.id = p.document_id
+      join public.versions h on h.hash = d.head
+      where not d.live or d.path <> p.path or h.sha256 is distinct from p.sha256 or h.media_type is distinct from p.media_type
+      union all
+      select d.path, jsonb_build_object('document', d.id, 'base', d.head, 'delete', true)
+      from public.documents d
+      where d.project_id = target and d.live and d.path ^@ prefix
+        and d.id not in (select document_id from past)) i));
+end
+$$;
+comment on function public.plan_restore is
+  '{sequence, items}: what commit_change needs to bring a folder or the whole project back to a point. Empty when it is there already.';
+
+revoke execute on function public.compare_trees, public.list_contents, public.plan_restore from public, anon, service_role;
+grant execute on function public.compare_trees, public.list_contents, public.plan_restore to authenticated;
+revoke execute on all functions in schema private from public;
+grant execute on function private.live_version to authenticated;
