@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +19,15 @@ from tests.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+BYTES = b"0123456789"
+ETAG = f'"{hashlib.md5(BYTES).hexdigest()}"'
 POLICIES = """
 create policy own_insert on storage.objects for insert to authenticated
     with check (bucket_id = 'docs' and (storage.foldername(name))[1] = (select auth.uid()::text));
 create policy own_select on storage.objects for select to authenticated
     using (bucket_id = 'docs' and (storage.foldername(name))[1] = (select auth.uid()::text));
 create policy drop_insert on storage.objects for insert to authenticated with check (bucket_id = 'dropbox');
+create policy drop_delete on storage.objects for delete to authenticated using (bucket_id = 'dropbox');
 create policy open_all on storage.objects for all to authenticated
     using (bucket_id in ('open', 'small', 'text')) with check (bucket_id in ('open', 'small', 'text'));
 """
@@ -84,3 +91,35 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
                 (await http.post("/bucket", headers=headers["service"], json=bucket)).raise_for_status()
             ids = {"owner": owner["user"]["id"], "other": other["user"]["id"]}
             yield World(stack, http, ids, headers)
+
+
+@pytest.fixture
+def key(world: World) -> str:
+    """A key below the owner's prefix in `docs`, of its own for each test."""
+    return f"docs/{world.ids['owner']}/{uuid.uuid4().hex}"
+
+
+async def form(
+    world: World, who: str, key: str, content: bytes, type_: str = "text/plain", **fields: str
+) -> httpx.Response:
+    return await world.http.post(
+        f"/object/{key}", headers=world.headers[who], data=fields, files={"file": ("name", content, type_)}
+    )
+
+
+async def row(world: World, key: str) -> Any:
+    bucket, _, name = key.partition("/")
+    rows = await world.stack.psql(
+        "select * from storage.objects where bucket_id = $1 and name = $2", bucket, name
+    )
+    return rows[0] if rows else None
+
+
+async def info(world: World, key: str) -> dict[str, Any]:
+    answer = await world.get("service", f"info/{key}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def encoded(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
