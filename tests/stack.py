@@ -194,7 +194,11 @@ class Stack:
     def _end(self, end: Any) -> None:
         if self.process is not None:
             end(self.process)
-            self.process.wait(30)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
             if self.process.stdout is not None:
                 self.process.stdout.close()
             self.process = None

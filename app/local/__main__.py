@@ -24,8 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A failure to start is a sentence on stderr and status 1.
     """
     options = _parse(arguments)
-    # Until the event loop has its own handlers a SIGTERM must unwind too, so that PostgreSQL stops in order.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Until the event loop has its own handlers a signal must unwind too, so that PostgreSQL stops in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         with _listen(options.port) as listener:
             postgres = Postgres(options.data, bin_dir=options.bin_dir, port=_choose(options.db_port))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ def create_cluster(binaries: Binaries, data_dir: Path) -> None:
 
     It's made beside its place and moved there, so that a crash leaves no half cluster. Raises PostgresError.
     """
+    for interrupted in data_dir.glob("pg.*/"):
+        shutil.rmtree(interrupted, ignore_errors=True)
     fresh = data_dir / f"pg.{secrets.token_hex(4)}"
     command = [*binaries.as_unprivileged(data_dir), binaries.initdb, f"--pgdata={fresh}"]
     command += ["--username=supabase_admin", "--auth=trust", "--encoding=UTF8", "--data-checksums"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import time
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.local.private import private_dir, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,16 +80,10 @@ class Keys:
         path = data_dir / "keys.json"
         with contextlib.suppress(FileNotFoundError):
             return cls(StoredKeys(**json.loads(path.read_text())))
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_dir(data_dir)
         stored = _make()
-        # Written whole and then renamed: a crash in between can't leave half a key file.
-        draft = path.with_suffix(f".{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({name: getattr(stored, name) for name in StoredKeys.__slots__}, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        fields = {name: getattr(stored, name) for name in StoredKeys.__slots__}
+        write_private(path, json.dumps(fields, indent=2))
         return cls(stored)
 
     def sign(self, claims: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from app.local.binaries import PostgresError
+from app.local.private import private_dir
 
 WAIT_SECONDS = 20.0
 
@@ -77,14 +78,6 @@ class Ownership:
                 )
             else:
                 time.sleep(0.01)
-
-
-def private_dir(path: Path) -> None:
-    """Make a directory that only we may enter. Raises PostgresError when it is somebody else's."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.getuid() not in {0, path.lstat().st_uid}:
-        raise PostgresError(f"{path} belongs to somebody else; choose another data directory.")
-    path.chmod(0o700)
 
 
 def command_of(pid: int) -> str:

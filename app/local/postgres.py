@@ -25,7 +25,8 @@ from urllib.parse import quote
 
 from app.local.binaries import Binaries, PostgresError, find_binaries
 from app.local.cluster import SETTINGS, create_cluster
-from app.local.ownership import Ownership, private_dir
+from app.local.ownership import Ownership
+from app.local.private import private_dir, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,9 +79,12 @@ class Postgres:
 
     @property
     def socket_dir(self) -> Path:
-        """The 0700 directory of the unix socket: in the data directory, or in /tmp where that is too long."""
+        """The 0700 directory of the unix socket: in the data directory, or in /tmp where that can't be.
+
+        A comma in a path would make a list of it, both for PostgreSQL and for its clients.
+        """
         inside = self.data_dir / "run"
-        if len(os.fsencode(inside)) <= LONGEST_SOCKET_DIR:
+        if len(os.fsencode(inside)) <= LONGEST_SOCKET_DIR and "," not in str(inside):
             return inside
         digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"verso-{os.getuid()}-{digest}"
@@ -92,8 +96,7 @@ class Postgres:
         with contextlib.suppress(FileNotFoundError):
             return path.read_text()
         private_dir(self.data_dir)
-        with open(path, "x", opener=_private) as file:
-            file.write(secrets.token_urlsafe(24))
+        write_private(path, secrets.token_urlsafe(24))
         return path.read_text()
 
     def dsn(self, user: str = "postgres", database: str = "postgres") -> str:
@@ -234,7 +237,7 @@ class Postgres:
     def _settings(self) -> list[str]:
         settings = {
             **SETTINGS,
-            "unix_socket_directories": str(self.socket_dir),
+            "unix_socket_directories": '"{}"'.format(str(self.socket_dir).replace('"', '""')),
             "listen_addresses": "" if self.port is None else "127.0.0.1",
             **self._options,
         }
@@ -247,7 +250,3 @@ class Postgres:
         except FileNotFoundError:
             return False
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -62,7 +62,7 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
     server = Postgres(tmp_path / "data")
     yield server
     server.stop()
-    assert servers_on(tmp_path / "data") == []
+    until(lambda: servers_on(tmp_path / "data") == [])  # the watchdog ends a moment later
 
 
 async def value(server: Postgres, sql: str, user: str = "supabase_admin"):
@@ -137,6 +137,18 @@ async def test_a_deep_data_directory_gets_a_short_socket_path(tmp_path: Path):
     finally:
         server.stop()
         server.socket_dir.rmdir()
+
+
+@pytest.mark.parametrize("name", ["with blanks", "a, b", 'it\'s "quoted"', "ümlaut %20 #?&"])
+async def test_a_data_directory_may_have_any_name(tmp_path: Path, name: str):
+    server = Postgres(tmp_path / name)
+    server.start()
+    try:
+        assert await value(server, "select 1") == 1
+        with pytest.raises(DataDirectoryInUse):
+            Postgres(tmp_path / name).start()
+    finally:
+        server.stop()
 
 
 async def test_the_users_own_environment_does_not_reach_the_server(
@@ -240,6 +252,7 @@ def test_initdb_that_was_interrupted_leaves_nothing_that_counts(postgres: Postgr
     (half / "PG_VERSION").write_text("18\n")
     postgres.start()
     assert (postgres.data_dir / "pg" / "PG_VERSION").exists()
+    assert not half.exists()
 
 
 def test_a_server_that_cannot_start_tells_its_log(tmp_path: Path):
@@ -311,7 +324,7 @@ async def test_the_end_of_the_lifeline_ends_everything(tmp_path: Path):
     os.close(stack._lifeline)
     stack._lifeline = None
     assert stack.process.wait(10) == 0
-    assert servers_on(stack.data) == []
+    until(lambda: servers_on(stack.data) == [])
     stack.stop()
 
 
@@ -320,9 +333,27 @@ async def test_a_signal_ends_everything_in_order(tmp_path: Path, number: signal.
     stack = Stack(tmp_path / "data", migrations=None).start()
     stack.process.send_signal(number)
     assert stack.process.wait(10) == 0
-    assert servers_on(stack.data) == []
+    until(lambda: servers_on(stack.data) == [])
     assert "database system is shut down" in (stack.data / "postgres.log").read_text()
     stack.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("delay", [0.3, 0.7, 1.2])
+async def test_an_end_at_any_moment_of_the_first_start_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals, delay: float
+):
+    data = tmp_path / "data"
+    command = [sys.executable, "-m", "app.local", "--data", str(data), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)  # noqa: ASYNC251
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=20)
+    until(lambda: servers_on(data) == [])
+    assert "Traceback" not in stderr
+    with Stack(data, migrations=None) as stack:
+        assert await stack.psql("select count(*) from auth.users") == [(0,)]
 
 
 async def test_a_killed_postgresql_is_back_at_once(tmp_path: Path):
@@ -337,17 +368,22 @@ async def test_a_killed_postgresql_is_back_at_once(tmp_path: Path):
         assert rows[0][0] >= 4
 
 
-async def test_a_second_start_takes_well_under_a_second_and_a_half(tmp_path: Path):
+async def test_a_second_start_costs_little_more_than_its_imports(tmp_path: Path):
+    """Some 0.7 s on an idle machine. Compared with the libraries' imports, because machines and loads differ."""
     stack = Stack(tmp_path / "data")
     stack.start()
     stack.stop()
-    times = []
+    libraries = "import asyncpg, bcrypt, jwt, starlette.applications, starlette.formparsers, uvicorn, uvloop"
+    starts, imports = [], []
     for _ in range(3):
         started = time.monotonic()
+        subprocess.run([sys.executable, "-c", libraries], check=True)
+        imports.append(time.monotonic() - started)
+        started = time.monotonic()
         stack.start()
-        times.append(time.monotonic() - started)
+        starts.append(time.monotonic() - started)
         stack.stop()
-    assert min(times) < 1.5
+    assert min(starts) < 2.5 * min(imports), (starts, imports)
 
 
 async def test_a_taken_port_is_refused_in_words(tmp_path: Path):
@@ -360,7 +396,7 @@ async def test_a_taken_port_is_refused_in_words(tmp_path: Path):
     assert done.returncode == 1
     assert f"Port {port} can't be used" in done.stderr
     assert "Traceback" not in done.stderr
-    assert servers_on(tmp_path / "data") == []
+    until(lambda: servers_on(tmp_path / "data") == [])
 
 
 async def test_a_second_gateway_on_the_data_is_refused_in_words(tmp_path: Path):

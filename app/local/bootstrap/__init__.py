@@ -1,8 +1,8 @@
 """What a hosted project has before its first migration, as SQL files that are applied in order.
 
 Roles, the schemas auth, storage and realtime, and the privileges: as wide and as narrow as on a hosted
-project, so that a migration which passes here passes there. The files run once per data directory, each in
-one transaction, as the superuser `supabase_admin`. A file that was released isn't edited; a new one is added.
+project, so that a migration which passes here passes there. The files run once per data directory, in one
+transaction, as the superuser `supabase_admin`. A file that was released isn't edited; a new one is added.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ create table if not exists _embedded.bootstrap (
 );
 comment on table _embedded.bootstrap is 'Which files of app/local/bootstrap this data directory has.';
 """
+_ALTER_ROLE = "select format('alter role postgres password %L', $1::text)"
 
 
 async def bootstrap(admin: asyncpg.Connection, *, password: str) -> list[str]:
@@ -31,15 +32,12 @@ async def bootstrap(admin: asyncpg.Connection, *, password: str) -> list[str]:
     if await admin.fetchval("select to_regclass('_embedded.bootstrap')") is not None:
         applied = {row["name"] for row in await admin.fetch("select name from _embedded.bootstrap")}
     fresh = [path for path in sorted(Path(__file__).parent.glob("*.sql")) if path.name not in applied]
-    for path in fresh:
-        async with admin.transaction():
+    async with admin.transaction():
+        for path in fresh:
             await admin.execute(_RECORD)
             await admin.execute(path.read_text())
             await admin.execute("insert into _embedded.bootstrap (name) values ($1)", path.name)
-    if not applied:
-        # A password can't be a parameter of ALTER ROLE; format() quotes it.
-        statement = await admin.fetchval(
-            "select format('alter role postgres password %L', $1::text)", password
-        )
-        await admin.execute(statement)
+        if not applied:
+            # A password can't be a parameter of ALTER ROLE; format() quotes it.
+            await admin.execute(await admin.fetchval(_ALTER_ROLE, password))
     return [path.name for path in fresh]
