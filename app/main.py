@@ -14,7 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
 
-from app.api import changes, documents, files, operations, problems, projects, sessions, tags
+from app.api import changes, documents, files, history, operations, problems, projects, sessions, tags
 from app.api.observing import Metrics, Observer
 from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
@@ -49,6 +49,10 @@ HANDLERS = [
     changes.post_change,
     changes.list_changes,
     changes.read_change,
+    history.compare_trees,
+    history.compare_change,
+    history.archive_project,
+    history.restore_project,
     documents.read_document,
     documents.move_document,
     documents.delete_document,
@@ -103,7 +107,8 @@ def create_app(settings: Settings | None = None) -> Observer:
             Exception: problems.on_fault,
         },
         openapi_config=OPENAPI,
-        request_max_body_size=None,
+        # Handlers that take documents set this aside and keep limits of their own.
+        request_max_body_size=settings.max_json_size,
         logging_config=None,
     )
     return Observer(litestar, metrics)

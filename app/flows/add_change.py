@@ -3,7 +3,8 @@
 1  `check_change` asks the database whether the caller may, and whether every base is the head, before
    any large body travels.
 2  The caller takes the bytes in (`app.supabase.intake`): hashed, counted, limited.
-3  `add_change` asks again, now with the hashes, which contents the project has; stores the others;
+3  `add_change` asks again, now with the hashes, which contents the project has; proves those that it has
+   (so that sending the original again mends an altered object) and stores the others;
 4  and commits in one transaction that checks everything once more. A crash in between leaves objects
    that nothing points to, never a version without bytes.
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.model import Change
-    from app.supabase.blobs import Blobs
+    from app.supabase.blobs import Blobs, Stored
     from app.supabase.identity import Actor
     from app.supabase.ledger import Ledger, Prepared
 
@@ -107,11 +108,11 @@ async def add_change(
         )
         home = prepared.project
         if prepared.repeat_of is None:
-            if all(item.unchanged for item in prepared.items):
-                return None
-            await _store(
+            stored = await _store(
                 blobs, actor=actor, prepared=prepared, asked=asked, uploads=uploads, concurrency=concurrency
             )
+            if not stored and all(item.unchanged for item in prepared.items):
+                return None
     for tries_left in reversed(range(COMMIT_TRIES)):
         try:
             return await ledger.commit_change(
@@ -133,26 +134,27 @@ async def _store(
     asked: list[dict[str, Any]],
     uploads: dict[str, Upload],
     concurrency: int,
-) -> None:
+) -> bool:
+    """See to it that storage holds every content; true when an object was added for one of them."""
     wanted = {
         item["sha256"]: found.copies
         for item, found in zip(asked, prepared.items, strict=True)
-        if "sha256" in item and not found.unchanged
+        if "sha256" in item
     }
     room = asyncio.Semaphore(concurrency)
 
-    async def store(sha256: str) -> tuple[str, str | None]:
+    async def store(sha256: str) -> tuple[str, Stored]:
         async with room:
-            suffix = await blobs.store(
+            return sha256, await blobs.store(
                 actor.token, project=prepared.project, upload=uploads[sha256], copies=wanted[sha256]
             )
-            return sha256, suffix
 
-    suffixes = dict(await _all([store(sha256) for sha256 in wanted]))
+    stored = dict(await _all([store(sha256) for sha256 in wanted]))
     for item in asked:
-        suffix = suffixes.get(item.get("sha256", ""))
-        if suffix is not None:
-            item["copy"] = suffix
+        held = stored.get(item.get("sha256", ""))
+        if held is not None and held.suffix is not None:
+            item["copy"] = held.suffix
+    return any(held.is_new for held in stored.values())
 
 
 async def _all(jobs: list[Any]) -> list[Any]:

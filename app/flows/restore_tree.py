@@ -1,0 +1,48 @@
+"""A folder or a whole project back to a point, as one new change: restores, moves back and deletes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from app.model import Change
+    from app.supabase.identity import Actor
+    from app.supabase.ledger import Ledger
+
+
+async def restore_tree(
+    ledger: Ledger,
+    *,
+    actor: Actor,
+    project: str,
+    at: str,
+    prefix: str,
+    message: str,
+    idempotency_key: str | None,
+    limit: int,
+) -> Change | None:
+    """Everything below a prefix as it was at a point; None when it is so already. No bytes are copied.
+
+    Two round trips. Whoever writes in between wins: the change is then refused as stale, and nothing was
+    changed. Raises VersoError, `too_many_files` beyond `limit` documents.
+    """
+    planned = await ledger.plan_restore(actor.token, project=project, at=at, prefix=prefix)
+    if not planned.items:
+        return None
+    if len(planned.items) > limit:
+        raise VersoError(
+            "too_many_files",
+            f"This would write {len(planned.items):,} documents; one change writes at most {limit:,}. "
+            "Restore it folder by folder.",
+            limit=limit,
+        )
+    return await ledger.commit_change(
+        actor.token,
+        project=project,
+        items=planned.items,
+        message=message or f"Restore {prefix or 'everything'} to change {planned.sequence}",
+        idempotency_key=idempotency_key or f"auto-{secrets.token_hex(16)}",
+    )
