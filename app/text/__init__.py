@@ -13,7 +13,7 @@ Only the byte 0x0A ends a line, everywhere in here.
 `blame`                 `attribute`: who wrote each line, from the versions that a text was made from
 `errors`                what these raise
 `bounded`               `TextWorkers`: each of the above as a coroutine, in bounded time whatever the input;
-                        with `tasks` (what can be asked) and `worker` (the process that can be killed)
+                        with `tasks` (what can be asked), `worker` (the process) and `pool` (of them)
 ======================  ====================================================================================
 
 A caller that serves requests uses `TextWorkers` and nothing else; the functions are for what is known to be

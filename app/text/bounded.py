@@ -1,19 +1,14 @@
 """Computations on texts in bounded time: small ones at once, large ones in processes that can be killed.
 
-This is the one module of the package that uses asyncio and subprocesses. A thread would not do: xdiff holds
-the GIL and cannot be stopped. What decides is how many bytes lie between the first and the last difference,
-since all else costs linear time: up to 8 KiB the worst text takes about 10 ms, and is done on the spot.
-
-Cancelling a call kills its worker; the next one starts another.
+With `pool` this is the one part of the package that uses asyncio and subprocesses. A thread would not do:
+xdiff holds the GIL and cannot be stopped. What decides is how many bytes lie between the first and the last
+difference, since all else costs linear time: up to 4 KiB (nine of ten real edits, half a millisecond) the
+worst text takes about 10 ms, and is done on the spot.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -23,22 +18,21 @@ from app.text.errors import TookTooLongError
 from app.text.hunks import DiffResult, side_of
 from app.text.lines import Ignoring
 from app.text.merge import Labels, MergeResult, Style
+from app.text.pool import WorkerPool
 from app.text.tasks import ApplyPatch, Attribute, Hunks, Merge, ParsePatch, Restore, Task, Unified
 from app.text.words import Granularity
-from app.text.worker import LENGTH_BYTES, READY, Answer, Order, Refused
+from app.text.worker import Order, Refused
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from app.text.blame import Attribution, Source
     from app.text.patch import FilePatch
 
 _INLINE_BYTES = 512 * 1024
-_INLINE_DIFFERING = 8 * 1024
+_INLINE_LINES = 10_000
+_INLINE_DIFFERING = 4 * 1024
 _INLINE_PATCH = 64 * 1024
-_DYING_S = 1.0
-_RETIRING_BYTES = 16 * 1024 * 1024
 _STEPS = (4096, 64)
 
 
@@ -59,13 +53,8 @@ class TextWorkers:
     """
 
     def __init__(self, *, workers: int = 2, deadline_s: float = 10.0, memory_bytes: int = 4 << 30) -> None:
-        self._slots = asyncio.Semaphore(workers)
+        self._pool = WorkerPool(workers=workers, memory_bytes=memory_bytes)
         self._deadline_s = deadline_s
-        self._memory_bytes = memory_bytes
-        self._idle: list[Process] = []
-        self._busy: set[Process] = set()
-        self._closed = False
-        self._ending: set[asyncio.Task[int]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,11 +64,7 @@ class TextWorkers:
 
     async def close(self) -> None:
         """Kill all workers, busy ones too, and wait until they are gone."""
-        self._closed = True
-        for worker in (*self._idle, *self._busy):
-            self._kill(worker)
-        self._idle.clear()
-        await asyncio.gather(*self._ending)
+        await self._pool.close()
 
     async def unified(
         self,
@@ -187,104 +172,10 @@ class TextWorkers:
             return task.compute()
         seconds = self._deadline_s if deadline_s is None else deadline_s
         order = msgspec.msgpack.encode(Order(task, seconds))
-        async with self._slots:
-            answer = await self._ask(order, seconds)
+        answer = await self._pool.ask(order, deadline_s=seconds)
         if isinstance(answer, Refused):
             raise answer.as_exception()
         return msgspec.msgpack.decode(answer.result, type=task.result)
-
-    async def _ask(self, order: bytes, seconds: float) -> Answer:
-        while not self._closed:
-            was_idle = bool(self._idle)
-            worker = self._idle.pop() if was_idle else await self._start()
-            self._busy.add(worker)
-            try:
-                async with asyncio.timeout(seconds):
-                    answer = await _exchange(worker, order)
-            except TimeoutError:
-                self._kill(worker)
-                raise TookTooLongError(f"It took more than {seconds:g} s and was stopped.") from None
-            except (asyncio.IncompleteReadError, ConnectionError):
-                self._bury(worker)
-                # A worker that died while idle says nothing about this task; one that dies of it does.
-                if not was_idle:
-                    raise TookTooLongError("The computation broke its worker's bounds.") from None
-            except BaseException:
-                self._kill(worker)
-                raise
-            else:
-                self._release(worker, len(order))
-                return answer
-            finally:
-                self._busy.discard(worker)
-        raise TookTooLongError("The workers for texts are being closed.")
-
-    def _release(self, worker: Process, order_bytes: int) -> None:
-        # What a large task has used, Python does not give back: better a new process than a large idle one.
-        if order_bytes > _RETIRING_BYTES or self._closed:
-            self._kill(worker)
-        else:
-            self._idle.append(worker)
-
-    async def _start(self) -> Process:
-        # Not the parent's environment: a process that reads strangers' texts needs no keys.
-        paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
-        kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "app.text.worker",
-            str(self._memory_bytes),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={"PYTHONPATH": os.pathsep.join(paths), **kept},
-        )
-        try:
-            ready = worker.stdout is not None and await worker.stdout.read(1) == READY
-        except BaseException:
-            self._kill(worker)
-            raise
-        if not ready:
-            self._bury(worker)
-            raise RuntimeError(
-                "A worker for texts does not start: run `python -m app.text.worker 4000000000`."
-            )
-        return worker
-
-    def _kill(self, worker: Process) -> None:
-        with suppress(ProcessLookupError):
-            worker.kill()
-        self._watch(worker.wait())
-
-    def _bury(self, worker: Process) -> None:
-        """See that a worker ends whose pipe has closed: by itself, or killed if it does not."""
-        self._watch(_end(worker))
-
-    def _watch(self, ending: Coroutine[Any, Any, int]) -> None:
-        task = asyncio.ensure_future(ending)
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
-
-
-async def _end(worker: Process) -> int:
-    # Killed while it ends by itself, it would confuse asyncio's watcher of processes.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DYING_S):
-            return await worker.wait()
-    with suppress(ProcessLookupError):
-        worker.kill()
-    return await worker.wait()
-
-
-async def _exchange(worker: Process, order: bytes) -> Answer:
-    if worker.stdin is None or worker.stdout is None:
-        raise ConnectionError
-    worker.stdin.write(len(order).to_bytes(LENGTH_BYTES, "big"))
-    worker.stdin.write(order)
-    await worker.stdin.drain()
-    length = int.from_bytes(await worker.stdout.readexactly(LENGTH_BYTES), "big")
-    answer: Answer = msgspec.msgpack.decode(await worker.stdout.readexactly(length), type=Answer)
-    return answer
 
 
 async def _sides_only(old: bytes, new: bytes) -> DiffResult:
@@ -294,11 +185,15 @@ async def _sides_only(old: bytes, new: bytes) -> DiffResult:
 
 
 def _is_small(task: Task) -> bool:
-    first, *others = task.inputs
-    total = len(first) + sum(map(len, others))
+    total = sum(map(len, task.inputs))
     if isinstance(task, ParsePatch):
         return total <= _INLINE_PATCH
-    return total <= _INLINE_BYTES and sum(_differing(first, other) for other in others) <= _INLINE_DIFFERING
+    if isinstance(task, ApplyPatch) and sum(len(hunk.lines) for hunk in task.patch.hunks) > _INLINE_LINES:
+        return False
+    if total > _INLINE_BYTES or sum(text.count(b"\n") for text in task.inputs) > _INLINE_LINES:
+        return False
+    first, *others = task.inputs
+    return sum(_differing(first, other) for other in others) <= _INLINE_DIFFERING
 
 
 def _differing(old: bytes, new: bytes) -> int:

@@ -66,8 +66,8 @@ async def test_a_worker_says_what_the_function_says(workers):
 
 async def test_small_texts_need_no_process(workers):
     assert await workers.unified(b"a\n", b"b\n", **NAMES) == unified_diff(b"a\n", b"b\n", **NAMES)
-    half = LARGE[: len(LARGE) // 2]
-    assert (await workers.hunks(half, half + b"more\n")).summary.added == 1
+    half = LARGE[:40_000]
+    assert (await workers.hunks(half, half + b"\nmore\n")).summary.added == 2
     assert children() == []
 
 
@@ -91,6 +91,12 @@ async def test_errors_come_back_as_they_were_raised(workers, call, error):
         await call(workers)
     if error is PatchRejectedError:
         assert (caught.value.path, caught.value.hunk) == ("x", 1)
+
+
+async def test_a_large_patch_on_a_small_text_is_no_small_task(workers):
+    (file,) = parse_patch(b"--- a/x\n+++ b/x\n@@ -1 +1,20001 @@\n a\n" + b"+b\n" * 20_000)
+    assert await workers.apply_patch(b"a\n", file) == b"a\n" + b"b\n" * 20_000
+    assert len(children()) == 1
 
 
 async def test_beyond_the_deadline_the_answer_says_what_is_known(workers):
