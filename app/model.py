@@ -22,6 +22,8 @@ MAX_PATH_BYTES = 1024
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*\Z")
+_QUOTED_TOKEN = re.compile(r'="([A-Za-z0-9_.+-]+)"')
+"""charset="utf-8" and charset=utf-8 are the same (RFC 9110, 5.6.6)."""
 MAX_MEDIA_TYPE_LENGTH = 200
 
 
@@ -83,7 +85,7 @@ class Stage(StrEnum):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """An account as history shows it. Only `id` is sure: the rest is hidden from those who don't know them."""
+    """An account as history shows it. Only `id` is sure: strangers don't see the rest."""
 
     id: str
     handle: str | None = None
@@ -317,7 +319,7 @@ def is_sha256(text: str) -> bool:
 
 def normal_media_type(text: str) -> str:
     """A media type in lower case (parameters' values as they are); raises VersoError `bad_media_type`."""
-    kind, semicolon, parameters = text.strip().partition(";")
+    kind, semicolon, parameters = _QUOTED_TOKEN.sub(r"=\1", text).strip().partition(";")
     normal = kind.strip().lower() + (semicolon + parameters if semicolon else "")
     if len(normal) > MAX_MEDIA_TYPE_LENGTH or not _MEDIA_TYPE.match(normal):
         raise VersoError(

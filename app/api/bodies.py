@@ -9,15 +9,15 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import mimetypes
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from app.api.digests import check_digest, claimed_sha256
+from app.api.media_types import media_type_of
 from app.errors import VersoError
 from app.flows.add_change import Item
-from app.model import normal_media_type, normal_path
+from app.model import normal_path
 from app.supabase.intake import Intake, LimitExceededError
 from app.supabase.upload import Upload
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 SMALL_BODY = 256 * 1024
 """Up to this many bytes a body is taken in before the database is asked; beyond, it is asked first."""
-_UNSPOKEN = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
-"""Content types that clients such as curl send when nobody chose one."""
 
 
 class ChangeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +45,7 @@ class ChangeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     base: str | None = None
     create: bool = False
     delete: bool = False
-    restore: int | Literal["latest"] | None = None
+    restore: Annotated[int, msgspec.Meta(ge=1, le=999_999_999)] | Literal["latest"] | None = None
     media_type: str | None = None
     text: str | None = None
     base64: str | None = None
@@ -146,6 +144,10 @@ def item_of(
         raise VersoError(
             "bad_change", "An item with content is neither a delete nor a restore.", path=item.path
         )
+    if item.create and item.base is not None:
+        raise VersoError(
+            "bad_change", "base says that something is there, create that nothing is.", path=item.path
+        )
     path = None if item.path is None else normal_path(item.path)
     media_type = None
     if upload is not None or pending:
@@ -162,13 +164,6 @@ def item_of(
         upload=upload,
         pending=pending,
     )
-
-
-def media_type_of(claimed: str | None, path: str) -> str:
-    """The claimed content type, or what the path's ending suggests when the client didn't choose one."""
-    if claimed is not None and claimed.partition(";")[0].strip().lower() not in _UNSPOKEN:
-        return normal_media_type(claimed)
-    return mimetypes.guess_type(path.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
 
 
 def too_large(limit: int) -> VersoError:

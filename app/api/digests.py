@@ -7,12 +7,15 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from litestar.datastructures import Headers
+
 from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)\s*=\s*:([A-Za-z0-9+/=]*):\s*\Z")
+# A dictionary member of RFC 8941 whose value is a byte sequence; parameters mean nothing here.
+_MEMBER = re.compile(r"[ \t]*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):(?:;[^,]*)?[ \t]*\Z")
 _SHA256_BYTES = 32
 
 
@@ -28,7 +31,9 @@ def claimed_sha256(headers: Mapping[str, str]) -> str | None:
     """
     claimed: str | None = None
     for name in ("content-digest", "repr-digest"):
-        for member in filter(None, headers.get(name, "").split(",")):
+        if name not in headers:
+            continue
+        for member in ",".join(_lines(headers, name)).split(","):
             found = _MEMBER.match(member)
             if found is None:
                 raise VersoError("bad_digest", f"{name.title()} has the form sha-256=:<base64>: (RFC 9530).")
@@ -44,6 +49,11 @@ def claimed_sha256(headers: Mapping[str, str]) -> str | None:
                 raise VersoError("bad_digest", "Content-Digest and Repr-Digest contradict each other.")
             claimed = value.hex()
     return claimed
+
+
+def _lines(headers: Mapping[str, str], name: str) -> list[str]:
+    """All lines of a field; a part of a multipart body has a plain mapping of headers."""
+    return headers.getall(name) if isinstance(headers, Headers) else [headers[name]]
 
 
 def check_digest(claimed: str | None, sha256: str) -> None:

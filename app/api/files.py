@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
@@ -16,12 +17,12 @@ from app.api.bodies import (
     check_idempotency_key,
     check_message,
     declared_length,
-    media_type_of,
     take_raw,
 )
 from app.api.conditions import base_of, etag_of, wants_create
-from app.api.content import LATEST, answer_content
+from app.api.content import FOREVER, LATEST, answer_content
 from app.api.links import version_links, version_url
+from app.api.media_types import media_type_of
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.add_change import Item, add_change, check_change
@@ -35,6 +36,9 @@ At = Annotated[
         description="A point in history: 42 (after change 42), v7 (version 7), a hash, a tag, or a time (RFC 3339).", max_length=200
     ),
 ]
+_FROZEN = re.compile(r"[0-9]+\Z|[0-9a-f]{64}\Z")
+"""Points that stay what they are. `v7` of a path doesn't: another document may come to that path."""
+_PATH = re.compile(rb"/v1/+projects/+[^/]+/+files/(.*)", re.DOTALL)
 MessageQuery = Annotated[str, QueryParameter(name="message", description="Why, for the history.")]
 
 
@@ -60,14 +64,15 @@ async def read_file(
 ) -> Response[Any]:
     """Bytes of the latest version, or of the one at a point.
 
-    Conditional (If-None-Match, ETag = the version's hash) and partial (Range, If-Range). A version named by
-    number or hash is immutable and cached for ever.
+    Conditional (If-None-Match, ETag = the version's hash) and partial (Range, If-Range). A path at a change's
+    number, or at a hash, is immutable and cached for ever.
     """
     read = await services.ledger.read_file(actor.token, project=project, path=file_path(request), at=at)
-    return await answer_content(request, blobs=services.blobs, actor=actor, read=read, cache_control=LATEST)
+    caching = FOREVER if at is not None and _FROZEN.match(at) else LATEST
+    return await answer_content(request, blobs=services.blobs, actor=actor, read=read, cache_control=caching)
 
 
-@put(ROUTE, tags=["files"], summary="Write a path's next version")
+@put(ROUTE, tags=["files"], summary="Write a path's next version", request_max_body_size=None)
 async def put_file(
     request: Request[Any, Any, Any],
     services: NamedDependency[Services],
@@ -185,8 +190,8 @@ def file_path(request: Request[Any, Any, Any]) -> str:
     be refused for these, not mended. So it is read from the URL as it was sent.
     """
     raw = request.scope.get("raw_path") or request.scope["path"].encode()
-    _, _, encoded = raw.partition(b"/files/")
+    found = _PATH.match(raw.partition(b"?")[0])
     try:
-        return normal_path(unquote_to_bytes(encoded.partition(b"?")[0]).decode())
+        return normal_path(unquote_to_bytes(found[1] if found else b"").decode())
     except UnicodeDecodeError:
         raise VersoError("bad_path", "The path in the URL is not percent-encoded UTF-8.") from None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from app.model import Head, VersionState
 
 T = TypeVar("T")
+MAX_POSITION = 2**31
+"""Versions and changes are counted with 31 bits in cursors, as versions are in the database."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -36,9 +38,12 @@ def position_of(cursor: str | None, kind: type[T]) -> T | None:
     if cursor is None:
         return None
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
+        found = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
     except (binascii.Error, msgspec.DecodeError, ValueError):
-        raise VersoError("bad_cursor", "Use the cursor of the page before as it is, or none.") from None
+        found = None
+    if found is None or (isinstance(found, int) and not 0 < found < MAX_POSITION) or "\x00" in str(found):
+        raise VersoError("bad_cursor", "Use the cursor of the page before as it is, or none.")
+    return found
 
 
 def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ Parts:
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.api.bodies import ChangeBody, ChangeItem, decode_change, item_of, stream_body, too_large
 from app.api.digests import check_digest, claimed_sha256
 from app.errors import VersoError
+from app.model import normal_path
 from app.supabase.intake import Intake, LimitExceededError
 from app.supabase.upload import Upload
 
@@ -57,12 +59,16 @@ class Form:
     async def read(self, request: Request[Any, Any, Any]) -> tuple[str, list[Item]]:
         """The message and the items of a request's body. Raises VersoError."""
         parser = self._parser(request.headers.get("content-type", ""))
+        claimed = claimed_sha256(request.headers)
+        digest = hashlib.sha256()
         size = 0
         try:
             async for piece in stream_body(request, seconds=self._settings.body_timeout):
                 size += len(piece)
                 if size > self._settings.max_change_size:
                     raise too_large(self._settings.max_change_size)
+                if claimed is not None:
+                    digest.update(piece)
                 parser.write(piece)
                 events, self._events = self._events, []
                 for name, data in events:
@@ -74,6 +80,8 @@ class Form:
             raise VersoError(
                 "body_incomplete", "The multipart body ended before its last boundary. Send it again."
             )
+        if claimed is not None:
+            check_digest(claimed, digest.hexdigest())
         return self._body.message if self._message is None else self._message, self._items()
 
     def discard(self) -> None:
@@ -135,7 +143,7 @@ class Form:
             raise too_many(self._settings.max_files_per_change)
         if self._check is not None:
             check, self._check = self._check, None
-            await check([item_of(item, pending=item.part is not None) for item in self._body.items])
+            await check([item_of(item, pending=_awaits_file(item)) for item in self._body.items])
 
     async def _end(self, part: _Part) -> None:
         upload = await part.finish()
@@ -144,9 +152,13 @@ class Form:
                 _File(name=part.name, filename=part.filename, media_type=part.media_type, upload=upload)
             )
             check_digest(claimed_sha256(part.headers), upload.sha256)
+        elif part.name in self._seen:
+            raise VersoError("bad_multipart", f"There are two parts {part.name}. Send one.")
         elif part.name == "change":
+            self._seen.add(part.name)
             self._body = decode_change(upload.data or b"")
         elif part.name == "message":
+            self._seen.add(part.name)
             try:
                 self._message = (upload.data or b"").decode()
             except UnicodeDecodeError:
@@ -160,12 +172,14 @@ class Form:
     def _items(self) -> list[Item]:
         by_part = {item.part: item for item in self._body.items if item.part is not None}
         by_path = {
-            item.path: item for item in self._body.items if item.path is not None and item.part is None
+            normal_path(item.path): item
+            for item in self._body.items
+            if item.path is not None and item.part is None
         }
         content: dict[int, _File] = {}
         new: list[Item] = []
         for file in self._files:
-            item = by_part.get(file.name) or by_path.get(file.filename)
+            item = by_part.get(file.name) or by_path.get(normal_path(file.filename))
             if item is None:
                 item = ChangeItem(path=file.filename)
                 new.append(item_of(item, upload=file.upload, kind=file.media_type))
@@ -185,6 +199,14 @@ class Form:
             else:
                 items.append(item_of(item))
         return items + new
+
+
+def _awaits_file(item: ChangeItem) -> bool:
+    """Whether a file may still come for an item: the check before its bytes must not miss its content."""
+    if item.part is not None:
+        return True
+    other = (item.text, item.base64, item.restore, item.document, item.from_path)
+    return item.path is not None and not item.delete and all(each is None for each in other)
 
 
 class _Part:
@@ -211,7 +233,11 @@ class _Part:
         elif kind == "value":
             self._value += data
         else:
-            self.headers[self._field.decode("latin-1").lower()] = self._value.decode("utf-8", "replace")
+            try:
+                value = self._value.decode()
+            except UnicodeDecodeError:
+                raise VersoError("bad_multipart", "A part's headers are not UTF-8.") from None
+            self.headers[self._field.decode("latin-1").lower()] = value
             self._field.clear()
             self._value.clear()
 
@@ -220,9 +246,10 @@ class _Part:
         kind, options = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in options:
             raise VersoError("bad_multipart", "Every part needs Content-Disposition: form-data with a name.")
-        self.name = options[b"name"].decode("utf-8", "replace")
+        self.name = options[b"name"].decode()
         if b"filename" in options:
-            self.filename = options[b"filename"].decode("utf-8", "replace")
+            # Browsers and curl write a quotation mark as %22, and nothing else so (WHATWG HTML, 4.10.21.8).
+            self.filename = options[b"filename"].decode().replace("%22", '"')
             self.media_type = self.headers.get("content-type")
         else:
             self._limit = min(self._limit, self._settings.max_json_size)

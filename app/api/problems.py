@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from litestar import Request, Response, get
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from app.errors import VersoError
@@ -53,6 +53,7 @@ PROBLEMS = {
     # meeting others
     "base_required": Problem(428, "Say which version this is based on"),
     "stale_base": Problem(412, "Someone wrote a newer version"),
+    "precondition_failed": Problem(412, "The precondition does not hold"),
     "already_exists": Problem(412, "A document is there already"),
     "path_taken": Problem(409, "The path is taken"),
     "idempotency_key_reused": Problem(409, "The Idempotency-Key was used for something else"),
@@ -84,6 +85,7 @@ PROBLEMS = {
     "bad_path": Problem(422, "The path cannot be a document's path"),
     "bad_point": Problem(422, "Not a point in history"),
     "bad_change": Problem(422, "The change is not well formed"),
+    "bad_item": Problem(422, "An item of the change is not well formed"),
     "bad_tag_name": Problem(422, "The name cannot be a tag's"),
     "bad_value": Problem(422, "A value is not allowed"),
     "document_twice": Problem(422, "One change writes a document once"),
@@ -110,19 +112,22 @@ PROBLEMS = {
     "internal": Problem(500, "A fault in Verso"),
 }
 
-_BY_STATUS = {
-    400: "bad_request",
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    406: "not_acceptable",
-    413: "too_large",
-    415: "bad_media_type",
+_REFUSED_BY_LITESTAR = {
+    400: ("bad_request", "The request is not well formed: {detail}."),
+    401: ("unauthenticated", "Send an access token of Supabase Auth as `Authorization: Bearer <token>`."),
+    403: ("forbidden", "This is refused for your account."),
+    404: ("not_found", "There is nothing at this address. GET /schema lists what there is."),
+    405: ("method_not_allowed", "This address does not take that method. GET /schema lists what it takes."),
+    406: ("not_acceptable", "This is not available in a form that the request accepts."),
+    413: ("too_large", "The body is larger than this address takes."),
+    415: ("bad_media_type", "The body is not of a type that this address takes: send application/json."),
 }
+"""What Litestar refuses before a handler is reached, in our words."""
+_CLIENT_GONE = "client disconnected prematurely"
+"""How Litestar words a body that broke off; it raises it as a fault of the server's."""
 
 
-def problem_response(error: VersoError, request_id: str | None) -> Response[dict[str, Any]]:
+def problem_body(error: VersoError, request_id: str | None) -> dict[str, Any]:
     """The problem document of an error; an unknown code is a fault of ours."""
     problem = PROBLEMS.get(error.code, PROBLEMS["internal"])
     body: dict[str, Any] = {
@@ -133,35 +138,41 @@ def problem_response(error: VersoError, request_id: str | None) -> Response[dict
         "code": error.code,
         "request_id": request_id,
     }
-    body |= {name: value for name, value in error.detail.items() if name not in body}
-    headers = {"Cache-Control": "no-store"}
-    if problem.status == 401:  # noqa: PLR2004
-        headers["WWW-Authenticate"] = 'Bearer realm="verso"'
-    if problem.status == 503:  # noqa: PLR2004
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    if isinstance(error.detail.get("size"), int) and error.code == "range_not_satisfiable":
-        headers["Content-Range"] = f"bytes */{error.detail['size']}"
-    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+    return body | {name: value for name, value in error.detail.items() if name not in body}
 
 
 def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Response[dict[str, Any]]:
     """Shape a refusal or failure."""
-    return problem_response(error, request.scope.get("verso_request_id"))  # type: ignore[arg-type]
+    request_id: Any = request.scope.get("verso_request_id")
+    body = problem_body(error, request_id)
+    status = body["status"]
+    headers = {"Cache-Control": "no-store"}
+    if status == 401:  # noqa: PLR2004
+        # RFC 6750, 3: a token that was sent and refused is told apart from none.
+        refused = ', error="invalid_token"' if "authorization" in request.headers else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="verso"{refused}'
+    elif status == 503:  # noqa: PLR2004
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    elif status == 408:  # noqa: PLR2004
+        headers["Connection"] = "close"  # RFC 9110, 15.5.9: whatever still comes is not wanted
+    elif error.code == "range_not_satisfiable":
+        headers["Content-Range"] = f"bytes */{error.detail['size']}"
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     """Shape what Litestar itself refuses: routes, methods, parameters, bodies."""
-    code = _BY_STATUS.get(error.status_code, "internal" if error.status_code >= 500 else "bad_request")  # noqa: PLR2004
+    if error.detail == _CLIENT_GONE:
+        return on_verso_error(request, VersoError("body_incomplete", "The body broke off. Send it again."))
+    if error.status_code not in _REFUSED_BY_LITESTAR:
+        return on_fault(request, error)
+    code, sentence = _REFUSED_BY_LITESTAR[error.status_code]
     detail: dict[str, Any] = {}
-    sentence = error.detail
-    if isinstance(error, NotFoundException):
-        sentence = "There is nothing at this address. GET /schema lists what there is."
-    elif code == "method_not_allowed":
-        sentence = "This address does not take that method. GET /schema lists what it takes."
-    elif isinstance(error.extra, list):
+    reason = error.detail
+    if isinstance(error.extra, list):
         detail["errors"] = error.extra
-        sentence = "; ".join(f"{each.get('key', 'value')}: {each.get('message')}" for each in error.extra)
-    response = on_verso_error(request, VersoError(code, sentence, **detail))
+        reason = "; ".join(f"{each.get('key', 'value')}: {each.get('message')}" for each in error.extra)
+    response = on_verso_error(request, VersoError(code, sentence.format(detail=reason), **detail))
     for name, value in (error.headers or {}).items():
         response.headers.setdefault(name, value)
     return response

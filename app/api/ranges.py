@@ -6,7 +6,9 @@ import re
 
 from app.errors import VersoError
 
-_RANGE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*\Z")
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*\Z", re.IGNORECASE)  # unit names have no case
+_DIGITS = 18
+"""Positions of more digits than any content has are taken as just beyond its end."""
 
 
 def range_of(field: str | None, *, size: int) -> tuple[int, int] | None:
@@ -19,15 +21,21 @@ def range_of(field: str | None, *, size: int) -> tuple[int, int] | None:
     if found is None or found[1] == found[2] == "":
         return None
     if found[1] == "":
-        length = int(found[2])
-        start, stop = max(size - length, 0), size
-        if length == 0:
-            start = size
+        length = _position(found[2])
+        if size == 0 and length > 0:
+            return None  # all of nothing: satisfiable, but no Content-Range can say so
+        start, stop = (max(size - length, 0) if length else size), size
     else:
-        start = int(found[1])
-        stop = min(int(found[2]) + 1, size) if found[2] else size
-        if found[2] and int(found[2]) < start:
+        start = _position(found[1])
+        last = _position(found[2]) if found[2] else size
+        if last < start and found[2]:
             return None
+        stop = min(last + 1, size)
     if start >= size:
         raise VersoError("range_not_satisfiable", f"The content has {size} bytes.", size=size)
     return start, stop
+
+
+def _position(digits: str) -> int:
+    significant = digits.lstrip("0") or "0"
+    return int(significant) if len(significant) <= _DIGITS else 10**_DIGITS
