@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from app.cli.doctor.examination import Credentials, examine
 from app.cli.doctor.report import as_json_text, print_report
@@ -41,6 +43,8 @@ def run_doctor(credentials: Credentials, *, data: Path, as_json: bool) -> int:
         settings = Settings.from_environment()
     except SettingsError as error:
         settings, credentials = _of_dev(data / "dev.json", credentials, otherwise=error)
+    # What goes wrong is told by the findings; the service's own log lines would stand in between.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     findings = asyncio.run(examine(settings, credentials))
     if as_json:
         print(as_json_text(settings, findings))

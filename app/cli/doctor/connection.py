@@ -156,14 +156,17 @@ async def token(examined: Examined) -> str:
 
 async def profile(examined: Examined) -> str:
     """The account has a profile, which a trigger on auth.users makes."""
-    me = await Ledger(examined.pool).me(examined.token)
-    if me is None:
+    try:
+        me = await Ledger(examined.pool).me(examined.token)
+    except VersoError as error:
+        if error.code != "no_profile":
+            raise
         raise UnwellError(
             "This account has no profile, so it can't write.",
             fix="The trigger verso_follow_account on auth.users is missing, or came after this account. "
             "As postgres: select private.add_profile(id, email, raw_app_meta_data, raw_user_meta_data) "
             "from auth.users;",
-        )
+        ) from None
     return f"The account has a profile: {me.handle}."
 
 
