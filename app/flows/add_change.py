@@ -45,6 +45,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     document: str | None = None
     from_path: str | None = None
     base: str | None = None
+    merged_from: str | None = None
     create: bool = False
     delete: bool = False
     restore: int | Literal["latest"] | None = None
@@ -59,6 +60,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
             "document": self.document,
             "from": self.from_path,
             "base": self.base,
+            "merged_from": self.merged_from,
             "restore": self.restore,
             "media_type": self.media_type,
         }

@@ -1,8 +1,9 @@
 """Objects: bytes into the bucket, proof of what is stored, verified bytes out.
 
-An object is believed only once its bytes have been hashed by this process (`_proven`, bounded): its
-name, its size and who says so are not enough, because any editor may put an object there. A name that
-holds other bytes than it says is left alone, and the honest bytes go in as a further copy.
+An object is believed only once its bytes have been hashed by this process, and for PROOF_SECONDS (what
+is altered afterwards must be mendable by the next upload): its name, its size and who says so are not
+enough, because any editor may put an object there. A name that holds other bytes than it says is left
+alone, and the honest bytes go in as a further copy.
 
 Real storage servers refuse an upload early without reading its body, and a kept-alive client then hangs
 until its timeout (wire/storage.md, section 4). So the database is asked first which contents exist, and a
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ from app.supabase.intake import Intake, LimitExceededError
 from app.supabase.pool import BUCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from app.model import Copy
     from app.supabase.cache import BlobCache, Content, Key
@@ -40,39 +42,47 @@ log = structlog.get_logger(__name__)
 
 READ_TRIES = 3
 REMEMBERED_PROOFS = 100_000
+PROOF_SECONDS = 60.0
 
 
 class AlteredError(Exception):
     """An object's bytes are not those that its name says."""
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """Which object holds a content: the suffix of its name, or None for the plain name."""
+
+    suffix: str | None
+    is_new: bool
+
+
 class Blobs:
     """The documents bucket of one Supabase project, and the cache in front of it."""
 
-    def __init__(self, pool: Pool, cache: BlobCache) -> None:
+    def __init__(self, pool: Pool, cache: BlobCache, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._cache = cache
-        self._proven: OrderedDict[str, None] = OrderedDict()
+        self._clock = clock
+        self._proven: OrderedDict[str, float] = OrderedDict()
 
     # In --------------------------------------------------------------------------------------------
 
-    async def store(self, token: str, *, project: str, upload: Upload, copies: Sequence[Copy]) -> str | None:
-        """See to it that storage holds these bytes; return the suffix of the copy that does.
+    async def store(self, token: str, *, project: str, upload: Upload, copies: Sequence[Copy]) -> Stored:
+        """See to it that storage holds these bytes, and say where.
 
-        None stands for the plain name.
         `copies` are the objects that the database knows for this content. Raises VersoError.
         """
         for copy in copies:
-            if copy.name in self._proven or await self._holds(token, copy.name, upload):
-                return _suffix(copy.name)
+            if self._is_proven(copy.name) or await self._holds(token, copy.name, upload):
+                return Stored(_suffix(copy.name), is_new=False)
         if not copies:
             name = f"{project}/{upload.sha256}"
             if await self._put(token, name, upload) or await self._holds(token, name, upload):
-                return None
+                return Stored(None, is_new=True)
         suffix = secrets.token_hex(16)
         log.warning("blob.further_copy", project=project, sha256=upload.sha256, suffix=suffix)
         await self._put(token, f"{project}/{upload.sha256}.{suffix}", upload)
-        return suffix
+        return Stored(suffix, is_new=True)
 
     async def store_further_copy(self, token: str, *, project: str, upload: Upload) -> str:
         """Store the bytes under a name of their own, because the plain one was found to hold others."""
@@ -147,11 +157,13 @@ class Blobs:
             try:
                 content = await self._fetch_copy(token, copy, key=key, size=size)
             except AlteredError:
-                log.exception("blob.altered", object=copy.name)
+                log.error("blob.altered", object=copy.name)  # noqa: TRY400 - the trace says nothing more
+                self._proven.pop(copy.name, None)
                 altered.append(copy.name)
                 continue
             if content is not None:
                 return content
+            self._proven.pop(copy.name, None)
         if altered:
             raise VersoError(
                 "content_altered",
@@ -173,7 +185,8 @@ class Blobs:
             try:
                 return await self._read(token, copy.name, key=key, size=size)
             except httpx.TransportError as error:
-                if not tries_left:
+                # A silence has cost its full time already; a broken connection may just be an old one.
+                if not tries_left or isinstance(error, httpx.TimeoutException):
                     raise faults.from_transport(error, what="storage") from error
             except AlteredError:
                 # Perhaps it was cut short or damaged on its way: once more before calling it altered.
@@ -225,8 +238,12 @@ class Blobs:
     def _headers(self, token: str) -> dict[str, str]:
         return self._pool.headers(token) | {"accept-encoding": "identity"}
 
+    def _is_proven(self, name: str) -> bool:
+        return self._clock() - self._proven.get(name, float("-inf")) < PROOF_SECONDS
+
     def _remember(self, name: str) -> None:
-        self._proven[name] = None
+        self._proven[name] = self._clock()
+        self._proven.move_to_end(name)
         if len(self._proven) > REMEMBERED_PROOFS:
             self._proven.popitem(last=False)
 

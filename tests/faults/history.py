@@ -42,7 +42,7 @@ async def verify_history(client: httpx.AsyncClient, project: str, *, bytes_too: 
             heads[version.document] = (version.number, version.hash)
             if bytes_too and version.sha256 is not None:
                 await _verify_bytes(client, version)
-        assert change.previous == (previous or change.previous)
+        assert change.previous == previous
         assert change.hash == hash_of(change_canonical(change, [each.hash for each in change.versions]))
         previous = change.hash
     return changes

@@ -94,7 +94,8 @@ class Exchange:
     async def send_problem(self, status: int, body: bytes) -> None:
         await self.send(
             f"HTTP/1.1 {status} Broken\r\ncontent-length: {len(body)}\r\ncontent-type: application/json\r\n"
-            "connection: close\r\n\r\n".encode() + body
+            "connection: close\r\n\r\n".encode()
+            + body
         )
 
     def reset(self) -> None:
@@ -253,9 +254,7 @@ class Proxy:
         assert self._server is not None
         return "http://{}:{}".format(*self._server.sockets[0].getsockname())
 
-    def rule(
-        self, method: str, path: str, fault: Fault, *, times: int | None = None, skip: int = 0
-    ) -> Rule:
+    def rule(self, method: str, path: str, fault: Fault, *, times: int | None = None, skip: int = 0) -> Rule:
         """Break requests of that method (* for any) whose path matches the regular expression."""
         rule = Rule(method, re.compile(path), fault, times=times, skip=skip)
         self._rules.append(rule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from tests.faults.history import verify_history
-from tests.faults.proxy import Hold, Proxy
+from tests.faults.proxy import Hold, Proxy, answer
 from tests.faults.service import Service
 from tests.faults.world import World, client_of, problem
 from tests.stack import Stack
@@ -33,9 +34,7 @@ async def victim(world: World, settings: dict[str, str], tmp_path: Path) -> Asyn
     """The same world through an API process of the test's own, to be killed."""
     with Service(settings, log=tmp_path / "api.log") as service:
         async with client_of(service, world.owner["access_token"]) as client:
-            yield World(
-                world.stack, world.proxy, service, client, world.project, world.owner, world.arriving
-            )
+            yield World(world.stack, world.proxy, service, client, world.project, world.owner, world.arriving)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -130,7 +129,7 @@ class Load:
         return sum(map(len, self.acknowledged.values()))
 
     async def until(self, count: int) -> None:
-        while self.count < count:
+        while self.count < count:  # noqa: ASYNC110 - the editors have nothing to set an event with
             await asyncio.sleep(0.01)
 
     async def verify(self) -> None:
@@ -162,11 +161,6 @@ async def under_load(load: Load, editors: int = 8) -> AsyncIterator[None]:
             task.cancel()
 
 
-def _postmaster(stack: Stack) -> int:
-    """The running PostgreSQL's process, which may be another one than at the start."""
-    return int((stack.data / "pg" / "postmaster.pid").read_text().split()[0])
-
-
 @pytest.fixture
 async def lonely(tmp_path: Path) -> AsyncIterator[World]:
     """A Supabase of the test's own, without the proxy, to be killed."""
@@ -174,7 +168,10 @@ async def lonely(tmp_path: Path) -> AsyncIterator[World]:
         settings = {**stack.env, "VERSO_REQUEST_TIMEOUT": "5", "VERSO_SPOOL_DIR": str(tmp_path)}
         with Service(settings, log=tmp_path / "api.log") as service:
             owner = await stack.user()
-            async with client_of(service, owner["access_token"]) as client, Proxy(stack.supabase_url) as proxy:
+            async with (
+                client_of(service, owner["access_token"]) as client,
+                Proxy(stack.supabase_url) as proxy,
+            ):
                 assert (await client.post("/v1/projects", json={"slug": "load"})).status_code == 201
                 yield World(stack, proxy, service, client, "load", owner, tmp_path)
 
@@ -184,9 +181,9 @@ async def test_postgres_killed_under_load_loses_nothing_that_was_acknowledged(lo
     async with under_load(load):
         for _ in range(3):
             await asyncio.wait_for(load.until(load.count + 20), 30)
-            killed = lonely.stack.postgres_pid
-            os.kill(killed, signal.SIGKILL)
-            lonely.stack.postgres_pid = await lonely.stack.until(lambda: _another(lonely.stack, killed))
+            os.kill(lonely.stack.postgres_pid, signal.SIGKILL)
+            another = functools.partial(_another, lonely.stack, lonely.stack.postgres_pid)
+            lonely.stack.postgres_pid = await lonely.stack.until(another)
         await asyncio.wait_for(load.until(load.count + 20), 30)
     await load.verify()
 
@@ -201,7 +198,9 @@ async def _another(stack: Stack, killed: int) -> int | None:
     return found[0] if found and rows else None
 
 
-async def test_the_whole_supabase_killed_under_load_loses_nothing_that_was_acknowledged(lonely: World) -> None:
+async def test_the_whole_supabase_killed_under_load_loses_nothing_that_was_acknowledged(
+    lonely: World,
+) -> None:
     load = Load(lonely.client, lonely.project)
     async with under_load(load):
         await asyncio.wait_for(load.until(20), 30)
@@ -232,8 +231,6 @@ async def test_the_api_killed_under_load_loses_nothing_that_was_acknowledged(lon
 
 
 async def test_a_database_that_stays_away_is_said_to_be_away(world: World) -> None:
-    from tests.faults.proxy import answer
-
     made = await world.put("here.md", b"here\n")
     world.proxy.rule("*", "/rest/v1/", answer(503, b'{"code":"PGRST001","message":"no connection"}'))
     problem(await world.get("here.md"), 503, "supabase_unavailable")

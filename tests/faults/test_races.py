@@ -31,7 +31,9 @@ def pair(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[lis
         yield [one, two]
 
 
-async def test_of_200_editors_on_one_head_exactly_one_wins_each_round(world: World, pair: list[Service]) -> None:
+async def test_of_200_editors_on_one_head_exactly_one_wins_each_round(
+    world: World, pair: list[Service]
+) -> None:
     token = world.owner["access_token"]
     async with client_of(pair[0], token, connections=EDITORS) as one, client_of(pair[1], token) as other:
         first = await one.put(world.where("race.md"), content=b"the start\n")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.faults.proxy import Proxy
     from tests.faults.service import Service
     from tests.stack import Stack
@@ -64,12 +65,12 @@ class World:
         """Files of uploads that nobody waits for any more."""
         return sorted(self.arriving.rglob(".verso-arriving-*"))
 
-    def file_of(self, name: str) -> Path:
-        """The file in which storage keeps an object."""
-        folder = self.stack.data / "storage" / "documents"
-        files = [each for each in (self.stack.data / "storage").rglob("*") if each.is_file() and name in str(each)]
-        assert len(files) == 1, (folder, files)
-        return files[0]
+    async def file_of(self, sha256: str) -> Path:
+        """The file in which storage keeps the object that is named by a hash."""
+        sql = "select version from storage.objects where name = $1::uuid::text || '/' || $2"
+        found = await self.stack.psql(sql, await self.project_id(), sha256)
+        (file,) = (self.stack.data / "storage").rglob(f"*{found[0]['version']}*")
+        return file
 
     def as_user(self, person: dict[str, Any], service: Service | None = None) -> httpx.AsyncClient:
         return client_of(service or self.service, person["access_token"])
