@@ -123,3 +123,7 @@ async def info(world: World, key: str) -> dict[str, Any]:
 
 def encoded(value: Any) -> str:
     return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+async def still_there(world: World, key: str, content: bytes) -> None:
+    assert (await world.get("service", key)).content == content
