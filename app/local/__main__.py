@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         listener=listener,
                         migrations=options.migrations,
                         lifeline=options.lifeline_fd,
+                        file_size_limit=options.file_size_limit,
                     )
                 except MigrationError as error:
                     sys.stderr.write(f"{error}\n")
@@ -72,6 +73,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--bin-dir", type=Path, help="the directory of PostgreSQL's programs")
     parser.add_argument("--migrations", type=Path, help="the directory of migrations to apply")
+    parser.add_argument(
+        "--file-size-limit",
+        type=int,
+        default=5 * 1024**3,
+        help="the most bytes of one object (default: 5 GiB)",
+    )
     return parser.parse_args(arguments)
 
 

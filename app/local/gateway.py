@@ -54,7 +54,7 @@ class Options:
     """What can be set about the gateway. `site_url` is where it is reached, without a final slash."""
 
     site_url: str
-    file_size_limit: int = 5 * 1024**3
+    file_size_limit: int
     max_rows: int = 1000
 
 

@@ -40,14 +40,27 @@ class _Server(uvicorn.Server):
 
 
 def serve_until_told(
-    postgres: Postgres, *, listener: socket.socket, migrations: Path | None, lifeline: int | None
+    postgres: Postgres,
+    *,
+    listener: socket.socket,
+    migrations: Path | None,
+    lifeline: int | None,
+    file_size_limit: int,
 ) -> None:
     """Serve until SIGINT, SIGTERM or the end of the lifeline.
 
     Raises MigrationError when migrations can't be applied, PostgresError when PostgreSQL can't be started.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(postgres, listener=listener, migrations=migrations, lifeline=lifeline))
+        runner.run(
+            _serve(
+                postgres,
+                listener=listener,
+                migrations=migrations,
+                lifeline=lifeline,
+                file_size_limit=file_size_limit,
+            )
+        )
 
 
 def _loop_factory() -> Any:
@@ -59,7 +72,12 @@ def _loop_factory() -> Any:
 
 
 async def _serve(
-    postgres: Postgres, *, listener: socket.socket, migrations: Path | None, lifeline: int | None
+    postgres: Postgres,
+    *,
+    listener: socket.socket,
+    migrations: Path | None,
+    lifeline: int | None,
+    file_size_limit: int,
 ) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
@@ -75,7 +93,10 @@ async def _serve(
     database = await Database.connect(postgres.dsn("supabase_admin"))
     site_url = "http://{}:{}".format(*listener.getsockname())
     gateway = create_gateway(
-        keys=keys, database=database, data_dir=postgres.data_dir, options=Options(site_url=site_url)
+        keys=keys,
+        database=database,
+        data_dir=postgres.data_dir,
+        options=Options(site_url=site_url, file_size_limit=file_size_limit),
     )
     server = _Server(
         uvicorn.Config(

@@ -148,3 +148,16 @@ async def test_claims_of_one_request_are_not_there_in_the_next(stack: Stack):
             assert all(await asyncio.gather(*(ask(number) for number in range(300))))
     finally:
         await stack.psql("drop function public.whoami()")
+
+
+async def test_the_size_limit_of_objects_can_be_set(tmp_path: Path):
+    with Stack(tmp_path / "data", migrations=None, arguments=("--file-size-limit", "10")) as stack:
+        headers = {"apikey": stack.secret_key, "authorization": f"Bearer {stack.service_role_key}"}
+        async with httpx.AsyncClient(
+            base_url=f"{stack.supabase_url}/storage/v1", headers=headers, timeout=20
+        ) as http:
+            assert (await http.post("/bucket", json={"id": "b", "name": "b"})).is_success
+            fits = await http.post("/object/b/fits", content=b"x" * 10)
+            larger = await http.post("/object/b/larger", content=b"x" * 11)
+    assert fits.is_success
+    assert larger.json()["statusCode"] == "413"
