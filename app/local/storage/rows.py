@@ -56,9 +56,9 @@ class Rows:
         return (await self._fetch(_statement(function, len(args)), args, exists))[0]
 
     async def _fetch(self, statement: str, args: tuple[Any, ...], exists: str) -> Sequence[Record]:
-        if not self._installed:
-            await self._install()
         try:
+            if not self._installed:
+                await self._install()
             async with self._database.admin("supabase_storage_admin").connection() as conn:
                 rows: Sequence[Record] = await conn.fetch(statement, *args)
                 return rows
