@@ -1,0 +1,242 @@
+"""What the OpenAPI document says of operations beyond what their signatures say: headers, bodies, refusals.
+
+Keyed by the handler's name, which is also the operationId. What follows from a route's shape (who may ask,
+what may not be there, JSON that isn't) is added by `openapi.py` and needs no line here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+HEADERS: dict[str, tuple[str, str]] = {
+    "If-Match": ("The ETag of the version that this write is based on.", '"8c1f…"'),
+    "If-None-Match": (
+        "Reads: the ETag that one has; 304 when it is still so. Writes: * to create only.",
+        '"8c1f…"',
+    ),
+    "Idempotency-Key": (
+        "1 to 200 printable ASCII characters. The same key and content again write once.",
+        "7b0c6c1e",
+    ),
+    "Content-Digest": ("SHA-256 of the body (RFC 9530); checked before anything is written.", "sha-256=:…:"),
+    "Range": ("One range of bytes (RFC 9110, 14).", "bytes=0-99"),
+    "If-Range": ("The ETag for which Range is meant; else the whole is sent.", '"8c1f…"'),
+    "Accept": ("text/x-diff (unless said) or application/json.", "application/json"),
+}
+"""Request headers: what they mean, and an example."""
+
+ANSWERED: dict[str, str] = {
+    "ETag": "The version's hash: send it back as If-Match to write, as If-None-Match to read.",
+    "Link": "Relations of RFC 8288 and 5829: next; latest-version, predecessor-version, version-history, …",
+    "Location": "Where what was made is.",
+    "Repr-Digest": "SHA-256 of the whole content (RFC 9530).",
+    "Content-Range": "Which bytes of how many these are.",
+    "Retry-After": "Seconds after which to try again.",
+    "WWW-Authenticate": "Bearer, with the reason when a token was refused (RFC 6750).",
+    "X-Request-Id": "The id of this request in the service's logs; one that is sent is kept.",
+}
+"""Response headers and what they mean."""
+
+BINARY: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_DIFF: dict[str, Any] = {"text/x-diff": {"schema": {"type": "string"}}}
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to say of one operation."""
+
+    headers: tuple[str, ...] = ()
+    answers: dict[int, str] = {}
+    """Successful statuses beside the one of the signature, and what they mean."""
+    answered: tuple[str, ...] = ()
+    """Headers of its successful answers."""
+    refuses: tuple[str, ...] = ()
+    """Codes that it refuses with, beside those that follow from its shape."""
+    consumes: dict[str, Any] = {}
+    produces: dict[str, Any] = {}
+    """Media types of bodies in place of those of the signature."""
+
+
+_CONTENT_OUT = Operation(
+    headers=("If-None-Match", "If-Match", "Range", "If-Range"),
+    answers={206: "The range of bytes that was asked for.", 304: "What you have is what there is."},
+    answered=("ETag", "Link", "Repr-Digest"),
+    refuses=(
+        "version_not_found",
+        "version_is_delete",
+        "precondition_failed",
+        "range_not_satisfiable",
+        "content_erased",
+        "content_altered",
+        "content_missing",
+        "storage_unavailable",
+    ),
+    produces=BINARY,
+)
+_HEAD_OUT = msgspec.structs.replace(
+    _CONTENT_OUT,
+    headers=("If-None-Match", "If-Match"),
+    answers={304: "What you have is what there is."},
+    produces={},
+)
+_AT_POINT = ("bad_path", "bad_point", "point_not_found", "document_deleted", "document_moved")
+_BASED = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused", "message_too_long")
+_STORES: tuple[str, ...] = (
+    "too_large",
+    "bad_digest",
+    "digest_mismatch",
+    "body_incomplete",
+    "body_timeout",
+    "disk_full",
+)
+_STORES += ("unsupported_encoding", "bad_media_type", "storage_unavailable", "storage_failed")
+_WRITE = Operation(
+    headers=("If-Match", "Idempotency-Key"), answered=("ETag", "Location", "Link"), refuses=_BASED
+)
+_COMPARES = Operation(
+    headers=("Accept", "If-None-Match"),
+    answers={304: "What you have is what there is."},
+    answered=("ETag",),
+    refuses=(
+        "version_not_found",
+        "point_not_found",
+        "bad_point",
+        "bad_value",
+        "not_acceptable",
+        "diff_too_large",
+        "content_erased",
+        "content_altered",
+        "content_missing",
+        "storage_unavailable",
+    ),
+    produces=_DIFF,
+)
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "description": (
+        "Parts in any number. Any part with a filename is a file: the content of the item whose `part` is "
+        "the part's name, else of the item whose `path` is the filename, else a document of its own at the "
+        "path that the filename is."
+    ),
+    "properties": {
+        "change": {"$ref": "#/components/schemas/ChangeBody"},
+        "message": {"type": "string", "description": "In place of the JSON's."},
+    },
+    "additionalProperties": {"type": "string", "format": "binary"},
+}
+
+OPERATIONS: dict[str, Operation] = {
+    "read_file": msgspec.structs.replace(_CONTENT_OUT, refuses=_CONTENT_OUT.refuses + _AT_POINT),
+    "head_file": msgspec.structs.replace(_HEAD_OUT, refuses=_CONTENT_OUT.refuses + _AT_POINT),
+    "read_version_content": _CONTENT_OUT,
+    "head_version_content": _HEAD_OUT,
+    "put_file": msgspec.structs.replace(
+        _WRITE,
+        headers=("If-Match", "If-None-Match", "Idempotency-Key", "Content-Digest"),
+        answers={201: "The first version of a document."},
+        refuses=(*_BASED, *_STORES, "bad_path", "path_taken", "already_exists"),
+        consumes=BINARY,
+    ),
+    "delete_file": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "bad_path", "already_deleted")),
+    "post_change": Operation(
+        headers=("Idempotency-Key", "Content-Digest"),
+        answers={200: "Everything was as asked already; nothing was written."},
+        answered=("Location",),
+        refuses=(
+            *_BASED,
+            *_STORES,
+            "bad_path",
+            "path_taken",
+            "already_exists",
+            "already_deleted",
+            "document_not_found",
+            "version_not_found",
+            "nothing_to_restore",
+            "erased",
+            "bad_json",
+            "bad_multipart",
+            "bad_change",
+            "bad_item",
+            "no_content",
+            "document_twice",
+            "too_many_files",
+        ),
+        consumes={
+            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": {"$ref": "#/components/schemas/ChangeBody"}},
+        },
+    ),
+    "read_document": Operation(
+        headers=("If-None-Match",),
+        answers={304: "What you have is what there is."},
+        answered=("ETag", "Link"),
+    ),
+    "move_document": msgspec.structs.replace(
+        _WRITE, refuses=(*_BASED, "bad_path", "path_taken", "no_content")
+    ),
+    "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
+    "restore_document": msgspec.structs.replace(
+        _WRITE,
+        refuses=(*_BASED, "version_not_found", "nothing_to_restore", "erased", "bad_path", "path_taken"),
+    ),
+    "undelete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "path_taken", "erased")),
+    "read_version": Operation(answered=("ETag", "Link"), refuses=("version_not_found",)),
+    "compare_versions": _COMPARES,
+    "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
+    "compare_change": msgspec.structs.replace(
+        _COMPARES, answered=("Link",), refuses=(*_COMPARES.refuses, "change_not_found")
+    ),
+    "archive_project": Operation(
+        headers=("If-None-Match",),
+        answers={304: "What you have is what there is."},
+        answered=("ETag",),
+        refuses=("point_not_found", "bad_point", "content_altered", "content_missing", "storage_unavailable"),
+        produces={
+            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+            "application/gzip": {"schema": {"type": "string", "format": "binary"}},
+        },
+    ),
+    "restore_project": Operation(
+        headers=("Idempotency-Key",),
+        answers={200: "Everything was as asked already; nothing was written."},
+        answered=("Location",),
+        refuses=(
+            "point_not_found",
+            "bad_point",
+            "too_many_files",
+            "erased",
+            "stale_base",
+            "path_taken",
+            "idempotency_key_reused",
+            "message_too_long",
+            "bad_value",
+        ),
+    ),
+    "create_project": Operation(answered=("Location",), refuses=("slug_taken", "no_profile")),
+    "set_member": Operation(refuses=("last_owner", "person_not_found")),
+    "remove_member": Operation(refuses=("last_owner", "member_not_found")),
+    "list_tree": Operation(answered=("Link",), refuses=("point_not_found", "bad_point")),
+    "list_changes": Operation(answered=("Link",)),
+    "read_change": Operation(refuses=("change_not_found",)),
+    "create_session": Operation(
+        answered=("Location",),
+        refuses=("session_exists", "session_not_found", "parent_rule", "parent_not_blueprint", "bad_path"),
+    ),
+    "update_session": Operation(refuses=("blueprint_has_features",)),
+    "create_tag": Operation(
+        refuses=(
+            "tag_exists",
+            "nothing_to_tag",
+            "bad_tag_name",
+            "point_not_found",
+            "bad_point",
+            "message_too_long",
+            "bad_value",
+        )
+    ),
+    "read_me": Operation(refuses=("no_profile",)),
+    "ready": Operation(refuses=("schema_missing",)),
+    "metrics": Operation(produces={"text/plain": {"schema": {"type": "string"}}}),
+    "read_problem": Operation(refuses=("not_found",)),
+}

@@ -1,0 +1,186 @@
+"""Examples for the OpenAPI document: real structs, so that none has a form that the service never sends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from app.model import (
+    Action,
+    ActorKind,
+    Change,
+    ChangeSummary,
+    Document,
+    Member,
+    Person,
+    Project,
+    Role,
+    Session,
+    SessionDocument,
+    SessionStatus,
+    SessionType,
+    Stage,
+    Tag,
+    TreeEntry,
+    Version,
+    VersionState,
+)
+
+PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
+DOCUMENT = "5a8f1c1e-1f0e-4d0f-b0c4-3a3f9a2f7d10"
+SESSION = "c2f7b0de-58a1-4f4a-8a35-6d0d1a1f0c22"
+PATH = "sessions/milkdown-crepe/specs/spec.md"
+_HASH = "8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
+_PARENT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809"
+_CHANGE = "f00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeed"
+_SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+_MOMENT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+person = Person(id="6d7a5f6e-0d1c-4a43-9b6e-3a0b8d1f2c33", handle="zoe", name="Zoë Ahlgren")
+summary = ChangeSummary(
+    project=PROJECT,
+    sequence=42,
+    message="Say what a stale base is",
+    author=person,
+    actor=ActorKind.human,
+    authored_at=_MOMENT,
+    committed_at=_MOMENT,
+    source="api",
+    version_count=1,
+    previous=_PARENT,
+    hash=_CHANGE,
+)
+state = VersionState(
+    hash=_HASH,
+    project=PROJECT,
+    document=DOCUMENT,
+    number=7,
+    action=Action.edit,
+    path=PATH,
+    parent=_PARENT,
+    sha256=_SHA256,
+    size=5,
+    media_type="text/markdown",
+)
+version = Version(**msgspec.structs.asdict(state), change=summary)
+change = Change(**msgspec.structs.asdict(summary), versions=[state])
+project = Project(
+    id=PROJECT,
+    slug="idse-core",
+    name="IDSE Core",
+    description="Intent-driven systems engineering",
+    role=Role.owner,
+    created_at=_MOMENT,
+    change_sequence=42,
+    change_hash=_CHANGE,
+    joined_at=_MOMENT,
+)
+member = Member(person=person, role=Role.editor, created_at=_MOMENT)
+document = Document(
+    id=DOCUMENT,
+    project=PROJECT,
+    path=PATH,
+    live=True,
+    head=_HASH,
+    head_number=7,
+    head_sequence=42,
+    created_at=_MOMENT,
+    version=version,
+    session=SESSION,
+    stage=Stage.spec,
+)
+session = Session(
+    id=SESSION,
+    project=PROJECT,
+    slug="milkdown-crepe",
+    title="Milkdown Crepe",
+    type=SessionType.exploratory,
+    status=SessionStatus.in_progress,
+    root="sessions/milkdown-crepe",
+    created_at=_MOMENT,
+    updated_at=_MOMENT,
+    created_by=person,
+    documents=[SessionDocument(id=DOCUMENT, path=PATH, stage=Stage.spec, head=_HASH, head_number=7)],
+)
+entry = TreeEntry(
+    path=PATH,
+    document=DOCUMENT,
+    version=_HASH,
+    number=7,
+    sha256=_SHA256,
+    size=5,
+    media_type="text/markdown",
+    change=42,
+    session=SESSION,
+    stage=Stage.spec,
+)
+tag = Tag(
+    project=PROJECT, name="reviewed/2026-03", change=42, message="", created_at=_MOMENT, created_by=person
+)
+
+SCHEMAS: dict[str, Any] = {
+    "Person": person,
+    "ChangeSummary": summary,
+    "VersionState": state,
+    "Version": version,
+    "Change": change,
+    "Project": project,
+    "Member": member,
+    "Document": document,
+    "Session": session,
+    "TreeEntry": entry,
+    "Tag": tag,
+    "Written": {"version": version, "change": 42},
+    "ChangeWritten": {"change": change},
+    "TreePage": {"sequence": 42, "items": [entry], "next": None},
+    "Me": {
+        **msgspec.structs.asdict(person),
+        "projects": [{"id": PROJECT, "slug": "idse-core", "role": "owner"}],
+    },
+    "ChangeBody": {
+        "message": "Say what a stale base is",
+        "items": [
+            {"path": PATH, "base": _HASH, "text": "hello"},
+            {"path": "notes/new.md", "create": True, "text": "# New\n"},
+            {"from": "notes/old.md", "path": "notes/moved.md", "base": _PARENT},
+        ],
+    },
+    "NewProject": {"slug": "idse-core", "name": "IDSE Core"},
+    "ProjectEdit": {"archived": True},
+    "NewRole": {"role": "editor"},
+    "NewSession": {"slug": "milkdown-crepe", "title": "Milkdown Crepe"},
+    "SessionEdit": {"status": "review"},
+    "NewTag": {"name": "reviewed/2026-03", "at": "42"},
+    "Move": {"path": "notes/moved.md", "message": "Where it belongs"},
+    "Restore": {"version": 3, "message": "The shorter one was better"},
+    "RestoreTree": {"at": "41", "prefix": "notes/"},
+}
+"""One example of each schema, by its name in the OpenAPI document."""
+
+PARAMETERS: dict[str, Any] = {
+    "project": "idse-core",
+    "path": PATH,
+    "document": DOCUMENT,
+    "session": "milkdown-crepe",
+    "person": "zoe",
+    "number": 7,
+    "sequence": 42,
+    "code": "stale_base",
+}
+"""One example of each path parameter."""
+
+PATCH = """\
+diff --git a/notes.md b/notes.md
+--- a/notes.md
++++ b/notes.md
+@@ -1 +1 @@
+-one
++two
+"""
+
+
+def plain(value: Any) -> Any:
+    """An example as JSON has it."""
+    return msgspec.to_builtins(value)
