@@ -225,7 +225,7 @@ async def test_a_large_body_and_a_large_answer_pass(client: httpx.AsyncClient):
 async def inside(books: Stack) -> AsyncIterator[tuple[httpx.AsyncClient, Database]]:
     """The service in this process, so that what it says to PostgreSQL can be counted."""
     # The admin's own socket: over TCP each role would need a password.
-    directory = (await books.psql("show unix_socket_directories"))[0][0]
+    directory = (await books.psql("show unix_socket_directories"))[0][0].strip('"')
     port = (await books.psql("show port"))[0][0]
     database = await Database.connect(f"postgresql:///postgres?host={directory}&port={port}")
     app = Starlette(routes=[Mount("/rest/v1", routes=routes(database, Keys.load(books.data)))])

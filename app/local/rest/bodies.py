@@ -66,7 +66,7 @@ def parse_arguments(raw: bytes) -> Body:
         return Body("{}")
     try:
         return Body(_text(raw), tuple(_object.decode(raw)))
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         return _json_rows(raw)
 
 
@@ -78,6 +78,8 @@ def text_of(raw: bytes) -> str:
 def _json_rows(raw: bytes) -> Body:
     try:
         return Body(_text(raw), tuple(sorted(_object.decode(raw))))
+    except RecursionError:
+        raise bad_body("Empty or invalid json") from None
     except (msgspec.DecodeError, msgspec.ValidationError):
         pass
     try:

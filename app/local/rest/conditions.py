@@ -123,7 +123,10 @@ def _logic(scan: Scanner, *, depth: int) -> Logic:
     start = scan.at
     try:
         field = scan.field()
-        scan.need(".")
+        if not scan.take("."):
+            for expected in ("letter", "digit", '"-"', '"->>"', '"->"'):
+                scan.fail(expected)
+            raise scan.fail("delimiter (.)")
         return Filter(field, _condition(scan, nested=True))
     except Mismatch:
         scan.at = start

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from app.local.rest.preferences import Preferences
     from app.local.rest.syntax import Query
 
-# Requests that the short statement can't serve ask for one of these by header.
-_LONG_HEADERS = ("prefer", "range")
 _PLANS = 1000
 
 
@@ -51,7 +49,7 @@ class Functions:
         """Call a function. Raises RestError, asyncpg.PostgresError."""
         if ask.method not in ("GET", "HEAD", "POST"):
             raise wrong_rpc_method(ask.method)
-        if ask.method == "POST" and not ask.query and not any(name in ask.headers for name in _LONG_HEADERS):
+        if ask.method == "POST" and not ask.query and ask.preferences.plain:
             answer = await self._answer_shortly(ask)
             if answer is not None:
                 return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, cast
 
 from app.local.rest.scan import Mismatch, Scanner
@@ -12,6 +13,7 @@ _DIRECTION = re.compile(r"\.(asc|desc)(?![a-z])")
 _NULLS = re.compile(r"\.(nullsfirst|nullslast)")
 
 
+@lru_cache(maxsize=256)
 def parse_order(text: str) -> tuple[Order, ...]:
     """Read the terms of an `order` parameter. Raises RestError PGRST100."""
     scan = Scanner(text, what=f"order ({text})")

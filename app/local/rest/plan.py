@@ -78,7 +78,7 @@ def plan_read(
     for path, logic in query.filters:
         if path or root_filters:
             _at(root, path).where.append(logic)
-    for path, orders in query.orders:
+    for path, orders in reversed(query.orders):
         _at(root, path).orders = orders
     for path, span in query.ranges.items():
         if path or root_filters:

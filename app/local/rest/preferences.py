@@ -34,6 +34,11 @@ class Preferences:
     timezone: str | None = None
     max_affected: int | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is preferred that matters to a function call."""
+        return (self.count, self.handling, self.timezone, self.max_affected) == (None, None, None, None)
+
     def applied(self, *names: str) -> str | None:
         """Give the value of Preference-Applied, of the named preferences only, in PostgREST's order."""
         order = (

@@ -13,7 +13,7 @@ from app.local.rest.selects import EVERYTHING, parse_names, parse_select
 from app.local.rest.syntax import Query, Range
 
 if TYPE_CHECKING:
-    from app.local.rest.syntax import Logic, Order, Path
+    from app.local.rest.syntax import Path
 
 _RESERVED = frozenset(("select", "columns", "on_conflict"))
 _EMBEDDABLE = frozenset(("order", "limit", "offset", "and", "or"))
@@ -39,42 +39,36 @@ def parse_query(text: str, *, arguments: bool = False) -> Query:
     if not text:
         return EMPTY
     given = pairs_of(text)
-    keywords: dict[str, str] = {}
-    filters: list[tuple[Path, Logic]] = []
-    orders: list[tuple[Path, tuple[Order, ...]]] = []
-    named: list[tuple[str, str]] = []
-    trees: list[tuple[Path, Logic]] = []
-    for name, value in given:
-        last = name.rpartition(".")[2]
-        if name in _RESERVED:
-            keywords.setdefault(name, value)
-        elif last == "order":
-            orders.append((parse_path(name), parse_order(value)))
-        elif last in ("and", "or"):
-            trees.append(parse_logic(name, value))
-        elif last in _EMBEDDABLE:
-            continue
-        elif arguments and not has_operator(value):
-            named.append((name, value))
-        else:
-            filters.append(parse_filter(name, value))
+    # PostgREST reads in this order, which decides what is refused first when several things are wrong.
+    orders = [(parse_path(name), parse_order(value)) for name, value in given if _last(name) == "order"]
+    trees = [parse_logic(name, value) for name, value in given if _last(name) in ("and", "or")]
+    keywords = {name: value for name, value in reversed(given) if name in _RESERVED}
     columns, conflict = keywords.get("columns"), keywords.get("on_conflict")
+    named = None if columns is None else tuple(sorted(set(parse_names(columns, what="columns"))))
+    select = parse_select(keywords["select"]) if "select" in keywords else EVERYTHING
+    plain = [pair for pair in given if pair[0] not in _RESERVED and _last(pair[0]) not in _EMBEDDABLE]
+    passed = [pair for pair in plain if arguments and not has_operator(pair[1])]
+    filters = [parse_filter(*pair) for pair in plain if pair not in passed]
     return Query(
-        select=parse_select(keywords["select"]) if "select" in keywords else EVERYTHING,
-        filters=(*filters, *trees),
+        select=select,
+        filters=(*trees, *filters),
         orders=tuple(orders),
         ranges=_ranges(given),
-        columns=None if columns is None else tuple(sorted(set(parse_names(columns, what="columns")))),
+        columns=named,
         on_conflict=None if conflict is None else parse_names(conflict, what="on_conflict"),
-        arguments=tuple(named),
+        arguments=tuple(passed),
     )
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _ranges(given: list[tuple[str, str]]) -> dict[Path, Range]:
     limits: dict[Path, int | None] = {}
     offsets: dict[Path, int] = {}
     for name, value in given:
-        last = name.rpartition(".")[2]
+        last = _last(name)
         if last == "limit":
             limits[parse_path(name)] = number(value)
         elif last == "offset":

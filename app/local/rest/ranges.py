@@ -23,9 +23,10 @@ def requested(asked: Range | None, header: str | None) -> Range:
     Raises RestError 416 for a negative limit and for a header whose start lies behind its end.
     """
     span = asked or ALL
-    if span.limit == 0:
-        return Range(0, 0)
-    if span.limit is not None and span.limit < 0:
+    if (span.offset, span.limit) == (0, 0):
+        return span
+    # An offset makes a limit of nothing an empty range: refused, as in PostgREST.
+    if span.limit is not None and span.limit <= 0:
         raise bad_range("Limit should be greater than or equal to zero.")
     found = _HEADER.fullmatch(header.strip()) if header else None
     if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from app.local.rest.scan import DEEPEST, NAME, Mismatch, Scanner
 from app.local.rest.syntax import Column, Embed, Field, Item, Join
@@ -12,6 +13,7 @@ _AGGREGATE = re.compile(r"\.(?:sum|avg|count|max|min)\(\)")
 EVERYTHING: tuple[Item, ...] = (Column(Field("*")),)
 
 
+@lru_cache(maxsize=256)
 def parse_select(text: str) -> tuple[Item, ...]:
     """Read the items of a `select` parameter. Raises RestError PGRST100.
 
