@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from app.cli.story import ROLES, demo_directory, read_story
-from tests.cli.running import Dev, verso
+from tests.cli.running import REPOSITORY, Dev, verso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +94,20 @@ def test_the_curl_lines_work_when_pasted_and_when_pasted_again(dev: Dev, tmp_pat
         assert [version["number"] for version in versions] == list(range(len(versions), 0, -1))
         assert {version["change"]["author"]["handle"] for version in versions} == {"mara", "jonas"}
         assert paste(diff, tmp_path).startswith("diff --git ")
+
+
+def test_the_curl_lines_of_the_readme_work_when_pasted(dev: Dev, tmp_path: Path) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [line.strip() for line in readme.splitlines() if line.startswith("    curl ")]
+    # The README's are for a checkout with the ports that nobody changed.
+    here = [
+        line.replace("@.verso/", f"@{dev.data}/").replace("http://127.0.0.1:8000", dev.values["api"])
+        for line in lines
+    ]
+    upload, history, diff = (paste(line, tmp_path) for line in here)
+    assert json.loads(upload)["version"]["number"] == 1
+    assert {"mara", "jonas"} == {change["author"]["handle"] for change in json.loads(history)["items"]}
+    assert diff.startswith("diff --git ")
 
 
 def test_the_pasted_diff_turns_the_old_version_into_the_new_one(
