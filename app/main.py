@@ -12,10 +12,23 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
-from app.api import changes, documents, files, history, operations, problems, projects, sessions, tags
+from app.api import (
+    changes,
+    documents,
+    files,
+    history,
+    operations,
+    patches,
+    problems,
+    projects,
+    sessions,
+    tags,
+)
 from app.api.observing import Metrics, Observer
+from app.api.openapi import operation_name
+from app.api.reference import DocumentPlugin, PagePlugin, StylePlugin
 from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
 from app.settings import Settings
@@ -54,8 +67,9 @@ HANDLERS = [
     history.archive_project,
     history.restore_project,
     documents.read_document,
-    documents.move_document,
+    documents.edit_document,
     documents.delete_document,
+    patches.preview_merge,
     documents.restore_document,
     documents.undelete_document,
     documents.list_versions,
@@ -114,13 +128,32 @@ def create_app(settings: Settings | None = None) -> Observer:
     return Observer(litestar, metrics)
 
 
+TAGS = {
+    "people": "Who is asking.",
+    "projects": "What members belong to; their roles; what paths there are.",
+    "sessions": "Runs of the IDSE pipeline.",
+    "files": "The latest bytes of a path, in and out.",
+    "changes": "Many documents at once, and the project's log.",
+    "documents": "One document: its history, versions, differences.",
+    "history": "A project between two points, and back to one.",
+    "tags": "Names for points of history.",
+    "operations": "For operators and balancers.",
+}
 OPENAPI = OpenAPIConfig(
     title="Verso",
     version="0.1.0",
     summary="Document versioning on Supabase.",
-    description="Every upload is an immutable version. Writes name the version they are based on.",
+    description=(
+        "Every upload is an immutable version. Writes name the version they are based on (`If-Match`), so "
+        "nobody's work is overwritten. Sign in with Supabase Auth and send its access token as Bearer. "
+        "Errors are problem documents (RFC 9457) with a stable `code`."
+    ),
+    render_plugins=[PagePlugin(), DocumentPlugin(), StylePlugin()],
     license=License(name="MIT", identifier="MIT"),
     path="/schema",
+    use_handler_docstrings=True,
+    operation_id_creator=operation_name,
+    tags=[Tag(name, description=meaning) for name, meaning in TAGS.items()],
     security=[{"bearer": []}],
     components=Components(
         security_schemes={

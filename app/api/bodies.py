@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from litestar import Request
 
     from app.settings import Settings
+
+T = TypeVar("T")
 
 SMALL_BODY = 256 * 1024
 """Up to this many bytes a body is taken in before the database is asked; beyond, it is asked first."""
@@ -113,23 +115,23 @@ async def take_raw(request: Request[Any, Any, Any], settings: Settings) -> Uploa
     return upload
 
 
-async def take_json(request: Request[Any, Any, Any], settings: Settings) -> ChangeBody:
-    """A JSON change. Raises VersoError `bad_json` with the place, `too_large`."""
+async def take_struct(request: Request[Any, Any, Any], settings: Settings, kind: type[T]) -> T:
+    """A JSON body of a kind. Raises VersoError `bad_json` with the place, `too_large`."""
     data = bytearray()
     async for piece in stream_body(request, seconds=settings.body_timeout):
         data += piece
         if len(data) > settings.max_json_size:
             raise too_large(settings.max_json_size)
     check_digest(claimed_sha256(request.headers), hashlib.sha256(data).hexdigest())
-    return decode_change(bytes(data))
+    return decode_json(bytes(data), kind)
 
 
-def decode_change(data: bytes) -> ChangeBody:
-    """The JSON of a change. Raises VersoError `bad_json` with the place."""
+def decode_json(data: bytes, kind: type[T]) -> T:
+    """JSON of a kind. Raises VersoError `bad_json` with the place."""
     try:
-        return msgspec.json.decode(data, type=ChangeBody)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise VersoError("bad_json", f"The change is not what it must be: {error}.") from None
+        raise VersoError("bad_json", f"The JSON is not what it must be: {error}.") from None
 
 
 def item_of(

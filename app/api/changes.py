@@ -17,14 +17,17 @@ from app.api.bodies import (
     check_message,
     declared_length,
     item_of,
-    take_json,
+    take_struct,
 )
+from app.api.files import MessageQuery
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.multipart import Form, too_many
 from app.api.paging import Cursor, Limit, page_size
+from app.api.patches import PATCH_TYPES, patched_items
 from app.api.services import Services
+from app.api.writing import Merge, check_first, write_change
 from app.errors import VersoError
-from app.flows.add_change import Item, add_change, check_change
+from app.flows.add_change import Item
 from app.model import Change, ChangeSummary
 from app.supabase.identity import Actor
 
@@ -46,8 +49,16 @@ async def post_change(
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     project: FromPath[str],
+    merge: Merge = None,
+    base: Annotated[
+        str | None, QueryParameter(description="For a patch: the point in history that it was made against.")
+    ] = None,
+    message: MessageQuery = "",
 ) -> Response[ChangeWritten]:
-    """All of it or nothing. multipart/form-data streams any number of files; JSON is for small texts.
+    """All of it or nothing.
+
+    multipart/form-data streams any number of files; JSON is for small texts; a patch of any number of files
+    (text/x-diff) is applied strictly to the tree at `base`.
 
     See the schema of ChangeBody for items. Every item that isn't as it must be is named in the answer.
     """
@@ -56,40 +67,53 @@ async def post_change(
     key = check_idempotency_key(request)
 
     async def check(items: list[Item]) -> None:
-        await check_change(services.ledger, actor=actor, project=project, items=items, idempotency_key=key)
+        await check_first(services, actor=actor, project=project, items=items, key=key, merge=merge)
 
     if kind == "application/json":
         declared_length(request, limit=settings.max_json_size)
-        body: ChangeBody = await take_json(request, settings)
-        return await _add(services, actor, project, body.message, [item_of(each) for each in body.items], key)
+        body = await take_struct(request, settings, ChangeBody)
+        return await _add(
+            services, actor, project, body.message, [item_of(each) for each in body.items], key, merge
+        )
+    if kind in PATCH_TYPES:
+        items = await patched_items(request, services, actor=actor, project=project, at=base)
+        return await _add(services, actor, project, message, items, key, merge)
     if kind != "multipart/form-data":
-        raise VersoError("bad_media_type", "Send a change as multipart/form-data or application/json.")
+        raise VersoError(
+            "bad_media_type",
+            "Send a change as multipart/form-data, application/json or text/x-diff (a patch).",
+        )
     length = declared_length(request, limit=settings.max_change_size)
     form = Form(settings, check if length is None or length > SMALL_BODY else None)
     try:
         message, items = await form.read(request)
-        return await _add(services, actor, project, message, items, key)
+        return await _add(services, actor, project, message, items, key, merge)
     finally:
         form.discard()
 
 
 async def _add(
-    services: Services, actor: Actor, project: str, message: str, items: list[Item], key: str | None
+    services: Services,
+    actor: Actor,
+    project: str,
+    message: str,
+    items: list[Item],
+    key: str | None,
+    merge: str | None,
 ) -> Response[ChangeWritten]:
     settings = services.settings
     if not items:
         raise VersoError("bad_change", "A change has at least one item.")
     if len(items) > settings.max_files_per_change:
         raise too_many(settings.max_files_per_change)
-    change = await add_change(
-        services.ledger,
-        services.blobs,
+    change = await write_change(
+        services,
         actor=actor,
         project=project,
         items=items,
         message=check_message(message, settings),
-        idempotency_key=key,
-        concurrency=settings.upload_concurrency,
+        key=key,
+        merge=merge,
     )
     if change is None:
         return Response(ChangeWritten(None), status_code=200)

@@ -11,12 +11,15 @@ from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from app.api.bodies import take_struct
 from app.api.conditions import base_of, document_tag, etag_of, is_unchanged
 from app.api.content import FOREVER, answer_content
 from app.api.files import MessageQuery, Written, write_one
 from app.api.links import Page, cursor_of, next_link, position_of, version_links
 from app.api.paging import Cursor, Limit, page_size
+from app.api.patches import PATCH_TYPES, patched_item
 from app.api.services import Services
+from app.api.writing import Merge
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.compare import Comparison, compare_as_hunks, compare_as_patch
@@ -66,18 +69,28 @@ async def read_document(
     return Response(found, headers=headers)
 
 
-@patch(ROUTE, tags=["documents"], summary="Move a document")
-async def move_document(
+@patch(ROUTE, tags=["documents"], summary="Move a document, or patch its content", request_max_body_size=None)
+async def edit_document(
     request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     document: FromPath[UUID],
-    data: JSONBody[Move],
+    message: MessageQuery = "",
+    merge: Merge = None,
 ) -> Response[Written]:
-    """A move is a version; history crosses it. Needs `If-Match`."""
-    item = Item(document=str(document), path=normal_path(data.path), base=base_of(request))
+    """JSON {path, message} moves; a patch (text/x-diff) changes the content. Needs `If-Match`.
+
+    A patch is applied strictly to the version in If-Match, and checked against the blob names it gives. When
+    someone wrote meanwhile it is refused, or merged with `merge=auto`.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() in PATCH_TYPES:
+        item = await patched_item(request, services, actor=actor, document=str(document))
+    else:
+        body = await take_struct(request, services.settings, Move)
+        item = Item(document=str(document), path=normal_path(body.path), base=base_of(request))
+        message = body.message or message
     return await write_one(
-        request, services=services, actor=actor, project=None, item=item, message=data.message
+        request, services=services, actor=actor, project=None, item=item, message=message, merge=merge
     )
 
 

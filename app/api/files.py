@@ -24,8 +24,9 @@ from app.api.content import FOREVER, LATEST, answer_content
 from app.api.links import version_links, version_url
 from app.api.media_types import media_type_of
 from app.api.services import Services
+from app.api.writing import Merge, check_first, write_change
 from app.errors import VersoError
-from app.flows.add_change import Item, add_change, check_change
+from app.flows.add_change import Item
 from app.model import Change, Version, normal_path
 from app.supabase.identity import Actor
 
@@ -33,7 +34,8 @@ ROUTE = "/v1/projects/{project:str}/files/{path:path}"
 At = Annotated[
     str | None,
     QueryParameter(
-        description="A point in history: 42 (after change 42), v7 (version 7), a hash, a tag, or a time (RFC 3339).", max_length=200
+        description="A point in history: 42 (after change 42), v7 (version 7), a hash, a tag, or a time (RFC 3339).",
+        max_length=200,
     ),
 ]
 _FROZEN = re.compile(r"[0-9]+\Z|[0-9a-f]{64}\Z")
@@ -79,11 +81,13 @@ async def put_file(
     actor: NamedDependency[Actor],
     project: FromPath[str],
     message: MessageQuery = "",
+    merge: Merge = None,
 ) -> Response[Written]:
     """The body is the content. `If-Match` names the version it is based on; to create, leave it out.
 
     201 for the first version, 200 for a further one, or with `change: null` when nothing differs. 428 without
-    a base, 412 with the head when someone was faster. `Content-Digest` is checked; `Idempotency-Key` makes a
+    a base, 412 with the head when someone was faster; `merge=auto` merges then, or answers 409 with the
+    conflicts. `Content-Digest` is checked; `Idempotency-Key` makes a
     repeat safe.
     """
     path = file_path(request)
@@ -99,18 +103,12 @@ async def put_file(
     message = check_message(message, settings)
     length = declared_length(request, limit=settings.max_upload_size)
     if length is None or length > SMALL_BODY:
-        await check_change(services.ledger, actor=actor, project=project, items=[item], idempotency_key=key)
+        await check_first(services, actor=actor, project=project, items=[item], key=key, merge=merge)
     upload = await take_raw(request, settings)
     try:
-        change = await add_change(
-            services.ledger,
-            services.blobs,
-            actor=actor,
-            project=project,
-            items=[msgspec.structs.replace(item, upload=upload, pending=False)],
-            message=message,
-            idempotency_key=key,
-            concurrency=1,
+        item = msgspec.structs.replace(item, upload=upload, pending=False)
+        change = await write_change(
+            services, actor=actor, project=project, items=[item], message=message, key=key, merge=merge
         )
     finally:
         upload.discard()
@@ -143,17 +141,17 @@ async def write_one(
     project: str | None,
     item: Item,
     message: str,
+    merge: str | None = None,
 ) -> Response[Written]:
     """Commit one item that carries no new bytes: one round trip."""
-    change = await add_change(
-        services.ledger,
-        services.blobs,
+    change = await write_change(
+        services,
         actor=actor,
         project=project,
         items=[item],
         message=check_message(message, services.settings),
-        idempotency_key=check_idempotency_key(request),
-        concurrency=1,
+        key=check_idempotency_key(request),
+        merge=merge,
     )
     if change is None:
         read = await services.ledger.read_version(actor.token, document=item.document or "")

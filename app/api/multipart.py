@@ -16,7 +16,7 @@ import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.api.bodies import ChangeBody, ChangeItem, decode_change, item_of, stream_body, too_large
+from app.api.bodies import ChangeBody, ChangeItem, decode_json, item_of, stream_body, too_large
 from app.api.digests import check_digest, claimed_sha256
 from app.errors import VersoError
 from app.model import normal_path
@@ -156,7 +156,7 @@ class Form:
             raise VersoError("bad_multipart", f"There are two parts {part.name}. Send one.")
         elif part.name == "change":
             self._seen.add(part.name)
-            self._body = decode_change(upload.data or b"")
+            self._body = decode_json(upload.data or b"", ChangeBody)
         elif part.name == "message":
             self._seen.add(part.name)
             try:

@@ -27,6 +27,7 @@ from storage3.exceptions import StorageApiError
 from app.errors import VersoError
 from app.supabase import faults
 from app.supabase.cache import IN_MEMORY_SIZE
+from app.supabase.identity import has_expired
 from app.supabase.intake import Intake, LimitExceededError
 from app.supabase.pool import BUCKET
 
@@ -127,7 +128,7 @@ class Blobs:
                 "GET", self._url(name), headers=self._headers(token), timeout=self._pool.transfer_timeout
             ) as response:
                 if response.status_code != httpx.codes.OK:
-                    _check_absent(await response.aread(), response.status_code)
+                    _check_absent(token, await response.aread(), response.status_code)
                     return False
                 async for chunk in response.aiter_raw():
                     size += len(chunk)
@@ -199,7 +200,7 @@ class Blobs:
             "GET", self._url(name), headers=self._headers(token), timeout=self._pool.transfer_timeout
         ) as response:
             if response.status_code != httpx.codes.OK:
-                _check_absent(await response.aread(), response.status_code)
+                _check_absent(token, await response.aread(), response.status_code)
                 return None
             if size <= IN_MEMORY_SIZE:
                 return await self._read_small(response, name, key=key, size=size)
@@ -258,13 +259,18 @@ def _open(upload: Upload) -> io.BufferedReader:
     return upload.path.open("rb")
 
 
-def _check_absent(body: bytes, status: int) -> None:
-    """Return when storage says that the object isn't there; raise VersoError when it says anything else."""
+def _check_absent(token: str, body: bytes, status: int) -> None:
+    """Return when storage says that the object isn't there; raise VersoError when it says anything else.
+
+    To a token that has expired meanwhile storage says that there isn't even a bucket, or no such object.
+    """
     try:
         answer = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
         answer = {}
     if str(answer.get("statusCode", status)) == "404":
+        if has_expired(token):
+            raise VersoError("unauthenticated", faults.EXPIRED)
         return
     raise faults.from_storage(
         StorageApiError(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import msgspec
 import structlog
 
 from app.errors import VersoError
 
 if TYPE_CHECKING:
-    import httpx
     from postgrest.exceptions import APIError
     from storage3.exceptions import StorageApiError
 
@@ -23,8 +23,9 @@ log = structlog.get_logger(__name__)
 UNAVAILABLE = "Supabase cannot be reached or is not ready. Nothing was changed; try again in a moment."
 UNKNOWN_OUTCOME = (
     "Supabase did not answer in time, so it is not known whether this was written. "
-    "Send it again with the same Idempotency-Key: it is written once."
+    "Send it again with the same Idempotency-Key (it is written once), or read what is there first."
 )
+EXPIRED = "The access token expired on the way. Nothing was changed; refresh it and send it again."
 
 
 def from_rows(error: APIError) -> VersoError:
@@ -33,6 +34,8 @@ def from_rows(error: APIError) -> VersoError:
     if state.startswith("PT"):
         return VersoError(str(error.message), str(error.hint), **_detail(error.details))
     log.warning("supabase.rows.error", sqlstate=state, message=error.message)
+    if state in {"PGRST301", "PGRST303"} and "expired" in str(error.message):
+        return VersoError("unauthenticated", EXPIRED)
     if state in {"PGRST301", "PGRST302", "PGRST303", "401"}:
         return VersoError("unauthenticated", "Supabase refused the access token. Sign in again.")
     if state == "42501":
@@ -64,6 +67,8 @@ def from_storage(error: StorageApiError) -> VersoError:
     """The VersoError of an error that Storage answered."""
     status = str(error.status)
     log.warning("supabase.storage.error", status=status, code=error.code, message=error.message)
+    if status == "403" and '"exp" claim' in str(error.message):
+        return VersoError("unauthenticated", EXPIRED)
     if status == "403":
         return VersoError("forbidden", "Storage refused this for your account.")
     if status == "413":
@@ -80,10 +85,14 @@ def from_storage(error: StorageApiError) -> VersoError:
     )
 
 
-def from_transport(error: httpx.TransportError, *, what: str) -> VersoError:
-    """The VersoError of a connection that failed or fell silent; `what` is 'supabase' or 'storage'."""
+def from_transport(error: httpx.TransportError, *, what: str, wrote: bool = False) -> VersoError:
+    """The VersoError of a connection that failed or fell silent; `what` is 'supabase' or 'storage'.
+
+    `wrote` says that the request may have been carried out, had it arrived.
+    """
     log.warning("supabase.transport", error=type(error).__name__, what=what)
-    return VersoError(f"{what}_unavailable", UNAVAILABLE)
+    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    return VersoError(f"{what}_unavailable", UNKNOWN_OUTCOME if wrote and not never_sent else UNAVAILABLE)
 
 
 def _detail(text: Any) -> dict[str, Any]:

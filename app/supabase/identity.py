@@ -151,5 +151,11 @@ class Identity:
         self._fetched_at = self._clock()
 
 
+def has_expired(token: str) -> bool:
+    """Whether the expiry of a token that was verified before has passed by now."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return float(claims.get("exp", "inf")) <= time.time()
+
+
 def _refused(sentence: str) -> VersoError:
     return VersoError("unauthenticated", sentence)

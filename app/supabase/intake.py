@@ -89,7 +89,7 @@ class Intake:
         try:
             await asyncio.to_thread(self._keep, batch)
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                 raise VersoError(
                     "disk_full",
                     "This server's disk is full. Nothing was changed; try again later.",

@@ -74,6 +74,7 @@ class Pool:
         `repeatable` calls (reads, and writes that carry an idempotency key) are tried again when the
         connection breaks or the database is restarting. Raises VersoError.
         """
+        wrote = not repeatable or function == "commit_change"
         delays = iter(RETRY_DELAYS if repeatable else ())
         while True:
             builder = self._client.schema("public")
@@ -86,11 +87,11 @@ class Pool:
                 if delay is None:
                     raise faults.from_rows(error) from error
             except httpx.TimeoutException as error:
-                raise faults.from_transport(error, what="supabase") from error
+                raise faults.from_transport(error, what="supabase", wrote=wrote) from error
             except httpx.TransportError as error:
                 delay = next(delays, None)
                 if delay is None:
-                    raise faults.from_transport(error, what="supabase") from error
+                    raise faults.from_transport(error, what="supabase", wrote=wrote) from error
             await asyncio.sleep(delay)
 
     def bucket(self, token: str) -> AsyncBucketProxy:

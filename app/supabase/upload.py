@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path  # msgspec reads the annotation
 
 import msgspec
@@ -16,6 +17,22 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     data: bytes | None = None
     path: Path | None = None
+
+    @classmethod
+    def of(cls, data: bytes) -> Upload:
+        """An upload of bytes in memory."""
+        return cls(
+            sha256=hashlib.sha256(data).hexdigest(),
+            md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
+            size=len(data),
+            data=data,
+        )
+
+    def read(self) -> bytes:
+        """All bytes; from a file when there is one."""
+        if self.data is not None:
+            return self.data
+        return self.path.read_bytes() if self.path is not None else b""
 
     def discard(self) -> None:
         """Remove the file, if there is one."""

@@ -10,6 +10,7 @@
 --   from      the path of an existing document, for a move
 --   base      hash of the version that this write started from; null to create
 --   create    true to say that nothing may be there yet: another sentence, not another rule
+--   merged_from  hash of the document's other version that the new content takes in
 --   delete    true to delete
 --   restore   number of an earlier version whose content to bring back; "latest" for the newest that has any
 --   sha256, size, media_type   new content; left out to keep the content (move)
@@ -33,11 +34,13 @@ create type private.planned_version as (
   media_type text,
   object_id uuid,
   restored_from text,
+  merged_from text,
   copy text,
   md5 text,
   proven boolean,
   unchanged boolean
 );
+comment on type private.planned_version is 'What an item of a change comes to: the version that it would write.';
 
 create function private.head_json(d public.documents)
 returns jsonb
@@ -131,7 +134,7 @@ begin
   if jsonb_typeof(item) <> 'object' then
     return 'An item is an object.';
   end if;
-  select k into wrong from unnest(array['path', 'document', 'from', 'base', 'sha256', 'media_type', 'copy', 'md5']) k
+  select k into wrong from unnest(array['path', 'document', 'from', 'base', 'merged_from', 'sha256', 'media_type', 'copy', 'md5']) k
   where jsonb_typeof(item -> k) <> 'string' limit 1;
   if wrong is not null then
     return format('An item''s %s is a string.', wrong);
@@ -283,6 +286,13 @@ begin
     p.number := coalesce(d.head_number, 0) + 1;
     p.path := coalesce(item ->> 'path', d.path);
     p.copy := item ->> 'copy';
+    p.merged_from := item ->> 'merged_from';
+    if p.merged_from is not null and not exists (
+      select from public.versions v where v.hash = p.merged_from and v.document_id = d.id and v.hash <> d.head) then
+      problems := problems || private.problem(i, 422, 'bad_item', 'A merge takes in another version of the same document.',
+        jsonb_build_object('path', p.path));
+      continue;
+    end if;
     p.md5 := item ->> 'md5';
     p.proven := coalesce((item ->> 'proven')::boolean, false);
     p.unchanged := false;
@@ -601,9 +611,9 @@ begin
   from unnest(planned) u left join public.sessions s on s.id = private.session_of(project, u.path)
   where u.is_new;
   insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent,
-    restored_from, action, path, sha256, size, object_id, media_type)
+    restored_from, merged_from, action, path, sha256, size, object_id, media_type)
   select repeat('0', 64), project, u.document_id, u.number, upcoming, u.n, u.parent,
-    u.restored_from, u.action, u.path, u.sha256, u.size, u.object_id, u.media_type
+    u.restored_from, u.merged_from, u.action, u.path, u.sha256, u.size, u.object_id, u.media_type
   from (select *, row_number() over (order by p.position) as n from unnest(planned) p) u order by u.n;
   update public.documents d set
     path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = upcoming

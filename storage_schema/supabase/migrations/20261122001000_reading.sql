@@ -176,7 +176,11 @@ begin
   elsif at ~ '^v[0-9]{1,9}$' or (at ~ '^[0-9a-f]{64}$' and exists (
       select from public.versions v where v.hash = at and v.project_id = target)) then
     select d.id into document from public.documents d
-    where d.project_id = target and d.path = read_file.path order by d.live desc, d.head_sequence desc limit 1;
+    where d.project_id = target and d.path = read_file.path and d.live;
+    if document is null then
+      select d.id into document from public.documents d
+      where d.project_id = target and d.path = read_file.path and not d.live order by d.head_sequence desc limit 1;
+    end if;
     if document is not null then
       entry.version := private.version_at(document, at);
     end if;
@@ -219,8 +223,9 @@ declare
   target uuid := private.project_id(project);
   upto bigint := private.change_at(target, at);
   first_path text := greatest(prefix collate "C", after collate "C");
+  page text[];
 begin
-  return jsonb_build_object('sequence', upto, 'entries', (
+  page := array(
     -- A loose index scan: from each path to the next one, and at each the newest entry up to the point.
     -- A page costs what its paths cost, however long their history is. The walk is in byte order and the
     -- limit ends it, so nothing may be joined to it before the limit.
@@ -231,22 +236,20 @@ begin
       select (select t.path::text from public.tree_entries t
               where t.project_id = target and t.path > w.path order by t.path limit 1)
       from walk w where w.path ^@ prefix
-    ),
-    page (version) as materialized (
-      select t.version
-      from (select w.path, (select t.version from public.tree_entries t
-                            where t.project_id = target and t.path = w.path and t.sequence <= upto
-                            order by t.sequence desc limit 1) as version
-            from walk w where w.path ^@ prefix) t
-      where t.version is not null
-      limit private.page_rows(page_size)
     )
+    select e.version
+    from (select (select t.version from public.tree_entries t
+                  where t.project_id = target and t.path = w.path and t.sequence <= upto
+                  order by t.sequence desc limit 1) as version
+          from walk w where w.path ^@ prefix) e
+    where e.version is not null
+    limit private.page_rows(page_size));
+  return jsonb_build_object('sequence', upto, 'entries', (
     select coalesce(jsonb_agg(to_jsonb(e) order by e.path), '[]') from (
       select v.path, v.document_id as document, v.hash as version, v.number, v.sha256, v.size, v.media_type,
              v.change_sequence as change, d.session_id as session, d.stage
-      from page p
-      join public.versions v on v.hash = p.version
-      join public.documents d on d.id = v.document_id) e));
+      from public.versions v join public.documents d on d.id = v.document_id
+      where v.hash = any (page)) e));
 end
 $$;
 comment on function public.list_tree is '{sequence, entries}: the paths of a project at a point, in byte order, a page at a time.';
@@ -297,11 +300,17 @@ set search_path = ''
 as $$
 declare
   head text := private.version_at(document, null);  -- 404 when it isn't there
+  -- A variable, because row security holds coalesce for leaky, and then it is no bound on an index.
+  below integer := coalesce(before, 2147483647);
+  page text[];
 begin
-  return (select coalesce(jsonb_agg(to_jsonb(v) - 'change_sequence' - 'position' order by v.number desc), '[]') from (
-    select * from public.version_details v
-    where v.document = list_versions.document and v.number < coalesce(before, 2147483647)
-    order by v.number desc limit private.page_rows(page_size)) v);
+  -- The page is cut first, from one index. Joined before the cut, PostgreSQL may walk the changes down to it.
+  page := array(
+    select v.hash from public.versions v
+    where v.document_id = document and v.number < below
+    order by v.number desc limit private.page_rows(page_size));
+  return (select coalesce(jsonb_agg(to_jsonb(v) - 'change_sequence' - 'position' order by v.number desc), '[]')
+          from public.version_details v where v.hash = any (page));
 end
 $$;
 comment on function public.list_versions is 'A document''s versions, newest first; before is the number of the last one seen.';
@@ -344,6 +353,7 @@ declare
   below bigint := coalesce(before, 9223372036854775807);
   above bigint := 0;
   wanted uuid;
+  page bigint[];
 begin
   -- Times never go back in a project, so the two times become numbers by index, and the page is a range of numbers.
   if until is not null then
@@ -363,7 +373,7 @@ begin
       return '[]';
     end if;
   end if;
-  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.sequence desc), '[]') from (
+  page := array(
     select c.sequence from public.changes c
     where c.project_id = target and c.sequence < below and c.sequence > above
       and (wanted is null or c.author_id = wanted)
@@ -371,8 +381,9 @@ begin
       and (prefix is null or exists (
         select from public.versions v
         where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix))
-    order by c.sequence desc limit private.page_rows(page_size)) c
-    join public.change_details d on d.project = target and d.sequence = c.sequence);
+    order by c.sequence desc limit private.page_rows(page_size));
+  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.sequence desc), '[]')
+          from public.change_details d where d.project = target and d.sequence = any (page));
 end
 $$;
 comment on function public.list_changes is 'A project''s changes, newest first, filtered by path prefix, author, time and text of the message.';
