@@ -20,13 +20,15 @@ START_SECONDS = 60
 class Service:
     """One API process on a free port of the loopback; it ends with the process that made it.
 
-    `environment` is what it is told beside the environment of this process. The same object can be started
+    `environment` is what it is told beside the environment of this process, `prefix` a command to run it
+    with, which must become it (exec). The same object can be started
     again after `kill` or `stop`, and then listens at the same address.
     """
 
-    def __init__(self, environment: dict[str, str], *, log: Path) -> None:
+    def __init__(self, environment: dict[str, str], *, log: Path, prefix: tuple[str, ...] = ()) -> None:
         self.environment = {"VERSO_LOG_LEVEL": "warning"} | environment
         self.log = log
+        self._prefix = prefix
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
@@ -50,7 +52,7 @@ class Service:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "app.cli.api_process"),
+                    *(*self._prefix, sys.executable, "-m", "app.cli.api_process"),
                     *("--listen-fd", str(listener.fileno()), "--lifeline-fd", str(reader)),
                 ],
                 stdout=subprocess.PIPE,
