@@ -389,7 +389,9 @@ begin
     ),
     clashes as (
       select w.position, w.path, d.path as with_path
-      from wanted w join public.documents d on d.project_id = project and d.live and d.path = w.name
+      from wanted w cross join lateral (
+        select x.id, x.path from public.documents x
+        where x.project_id = project and x.live and x.path = w.name offset 0) d  -- by index, never by a scan of all
       where d.id <> w.document_id and d.id not in (select document_id from leaving)
       union all
       select a.position, a.path, d.path
@@ -397,7 +399,7 @@ begin
         select x.path from public.documents x
         where x.project_id = project and x.live and x.path > a.path || '/' and x.path < a.path || '0'
           and x.id <> a.document_id and x.id not in (select document_id from leaving)
-        limit 1) d
+        order by x.path limit 1) d
       union all
       -- Within the change the first document to want a name has it.
       select w.position, w.path, w.holder

@@ -1,0 +1,292 @@
+"""What the catalog must say of the schema, for what is there now and for whatever is added later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.schema.world import World
+
+TABLES = {
+    "acquaintances",
+    "blobs",
+    "changes",
+    "documents",
+    "events",
+    "members",
+    "profiles",
+    "projects",
+    "sessions",
+    "tags",
+    "tree_entries",
+    "versions",
+}
+VIEWS = {
+    "change_details",
+    "document_details",
+    "member_details",
+    "people",
+    "project_details",
+    "session_details",
+    "tag_details",
+    "version_details",
+}
+# What the API's roles may call by name. A function that isn't here is not meant to be exposed.
+EXPOSED = {
+    "commit_change",
+    "compare_trees",
+    "compare_versions",
+    "create_project",
+    "create_session",
+    "create_tag",
+    "list_changes",
+    "list_contents",
+    "list_members",
+    "list_projects",
+    "list_sessions",
+    "list_tags",
+    "list_tree",
+    "list_versions",
+    "me",
+    "plan_restore",
+    "prepare_change",
+    "read_change",
+    "read_document",
+    "read_file",
+    "read_project",
+    "read_session",
+    "read_version",
+    "remove_member",
+    "set_member",
+    "update_project",
+    "update_session",
+    "version_answer",
+}
+# What policies and exposed functions call on a caller's behalf, in the schema that no API exposes.
+ON_BEHALF = {
+    "change_answer",
+    "change_at",
+    "change_project",
+    "commit_change",
+    "create_project",
+    "create_session",
+    "create_tag",
+    "fail",
+    "knows",
+    "live_version",
+    "moment_or_null",
+    "my_open_projects",
+    "my_projects",
+    "page_rows",
+    "prepare_change",
+    "project_id",
+    "remove_member",
+    "require_role",
+    "session_id",
+    "set_member",
+    "update_project",
+    "update_session",
+    "uuid_or_null",
+    "version_at",
+}
+
+
+@pytest.fixture(scope="module")
+def world(each_world: World) -> World:
+    return each_world
+
+
+async def names(world: World, sql: str) -> set[str]:
+    return {row[0] for row in await world.sql(sql)}
+
+
+async def test_the_grants_on_tables_and_views_are_these_and_no_others(world):
+    rows = await world.sql(
+        """select c.relname::text, a.grantee::regrole::text, a.privilege_type
+           from pg_class c cross join lateral aclexplode(c.relacl) a
+           where c.relnamespace = 'public'::regnamespace and a.grantee <> c.relowner
+             -- whatever the owner of the database reads for its own upkeep
+             and a.grantee::regrole::text not in ('supabase_read_only_user', 'dashboard_user')"""
+    )
+    granted = {tuple(row) for row in rows}
+    expected = {(table, role, "SELECT") for table in TABLES for role in ("authenticated", "service_role")}
+    expected |= {(view, "authenticated", "SELECT") for view in VIEWS}
+    assert granted == expected
+
+
+async def test_no_column_has_a_grant_of_its_own(world):
+    sql = """select attrelid::regclass || '.' || attname from pg_attribute
+             where attacl is not null and attrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)"""
+    assert await names(world, sql) == set()
+
+
+@pytest.mark.parametrize(
+    ("schema", "role", "expected"),
+    [
+        ("public", "authenticated", EXPOSED | {"schema_version"}),
+        ("public", "anon", {"schema_version"}),
+        ("public", "service_role", {"schema_version"}),
+        ("private", "authenticated", ON_BEHALF),
+        ("private", "anon", set()),
+        ("private", "service_role", set()),
+    ],
+)
+async def test_the_functions_that_a_role_may_call_are_these_and_no_others(world, schema, role, expected):
+    rows = await world.sql(
+        """select p.proname from pg_proc p
+           where p.pronamespace = $1::text::regnamespace and has_function_privilege($2, p.oid, 'execute')""",
+        schema,
+        role,
+    )
+    assert {row["proname"] for row in rows} == expected
+
+
+async def test_there_are_no_sequences_and_no_foreign_or_materialized_tables(world):
+    sql = "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind not in ('r', 'v', 'i', 'c')"
+    assert await names(world, sql) == set()
+
+
+async def test_every_table_has_row_security_and_only_policies_for_reading(world):
+    sql = "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+    assert await names(world, sql) == TABLES
+    assert await names(world, sql + " and relrowsecurity") == TABLES
+    rows = await world.sql(
+        "select tablename, cmd, permissive, roles::text[] from pg_policies where schemaname = 'public'"
+    )
+    assert {(row["cmd"], row["permissive"], tuple(row["roles"])) for row in rows} == {
+        ("SELECT", "PERMISSIVE", ("authenticated",))
+    }
+    assert sorted(row["tablename"] for row in rows) == sorted(TABLES)
+
+
+async def test_every_view_has_the_rights_of_its_reader(world):
+    sql = "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'v'"
+    assert await names(world, sql) == VIEWS
+    assert await names(world, sql + " and 'security_invoker=true' = any (reloptions)") == VIEWS
+
+
+async def test_no_exposed_function_runs_with_its_owners_rights(world):
+    """Splinter 0028 and 0029 in substance: what runs as its owner is out of the reach of the API."""
+    sql = "select proname from pg_proc where pronamespace = 'public'::regnamespace and prosecdef"
+    assert await names(world, sql) == set()
+    assert not await world.one("select has_schema_privilege('anon', 'private', 'usage')")
+    assert not await world.one("select has_schema_privilege('service_role', 'private', 'usage')")
+
+
+async def test_the_private_schema_is_not_in_the_configuration_of_the_api():
+    import tomllib  # noqa: PLC0415
+
+    from tests.stack import MIGRATIONS  # noqa: PLC0415
+
+    config = tomllib.loads((MIGRATIONS.parent / "config.toml").read_text())
+    assert config["api"]["schemas"] == ["public"]
+    assert "private" not in config["api"]["extra_search_path"]
+
+
+async def test_every_function_has_a_fixed_search_path(world):
+    """Splinter 0011: otherwise a caller's search_path decides what a name means."""
+    sql = """select oid::regprocedure::text from pg_proc
+             where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+               and not coalesce('search_path=""' = any (proconfig), false)"""
+    assert await names(world, sql) == set()
+
+
+async def test_anon_reads_no_table_that_graphql_would_show(world):
+    """Splinter 0026. (0027 warns of every table that members may read at all: here row security answers.)"""
+    sql = """select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'f')
+             and has_any_column_privilege('anon', oid, 'select')"""
+    assert await names(world, sql) == set()
+
+
+async def test_the_bucket_is_private(world):
+    """Splinter 0025 is about public buckets only."""
+    assert await names(world, "select id from storage.buckets where id = 'documents' and not public") == {"documents"}
+
+
+async def test_policies_ask_for_the_caller_once_a_query(world):
+    """Splinter 0003: a bare auth.uid() in a policy runs once a row."""
+    rows = await world.sql(
+        "select policyname, coalesce(qual, '') || coalesce(with_check, '') as text from pg_policies where schemaname in ('public', 'storage')"
+    )
+    for row in rows:
+        assert "auth.uid()" not in row["text"].replace("SELECT auth.uid()", ""), row["policyname"]
+        assert "user_metadata" not in row["text"]
+
+
+async def test_everything_has_a_comment(world):
+    missing = await names(
+        world,
+        """
+        select 'function ' || oid::regprocedure from pg_proc
+        where pronamespace in ('public'::regnamespace, 'private'::regnamespace) and obj_description(oid, 'pg_proc') is null
+        union all
+        select 'table ' || oid::regclass from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('r', 'v') and obj_description(oid, 'pg_class') is null
+        union all
+        select 'column ' || c.oid::regclass || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped
+          and col_description(c.oid, a.attnum) is null
+        union all
+        select 'type ' || t.oid::regtype from pg_type t left join pg_class c on c.oid = t.typrelid
+        where t.typnamespace in ('public'::regnamespace, 'private'::regnamespace) and t.typtype in ('d', 'e', 'c')
+          and (c.oid is null or c.relkind = 'c') and obj_description(t.oid, 'pg_type') is null
+        union all
+        select 'schema ' || nspname from pg_namespace where nspname = 'private' and obj_description(oid, 'pg_namespace') is null
+        """,
+    )
+    assert missing == set()
+
+
+async def test_every_foreign_key_has_an_index(world):
+    missing = await names(
+        world,
+        """
+        select k.conrelid::regclass || ' ' || k.conname from pg_constraint k
+        where k.contype = 'f' and k.connamespace = 'public'::regnamespace and not exists (
+          select from pg_index i where i.indrelid = k.conrelid and i.indisvalid
+            and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey)
+        """,
+    )
+    assert missing == set()
+
+
+async def test_no_two_indexes_are_the_same(world):
+    rows = await world.sql(
+        """select array_agg(indexrelid::regclass::text) as twins from pg_index
+           where indrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)
+           group by indrelid, indkey::text, indclass::text, indoption::text, indexprs::text, indpred::text
+           having count(*) > 1"""
+    )
+    assert rows == []
+
+
+async def test_history_has_its_guards(world):
+    rows = await world.sql(
+        """select tgrelid::regclass::text as name, array_agg(tgtype::integer & 60 order by 1) from pg_trigger
+           where tgfoid = 'private.refuse_rewrite'::regproc and tgenabled = 'O' group by 1"""
+    )
+    update_or_delete, truncate = 8 | 16, 32
+    assert {row["name"].removeprefix("public."): set(row[1]) for row in rows} == dict.fromkeys(
+        ("versions", "changes", "tree_entries", "tags", "events", "blobs"), {update_or_delete, truncate}
+    )
+
+
+async def test_nobodys_default_privileges_were_changed(world):
+    """A project may hold more than Verso."""
+    rows = await world.sql(
+        """select defaclnamespace::regnamespace::text as schema, defaclobjtype::text as kind from pg_default_acl
+           where defaclrole = 'postgres'::regrole"""
+    )
+    assert {(row["schema"], row["kind"]) for row in rows} == {("public", kind) for kind in "rfS"}
+    async with world.acting("postgres") as conn:
+        await conn.execute("create function public.somebody_elses() returns integer language sql as 'select 1'")
+        sql = "select has_function_privilege('anon', 'public.somebody_elses()', 'execute')"
+        assert await conn.fetchval(sql)
+        await conn.execute("drop function public.somebody_elses()")
+
+
+async def test_no_function_raises_what_postgrest_would_retry_for_ever(world):
+    sql = "select oid::regprocedure::text from pg_proc where pronamespace in ('public'::regnamespace, 'private'::regnamespace) and prosrc ~ '40001|serialization_failure'"
+    assert await names(world, sql) == set()

@@ -1,0 +1,217 @@
+"""Nothing grows with the length of history: counted in pages of the database, not in seconds.
+
+One document has 100,000 versions, and the project beside it 10,000 documents of one version each. The rows
+are made by SQL with triggers off, in the shape that commit_change gives them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest_asyncio
+
+from tests.schema.world import put, sha256
+
+if TYPE_CHECKING:
+    from tests.schema.world import Team, World
+
+VERSIONS = 100_000
+DOCUMENTS = 10_000
+LARGE = ("versions", "changes", "tree_entries", "documents", "blobs", "events")
+
+LONG_DOCUMENT = """
+insert into public.blobs (object_id, project_id, sha256, size, name) values ('{object}', '{project}', '{sha256}', 1, '{project}/{sha256}');
+with n as (select generate_series(1, {versions}) n),
+c as (insert into public.changes (project_id, sequence, message, author_id, actor, authored_at, committed_at, version_count,
+    request_hash, previous, hash)
+  select '{project}', n, 'change ' || n, '{author}', 'human', now(), timestamptz '2020-01-01' + n * interval '1 minute', 1,
+    encode(sha256('r{project}'::bytea), 'hex'),
+    case when n > 1 then encode(sha256(('c{project}' || n - 1)::bytea), 'hex') end,
+    encode(sha256(('c{project}' || n)::bytea), 'hex') from n),
+t as (insert into public.tree_entries (project_id, path, sequence, document_id, version)
+  select '{project}', 'docs/long.md', n, '{document}', encode(sha256(('v{project}' || n)::bytea), 'hex') from n)
+insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent, action, path,
+  sha256, size, media_type, object_id)
+select encode(sha256(('v{project}' || n)::bytea), 'hex'), '{project}', '{document}', n, n, 1,
+  case when n > 1 then encode(sha256(('v{project}' || n - 1)::bytea), 'hex') end,
+  case when n > 1 then 'edit' else 'add' end::public.version_action, 'docs/long.md', '{sha256}', 1, 'text/markdown', '{object}'
+from n;
+insert into public.documents (id, project_id, path, live, head, head_number, head_sequence)
+values ('{document}', '{project}', 'docs/long.md', true, encode(sha256('v{project}{versions}'::bytea), 'hex'), {versions}, {versions});
+"""
+MANY_DOCUMENTS = """
+insert into public.blobs (object_id, project_id, sha256, size, name)
+select gen_random_uuid(), '{project}', encode(sha256(('b{project}' || n)::bytea), 'hex'), 1, 'unused ' || n
+from generate_series(1, {documents}) n;
+with n as (select n, gen_random_uuid() as id from generate_series(1, {documents}) n),
+d as (insert into public.documents (id, project_id, path, live, head, head_number, head_sequence)
+  select id, '{project}', 'many/' || n / 100 || '/' || n || '.md', true, encode(sha256(('m{project}' || n)::bytea), 'hex'), 1, 1 from n),
+t as (insert into public.tree_entries (project_id, path, sequence, document_id, version)
+  select '{project}', 'many/' || n / 100 || '/' || n || '.md', 1, id, encode(sha256(('m{project}' || n)::bytea), 'hex') from n)
+insert into public.versions (hash, project_id, document_id, number, change_sequence, position, action, path,
+  sha256, size, media_type, object_id)
+select encode(sha256(('m{project}' || n)::bytea), 'hex'), '{project}', id, 1, 1, n + 1, 'add', 'many/' || n / 100 || '/' || n || '.md',
+  '{sha256}', 1, 'text/markdown', '{object}' from n;
+update public.projects set change_sequence = {versions}, change_hash = encode(sha256('c{project}{versions}'::bytea), 'hex')
+where id = '{project}';
+"""
+
+
+@dataclass(frozen=True)
+class Long:
+    team: Team
+    document: str
+
+
+@pytest_asyncio.fixture(scope="module")
+async def long(world: World) -> Long:
+    team = await world.team()
+    document = await world.one("select gen_random_uuid()::text")
+    names = {
+        "project": team.id,
+        "author": team.editor.id,
+        "document": document,
+        "versions": VERSIONS,
+        "documents": DOCUMENTS,
+        "sha256": sha256(b"x"),
+        "object": await world.store(team.id, b"x"),
+    }
+    async with world.pool.acquire() as conn, conn.transaction():
+        await conn.execute("set local session_replication_role = replica")
+        await conn.execute(LONG_DOCUMENT.format(**names))
+        await conn.execute(MANY_DOCUMENTS.format(**names))
+    await world.pool.execute(f"vacuum analyze {', '.join(f'public.{table}' for table in LARGE)}")
+    return Long(team, document)
+
+
+async def pages(world: World, person: Any, call: str) -> int:
+    """How many pages a call touches, once the session knows the tables and has settled on its plans."""
+    async with world.as_person(person) as conn:
+        for _ in range(8):  # past the five custom plans, after which PostgreSQL may take a generic one
+            explained = await conn.fetchval(f"explain (analyze, buffers, timing off, format json) select public.{call}")
+        before = await conn.fetchval(SCANS)
+        await conn.fetchval(f"select public.{call}")
+        assert await conn.fetchval(SCANS) == before, f"a table was read from end to end by {call}"
+    plan = json.loads(explained)[0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+# How often each of the large tables was read from end to end, in this transaction.
+SCANS = f"""
+select jsonb_object_agg(relname, pg_stat_get_xact_numscans(oid))::text from pg_class
+where relnamespace = 'public'::regnamespace and relname in ({", ".join(f"'{table}'" for table in LARGE)})
+"""
+
+
+async def alike(world: World, long: Long, *calls: str) -> None:
+    """Every call touches as many pages as the first, give or take the depth of an index."""
+    counts = {call: await pages(world, long.team.reader, call) for call in calls}
+    assert max(counts.values()) <= min(counts.values()) * 1.15 + 6, counts
+
+
+async def test_the_last_page_of_a_history_costs_what_the_first_costs(world, long):
+    call = f"list_versions('{long.document}', {{}}, 50)"
+    await alike(world, long, *(call.format(before) for before in ("null", VERSIONS // 2, 51)))
+    rows = await world.rpc(long.team.reader, "list_versions", document=long.document, before=51)
+    assert [row["number"] for row in rows] == list(range(50, 0, -1))
+
+
+async def test_a_tree_costs_the_same_at_every_change(world, long):
+    call = f"list_tree('{long.team.id}', {{}}, 'many/1', '', 50)"
+    await alike(world, long, *(call.format(f"'{at}'") for at in (2, VERSIONS // 2, VERSIONS)), call.format("null"))
+
+
+async def test_a_tree_costs_the_same_beside_a_long_history(world, long):
+    """The walk steps over a path's history, however long: the long document is one of these."""
+    call = f"list_tree('{long.team.id}', {{}}, '', '', 10)"
+    await alike(world, long, *(call.format(f"'{at}'") for at in (2, VERSIONS // 2, VERSIONS)))
+    page = await world.rpc(long.team.reader, "list_tree", project=long.team.id, at="7", page_size=2)
+    assert [(entry["path"], entry["number"]) for entry in page["entries"]][0] == ("docs/long.md", 7)
+
+
+async def test_a_small_folder_costs_little_in_a_large_project(world, long):
+    small = await pages(world, long.team.reader, f"list_tree('{long.team.id}', null, 'docs/', '', 200)")
+    large = await pages(world, long.team.reader, f"list_tree('{long.team.id}', null, 'many/', '', 200)")
+    assert small * 10 < large
+
+
+async def test_a_file_costs_the_same_at_every_change(world, long):
+    call = f"read_file('{long.team.id}', 'docs/long.md', {{}})"
+    changes = (f"'{VERSIONS}'", f"'{VERSIONS // 2}'", "'1'", "'2020-01-05T00:00:00Z'")
+    await alike(world, long, *(call.format(point) for point in changes))
+    await alike(world, long, *(call.format(point) for point in ("'v1'", "'v500'", f"'v{VERSIONS}'")))
+
+
+async def test_a_version_costs_the_same_wherever_it_is(world, long):
+    call = f"read_version('{long.document}', {{}})"
+    await alike(world, long, *(call.format(point) for point in ("null", "'v1'", "'v500'", "'7'", f"'{VERSIONS - 1}'")))
+
+
+async def test_the_log_of_changes_costs_the_same_on_every_page(world, long):
+    call = f"list_changes('{long.team.id}', {{}}, 50)"
+    await alike(world, long, *(call.format(before) for before in ("null", VERSIONS // 2, 51)))
+
+
+async def test_a_time_is_found_in_the_log_without_walking_to_it(world, long):
+    call = f"list_changes('{long.team.id}', null, 50{{}})"
+    until = ", until => '2020-01-02T00:00:00Z'"
+    since = ", since => '2020-03-10T00:00:00Z'"
+    await alike(world, long, *(call.format(more) for more in ("", until, since)))
+    rows = await world.rpc(long.team.reader, "list_changes", project=long.team.id, until="2020-01-01T00:03:00Z")
+    assert [row["sequence"] for row in rows] == [2, 1]
+    rows = await world.rpc(
+        long.team.reader,
+        "list_changes",
+        project=long.team.id,
+        since="2020-01-01T00:02:00Z",
+        until="2020-01-01T00:05:00Z",
+    )
+    assert [row["sequence"] for row in rows] == [4, 3, 2]
+
+
+async def test_a_write_costs_the_same_however_long_the_history_and_large_the_project(world, long):
+    """One item and a thousand, in an empty project and in this one."""
+    fresh = await world.team()
+    await world.store(fresh.id, b"x")
+    for count in (1, 1000):
+        counts = []
+        for team in (fresh, long.team):
+            items = json.dumps([put(f"new/{n // 100}/{n}.md", b"x") for n in range(count)])
+            async with world.as_person(team.editor) as conn:
+                save = conn.transaction()
+                for _ in range(7):
+                    save = conn.transaction()
+                    await save.start()
+                    before = await conn.fetchval(SCANS)
+                    explained = await conn.fetchval(
+                        f"explain (analyze, buffers, timing off, format json) select public.commit_change('{team.id}', '{items}')"
+                    )
+                    after = await conn.fetchval(SCANS)
+                    await save.rollback()
+            plan = json.loads(explained)[0]["Plan"]
+            counts.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+            assert after == before or team is fresh, "a table was read from end to end by a write"
+        assert counts[1] <= counts[0] * 1.5 + 40, (count, counts)
+
+
+async def test_an_edit_costs_the_same_on_the_hundred_thousandth_version(world, long):
+    fresh = await world.team()
+    first = await world.write(fresh.editor, fresh.id, "docs/long.md", b"y")
+    head = await world.one("select head from public.documents where id = $1", long.document)
+    counts = []
+    for team, base in ((fresh, first["hash"]), (long.team, head)):
+        items = json.dumps([put("docs/long.md", b"x", base=base) | {"media_type": "text/plain"}])
+        await world.store(team.id, b"x")
+        async with world.as_person(team.editor) as conn:
+            for _ in range(7):
+                save = conn.transaction()
+                await save.start()
+                explained = await conn.fetchval(
+                    f"explain (analyze, buffers, timing off, format json) select public.commit_change('{team.id}', '{items}')"
+                )
+                await save.rollback()
+        plan = json.loads(explained)[0]["Plan"]
+        counts.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+    assert counts[1] <= counts[0] * 1.5 + 40, counts
