@@ -221,6 +221,13 @@ async def test_a_large_body_and_a_large_answer_pass(client: httpx.AsyncClient):
     assert answer.json() == text
 
 
+async def test_json_nested_too_deeply_is_refused(client: httpx.AsyncClient):
+    deep = '{"v":' + "[" * 200_000 + "]" * 200_000 + "}"
+    for path in ("/rpc/echo", "/plain"):
+        answer = await client.post(path, content=deep, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) in ((400, "PGRST102"), (500, "54001")), path
+
+
 @pytest_asyncio.fixture
 async def inside(books: Stack) -> AsyncIterator[tuple[httpx.AsyncClient, Database]]:
     """The service in this process, so that what it says to PostgreSQL can be counted."""

