@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +13,7 @@ NOT_CONFIGURED = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("verso"), message="verso %(version)s")
+@click.version_option(package_name="verso", message="verso %(version)s")
 def verso() -> None:
     """Document versioning on Supabase: immutable versions, with history, diffs and restores."""
 
