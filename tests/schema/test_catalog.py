@@ -202,7 +202,9 @@ async def test_anon_reads_no_table_that_graphql_would_show(world):
 
 async def test_the_bucket_is_private(world):
     """Splinter 0025 is about public buckets only."""
-    assert await names(world, "select id from storage.buckets where id = 'documents' and not public") == {"documents"}
+    assert await names(world, "select id from storage.buckets where id = 'documents' and not public") == {
+        "documents"
+    }
 
 
 async def test_policies_ask_for_the_caller_once_a_query(world):
@@ -281,7 +283,9 @@ async def test_nobodys_default_privileges_were_changed(world):
     )
     assert {(row["schema"], row["kind"]) for row in rows} == {("public", kind) for kind in "rfS"}
     async with world.acting("postgres") as conn:
-        await conn.execute("create function public.somebody_elses() returns integer language sql as 'select 1'")
+        await conn.execute(
+            "create function public.somebody_elses() returns integer language sql as 'select 1'"
+        )
         sql = "select has_function_privilege('anon', 'public.somebody_elses()', 'execute')"
         assert await conn.fetchval(sql)
         await conn.execute("drop function public.somebody_elses()")

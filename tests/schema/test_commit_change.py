@@ -261,9 +261,7 @@ async def test_a_document_is_written_once_in_a_change(world, team, first):
 
 async def test_all_or_nothing(world, team, first):
     await world.store(team.id, "x")
-    refusal = await refused(
-        world.commit(team.editor, team.id, put("x.md", "x"), put("y.md", "never stored"))
-    )
+    refusal = await refused(world.commit(team.editor, team.id, put("x.md", "x"), put("y.md", "never stored")))
     assert (refusal.status, refusal.code, refusal.detail["index"]) == (422, "blob_missing", 2)
     assert await world.live_paths(team.id) == {"notes/a.md"}
     assert (await world.write(team.editor, team.id, "x.md", "x"))["change"]["sequence"] == 2
@@ -296,9 +294,7 @@ async def test_all_the_reasons_come_in_one_answer(world, team, first):
 async def test_a_stale_base_is_refused_with_the_head(world, team, first):
     second = await world.write(team.editor, team.id, "notes/a.md", "two", base=first["hash"])
     await world.store(team.id, "three")
-    refusal = await refused(
-        world.commit(team.owner, team.id, put("notes/a.md", "three", base=first["hash"]))
-    )
+    refusal = await refused(world.commit(team.owner, team.id, put("notes/a.md", "three", base=first["hash"])))
     assert (refusal.status, refusal.code) == (412, "stale_base")
     assert (refusal.detail["head"], refusal.detail["number"]) == (second["hash"], 2)
 
@@ -415,7 +411,12 @@ async def test_preparing_tells_what_is_there_and_writes_nothing(world, team, fir
 
 
 async def test_preparing_refuses_what_committing_refuses(world, team, first):
-    for item in (put("notes/a.md", "x"), put("notes", "x"), put("a//b", "x"), put("x.md", "x", base="0" * 64)):
+    for item in (
+        put("notes/a.md", "x"),
+        put("notes", "x"),
+        put("a//b", "x"),
+        put("x.md", "x", base="0" * 64),
+    ):
         prepared = await refused(world.rpc(team.editor, "prepare_change", project=team.id, items=[item]))
         committed = await refused(world.commit(team.editor, team.id, item))
         assert prepared == committed
@@ -457,5 +458,7 @@ async def test_an_outer_session_does_not_take_an_inner_ones_documents(world, tea
     inner = await world.rpc(team.editor, "create_session", project=team.id, slug="in", root="run/in")
     await world.write(team.editor, team.id, "run/in/specs/spec.md", "spec")
     await world.rpc(team.editor, "create_session", project=team.id, slug="out", root="run")
-    row = await world.sql("select session_id::text, stage::text from public.documents where project_id = $1", team.id)
+    row = await world.sql(
+        "select session_id::text, stage::text from public.documents where project_id = $1", team.id
+    )
     assert tuple(row[0]) == (inner["id"], "spec")

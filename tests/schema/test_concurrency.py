@@ -27,11 +27,17 @@ async def numbers(world: World, sql: str, project: str) -> list[int]:
 
 async def gapless(world: World, project: str) -> int:
     """Check every numbering of a project; gives the number of changes."""
-    changes = await numbers(world, "select sequence from public.changes where project_id = $1 order by 1", project)
-    events = await numbers(world, "select sequence from public.events where project_id = $1 order by 1", project)
+    changes = await numbers(
+        world, "select sequence from public.changes where project_id = $1 order by 1", project
+    )
+    events = await numbers(
+        world, "select sequence from public.events where project_id = $1 order by 1", project
+    )
     assert changes == list(range(1, len(changes) + 1))
     assert events == list(range(1, len(events) + 1))
-    counters = await world.sql("select change_sequence, event_sequence from public.projects where id = $1", project)
+    counters = await world.sql(
+        "select change_sequence, event_sequence from public.projects where id = $1", project
+    )
     assert tuple(counters[0]) == (len(changes), len(events))
     broken = await world.one(
         """select count(*) from public.changes c left join public.changes p
@@ -154,7 +160,9 @@ async def waiting(world: World) -> bool:
     ],
     ids=["removed", "demoted", "archived"],
 )
-async def test_a_right_that_ends_while_a_writer_waits_ends_the_write(world, team, change, arguments, status, code):
+async def test_a_right_that_ends_while_a_writer_waits_ends_the_write(
+    world, team, change, arguments, status, code
+):
     await world.store(team.id, "x")
     if change != "update_project":
         arguments = {"person": team.editor.handle, **arguments}

@@ -90,7 +90,9 @@ async def pages(world: World, person: Any, call: str) -> int:
     """How many pages a call touches, once the session knows the tables and has settled on its plans."""
     async with world.as_person(person) as conn:
         for _ in range(8):  # past the five custom plans, after which PostgreSQL may take a generic one
-            explained = await conn.fetchval(f"explain (analyze, buffers, timing off, format json) select public.{call}")
+            explained = await conn.fetchval(
+                f"explain (analyze, buffers, timing off, format json) select public.{call}"
+            )
         before = await conn.fetchval(SCANS)
         await conn.fetchval(f"select public.{call}")
         assert await conn.fetchval(SCANS) == before, f"a table was read from end to end by {call}"
@@ -120,7 +122,9 @@ async def test_the_last_page_of_a_history_costs_what_the_first_costs(world, long
 
 async def test_a_tree_costs_the_same_at_every_change(world, long):
     call = f"list_tree('{long.team.id}', {{}}, 'many/1', '', 50)"
-    await alike(world, long, *(call.format(f"'{at}'") for at in (2, VERSIONS // 2, VERSIONS)), call.format("null"))
+    await alike(
+        world, long, *(call.format(f"'{at}'") for at in (2, VERSIONS // 2, VERSIONS)), call.format("null")
+    )
 
 
 async def test_a_tree_costs_the_same_beside_a_long_history(world, long):
@@ -146,7 +150,9 @@ async def test_a_file_costs_the_same_at_every_change(world, long):
 
 async def test_a_version_costs_the_same_wherever_it_is(world, long):
     call = f"read_version('{long.document}', {{}})"
-    await alike(world, long, *(call.format(point) for point in ("null", "'v1'", "'v500'", "'7'", f"'{VERSIONS - 1}'")))
+    await alike(
+        world, long, *(call.format(point) for point in ("null", "'v1'", "'v500'", "'7'", f"'{VERSIONS - 1}'"))
+    )
 
 
 async def test_the_log_of_changes_costs_the_same_on_every_page(world, long):
@@ -159,7 +165,9 @@ async def test_a_time_is_found_in_the_log_without_walking_to_it(world, long):
     until = ", until => '2020-01-02T00:00:00Z'"
     since = ", since => '2020-03-10T00:00:00Z'"
     await alike(world, long, *(call.format(more) for more in ("", until, since)))
-    rows = await world.rpc(long.team.reader, "list_changes", project=long.team.id, until="2020-01-01T00:03:00Z")
+    rows = await world.rpc(
+        long.team.reader, "list_changes", project=long.team.id, until="2020-01-01T00:03:00Z"
+    )
     assert [row["sequence"] for row in rows] == [2, 1]
     rows = await world.rpc(
         long.team.reader,

@@ -134,16 +134,32 @@ async def test_a_media_type_is_one(world, team):
 
 
 async def test_an_unknown_key_of_an_item_changes_nothing(world, team):
-    head = await world.one("select head from public.documents where project_id = $1 and path = 'a.md'", team.id)
-    forged = {"hash": "0" * 64, "number": 99, "parent": None, "author_id": team.owner.id, "object_id": str(uuid.uuid4())}
+    head = await world.one(
+        "select head from public.documents where project_id = $1 and path = 'a.md'", team.id
+    )
+    forged = {
+        "hash": "0" * 64,
+        "number": 99,
+        "parent": None,
+        "author_id": team.owner.id,
+        "object_id": str(uuid.uuid4()),
+    }
     item = put("a.md", "one", base=head, **forged)
     assert await world.commit(team.editor, team.id, item) is None
 
 
 async def test_a_size_is_not_forged_by_a_move(world, team):
     """A move that says its content needs no proof of the bytes, so it may not say another size."""
-    document = await world.sql("select id::text, head from public.documents where project_id = $1 and path = 'a.md'", team.id)
-    item = {"document": document[0]["id"], "base": document[0]["head"], "path": "b.md", "sha256": sha256(b"one"), "size": 4096}
+    document = await world.sql(
+        "select id::text, head from public.documents where project_id = $1 and path = 'a.md'", team.id
+    )
+    item = {
+        "document": document[0]["id"],
+        "base": document[0]["head"],
+        "path": "b.md",
+        "sha256": sha256(b"one"),
+        "size": 4096,
+    }
     refusal = await refused(world.commit(team.editor, team.id, item))
     assert (refusal.status, refusal.code) == (422, "blob_missing")
 
@@ -207,12 +223,18 @@ async def test_an_archived_project_takes_no_writes_and_can_be_reopened(world):
 async def test_who_and_what_cannot_be_forged(world):
     """Author, actor, agent and times come from the token and the clock; only what an author may say is theirs."""
     team = await world.team()
-    liar = Person(team.editor.id, team.editor.handle, user_metadata={"verso_agent": "robot", "sub": team.owner.id})
+    liar = Person(
+        team.editor.id, team.editor.handle, user_metadata={"verso_agent": "robot", "sub": team.owner.id}
+    )
     await world.store(team.id, "x")
-    change = await world.commit(liar, team.id, put("x.md", "x"), source="git", authored_at="1999-01-01T00:00:00Z")
+    change = await world.commit(
+        liar, team.id, put("x.md", "x"), source="git", authored_at="1999-01-01T00:00:00Z"
+    )
     assert (change["author"]["id"], change["actor"], change["agent"]) == (team.editor.id, "human", None)
     assert change["authored_at"].startswith("1999-01-01")
-    clock = await world.one("select committed_at > now() - interval '1 minute' from public.changes where project_id = $1", team.id)
+    clock = await world.one(
+        "select committed_at > now() - interval '1 minute' from public.changes where project_id = $1", team.id
+    )
     assert clock
 
 

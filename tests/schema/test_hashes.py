@@ -59,14 +59,23 @@ def test_python_writes_a_version_so(vector):
 
 @pytest.mark.parametrize("vector", CHANGES, ids=name)
 def test_python_writes_a_change_so(vector):
-    fields = {**vector["change"], "author": {"id": vector["change"]["author"]}, "hash": "?", "version_count": 1}
+    fields = {
+        **vector["change"],
+        "author": {"id": vector["change"]["author"]},
+        "hash": "?",
+        "version_count": 1,
+    }
     change = msgspec.convert(fields, ChangeSummary)
     assert change_canonical(change, vector["versions"]) == vector["canonical"]
 
 
 @pytest.mark.parametrize("vector", VERSIONS, ids=name)
 async def test_sql_writes_a_version_so(world, vector):
-    row = {**vector["version"], "project_id": vector["version"]["project"], "document_id": vector["version"]["document"]}
+    row = {
+        **vector["version"],
+        "project_id": vector["version"]["project"],
+        "document_id": vector["version"]["document"],
+    }
     canonical, digest = (
         await world.sql(
             """select c, private.hash_of(c)
@@ -80,7 +89,11 @@ async def test_sql_writes_a_version_so(world, vector):
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/St_Johns"])
 @pytest.mark.parametrize("vector", CHANGES, ids=name)
 async def test_sql_writes_a_change_so_in_every_time_zone(world, vector, zone):
-    row = {**vector["change"], "project_id": vector["change"]["project"], "author_id": vector["change"]["author"]}
+    row = {
+        **vector["change"],
+        "project_id": vector["change"]["project"],
+        "author_id": vector["change"]["author"],
+    }
     async with world.acting("postgres") as conn:
         await conn.execute(f"set local timezone = '{zone}'")
         await conn.execute("set local datestyle = 'German'")
@@ -98,9 +111,13 @@ async def history(world: World, team: Team) -> Team:
     paths = ["r\u00e9sum\u00e9.md", "\U0001f4dc \U00020bb7/**Intent: a.md", "c/d.md"]
     await world.store(team.id, "one")
     await world.store(team.id, "two")
-    made = await world.commit(team.editor, team.id, *(put(path, "one") for path in paths), message="a\nversion 1\n")
+    made = await world.commit(
+        team.editor, team.id, *(put(path, "one") for path in paths), message="a\nversion 1\n"
+    )
     heads = made["versions"]
-    await world.commit(team.owner, team.id, put(paths[0], "two", base=heads[0]["hash"]), message="\u00e9\U0001f4dc")
+    await world.commit(
+        team.owner, team.id, put(paths[0], "two", base=heads[0]["hash"]), message="\u00e9\U0001f4dc"
+    )
     gone = await world.commit(
         team.editor,
         team.id,
@@ -169,8 +186,14 @@ async def test_committed_times_never_go_back(world, team):
     first = await world.write(team.editor, team.id, "a.md", "one")
     ahead = "2999-01-01T00:00:00+00:00"
     async with world.pool.acquire() as conn, conn.transaction():
-        await conn.execute("set local session_replication_role = replica")  # a clock that was wrong for a while
-        await conn.execute("update public.changes set committed_at = $2::text::timestamptz where project_id = $1", team.id, ahead)
+        await conn.execute(
+            "set local session_replication_role = replica"
+        )  # a clock that was wrong for a while
+        await conn.execute(
+            "update public.changes set committed_at = $2::text::timestamptz where project_id = $1",
+            team.id,
+            ahead,
+        )
     second = await world.write(team.editor, team.id, "a.md", "two", base=first["hash"])
     assert second["change"]["committed_at"] == ahead
 
@@ -178,7 +201,23 @@ async def test_committed_times_never_go_back(world, team):
 # Paths and media types: the same rules in SQL and in Python --------------------------------------------------
 
 SEGMENT = st.one_of(
-    st.sampled_from(["", ".", "..", "...", "a", "**Intent", " ", "a:b", "\u00e9", "e\u0301", "\u212b", "\U0001f4dc", "\x7f"]),
+    st.sampled_from(
+        [
+            "",
+            ".",
+            "..",
+            "...",
+            "a",
+            "**Intent",
+            " ",
+            "a:b",
+            "\u00e9",
+            "e\u0301",
+            "\u212b",
+            "\U0001f4dc",
+            "\x7f",
+        ]
+    ),
     st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=6),
 )
 PATHS = st.one_of(
@@ -188,7 +227,10 @@ PATHS = st.one_of(
     st.integers(253, 258).map("\U0001f4dc".__mul__),
 )
 SOME = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -198,7 +240,9 @@ async def rules(world: World, *names: str) -> str:
         "select pg_get_constraintdef(oid) as rule from pg_constraint where conname = any ($1)", list(names)
     )
     assert len(rows) == len(names)
-    return " and ".join(re.sub(r"\b(VALUE|media_type)\b", "t", row["rule"].removeprefix("CHECK ")) for row in rows)
+    return " and ".join(
+        re.sub(r"\b(VALUE|media_type)\b", "t", row["rule"].removeprefix("CHECK ")) for row in rows
+    )
 
 
 @SOME
@@ -220,7 +264,9 @@ async def test_python_and_sql_take_the_same_paths(world, paths):
 
 
 MEDIA_TYPES = st.one_of(
-    st.lists(st.sampled_from([*"aZ9 ;=/.+-*\n\u00e9", "text", "/", "; charset=", "utf-8"]), max_size=7).map("".join),
+    st.lists(st.sampled_from([*"aZ9 ;=/.+-*\n\u00e9", "text", "/", "; charset=", "utf-8"]), max_size=7).map(
+        "".join
+    ),
     st.integers(190, 210).map(lambda length: "a/" + "b" * (length - 2)),
 )
 

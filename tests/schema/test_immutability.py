@@ -192,9 +192,13 @@ async def test_a_version_has_its_bytes(world, team):
 async def test_a_forged_hash_is_replaced_by_the_true_one(world, team):
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         async with world.acting("postgres") as conn:
-            written = await conn.fetchval(VERSION + " returning hash", json.dumps({"hash": "f" * 64}), team.id)
+            written = await conn.fetchval(
+                VERSION + " returning hash", json.dumps({"hash": "f" * 64}), team.id
+            )
             assert written != "f" * 64
-            true = "select private.hash_of(private.version_canonical(v)) from public.versions v where hash = $1"
+            true = (
+                "select private.hash_of(private.version_canonical(v)) from public.versions v where hash = $1"
+            )
             assert await conn.fetchval(true, written) == written
             await conn.execute("set constraints all immediate")
 
@@ -239,7 +243,9 @@ async def test_a_true_change_by_hand_is_chained_like_any_other(world):
     team = await world.team()
     first = await world.write(team.editor, team.id, "b.md", "three")
     async with world.acting("postgres") as conn:
-        version = await conn.fetchval(VERSION + " returning hash", json.dumps({"change_sequence": 2}), team.id)
+        version = await conn.fetchval(
+            VERSION + " returning hash", json.dumps({"change_sequence": 2}), team.id
+        )
         change = await conn.fetchval(CHANGE + " returning hash", "{}", team.id)
         assert await conn.fetchval("select change_hash from public.projects where id = $1", team.id) == change
         assert version != first["hash"]
@@ -315,7 +321,14 @@ async def test_an_unreferenced_object_can_be_cleaned_up(world, team, role):
 
 @pytest.mark.parametrize(
     ("role", "taken"),
-    [("owner", True), ("editor", True), ("reviewer", False), ("reader", False), ("outsider", False), ("anon", False)],
+    [
+        ("owner", True),
+        ("editor", True),
+        ("reviewer", False),
+        ("reader", False),
+        ("outsider", False),
+        ("anon", False),
+    ],
 )
 async def test_editors_add_objects_to_their_projects_folder(world, team, role, taken):
     insert = "insert into storage.objects (bucket_id, name, version) values ('documents', $1, '1')"
@@ -325,7 +338,14 @@ async def test_editors_add_objects_to_their_projects_folder(world, team, role, t
 
 @pytest.mark.parametrize(
     "name",
-    ["{0}/x", "{0}/" + "A" * 64, "{0}/" + "a" * 64 + "/x", "{0}/" + "a" * 64 + ".junk", "x/{0}/" + "a" * 64, "a" * 64]
+    [
+        "{0}/x",
+        "{0}/" + "A" * 64,
+        "{0}/" + "a" * 64 + "/x",
+        "{0}/" + "a" * 64 + ".junk",
+        "x/{0}/" + "a" * 64,
+        "a" * 64,
+    ]
     + ["{0}/../" + "a" * 64, "{1}/" + "a" * 64, "{0}"],
 )
 async def test_only_content_names_are_taken(world, team, name):

@@ -169,7 +169,9 @@ def neutral(text: str, target: Target) -> str:
     return text
 
 
-async def ask(world: World, person: Person, schema: str, function: Any, target: Target, *, by_slug: bool) -> str:
+async def ask(
+    world: World, person: Person, schema: str, function: Any, target: Target, *, by_slug: bool
+) -> str:
     """The answer or the error of one call that is taken back, without the names that were asked for."""
     pairs = list(zip((function["names"] or [])[: function["pronargs"]], function["kinds"], strict=True))
     given = [argument(name, kind, target, by_slug=by_slug) for name, kind in pairs]
@@ -205,7 +207,13 @@ async def test_no_function_tells_a_stranger_whether_something_exists(world, sieg
         asked += 1
         for person in await attackers(siege):
             real = await ask(world, person, schema, function, siege.inside, by_slug=by_slug)
-            if function["name"] in {"create_project", "me", "list_projects", "my_projects", "my_open_projects"}:
+            if function["name"] in {
+                "create_project",
+                "me",
+                "list_projects",
+                "my_projects",
+                "my_open_projects",
+            }:
                 assert siege.team.id not in real
                 continue
             made_up = await ask(world, person, schema, function, Target.unknown(), by_slug=by_slug)
@@ -232,9 +240,14 @@ async def test_an_invited_person_is_found_by_handle_alone(world, siege):
 
 async def test_functions_that_are_not_meant_for_callers_refuse_them(world, siege):
     refused_ones = [row for row in await world.sql(FUNCTIONS, "private") if not row["callable"]]
-    assert {"lock_project", "add_event", "keep_an_owner", "plan_change", "claim_blobs", "adopt_documents"} <= {
-        row["name"] for row in refused_ones
-    }
+    assert {
+        "lock_project",
+        "add_event",
+        "keep_an_owner",
+        "plan_change",
+        "claim_blobs",
+        "adopt_documents",
+    } <= {row["name"] for row in refused_ones}
     for function in refused_ones:
         arguments = ", ".join(f"null::{kind}" for kind in function["kinds"])
         for role in ("authenticated", "anon", "service_role"):
@@ -301,7 +314,12 @@ async def test_what_a_user_writes_of_themselves_gives_no_right(world, siege):
     liar = Person(
         siege.stranger.id,
         siege.stranger.handle,
-        user_metadata={"role": "service_role", "project_id": siege.team.id, "verso_agent": "x", "is_admin": True},
+        user_metadata={
+            "role": "service_role",
+            "project_id": siege.team.id,
+            "verso_agent": "x",
+            "is_admin": True,
+        },
     )
     async with world.as_person(liar) as conn:
         assert await conn.fetch("select from public.projects") == []
@@ -334,7 +352,9 @@ async def test_a_trigger_tells_no_stranger_what_exists(world, siege):
 async def test_the_same_content_elsewhere_is_no_shortcut(world, siege):
     """Knowing another project's hash gives nothing: the bytes must be in one's own folder."""
     item = put("stolen.md", "x") | {"sha256": siege.inside.sha256, "size": 6}
-    prepared = await world.rpc(siege.neighbour.editor, "prepare_change", project=siege.neighbour.id, items=[item])
+    prepared = await world.rpc(
+        siege.neighbour.editor, "prepare_change", project=siege.neighbour.id, items=[item]
+    )
     assert prepared["items"][0]["copies"] == []
     with pytest.raises(asyncpg.PostgresError, match="blob_missing"):
         await world.commit(siege.neighbour.editor, siege.neighbour.id, item)

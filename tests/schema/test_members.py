@@ -51,7 +51,14 @@ async def test_each_call_needs_its_role(world, team, function):
 async def test_a_stranger_is_refused_even_where_no_row_would_be_read(world):
     """A condition inside a query may never be asked when another one finds no row first."""
     stranger = await world.person()
-    for function in ("read_project", "list_members", "list_sessions", "list_tags", "list_tree", "list_changes"):
+    for function in (
+        "read_project",
+        "list_members",
+        "list_sessions",
+        "list_tags",
+        "list_tree",
+        "list_changes",
+    ):
         assert (await refused(world.rpc(stranger, function, project="nothing"))).status == 404
 
 
@@ -75,7 +82,8 @@ async def test_being_added_to_a_project_does_not_change_what_a_slug_means(world)
 
 
 @pytest.mark.parametrize(
-    "slug", ["", "A", "-a", "a-", "a b", "a/b", "\u00e4", "a" * 65, "6f1c2f0e-5b1e-4c1d-9a53-0d4c7c1f2a10", "a\n"]
+    "slug",
+    ["", "A", "-a", "a-", "a b", "a/b", "\u00e4", "a" * 65, "6f1c2f0e-5b1e-4c1d-9a53-0d4c7c1f2a10", "a\n"],
 )
 async def test_a_slug_has_a_form(world, team, slug):
     assert (await refused(world.rpc(team.owner, "create_project", slug=slug))).sqlstate == "23514"
@@ -98,7 +106,9 @@ async def test_an_owner_whose_account_is_gone_is_no_owner_to_leave_a_project_to(
 
 
 async def test_anyone_leaves_and_only_owners_send_others_away(world, team):
-    refusal = await refused(world.rpc(team.editor, "remove_member", project=team.id, person=team.reader.handle))
+    refusal = await refused(
+        world.rpc(team.editor, "remove_member", project=team.id, person=team.reader.handle)
+    )
     assert (refusal.status, refusal.code) == (403, "role_too_low")
     await world.rpc(team.reader, "remove_member", project=team.id, person=team.reader.handle)
     await world.rpc(team.owner, "remove_member", project=team.id, person=team.editor.id.upper())
@@ -118,7 +128,8 @@ async def test_what_happens_is_an_event(world, team):
     await world.rpc(team.owner, "set_member", project=team.id, person=team.reader.handle, role="reviewer")
     await world.rpc(team.owner, "update_project", project=team.id, archived=True)
     rows = await world.sql(
-        "select kind, payload ->> 'role' as role from public.events where project_id = $1 order by sequence", team.id
+        "select kind, payload ->> 'role' as role from public.events where project_id = $1 order by sequence",
+        team.id,
     )
     assert [tuple(row) for row in rows] == [
         ("project.added", None),
@@ -148,7 +159,9 @@ async def test_a_features_parent_is_a_blueprint_of_the_same_project(world, team)
     await world.rpc(other.owner, "create_session", project=other.id, slug="blue", type="blueprint")
     await world.rpc(team.owner, "create_session", project=team.id, slug="loose")
     await world.rpc(team.owner, "create_session", project=team.id, slug="plan", type="blueprint")
-    made = await world.rpc(team.editor, "create_session", project=team.id, slug="f", type="feature", parent="plan")
+    made = await world.rpc(
+        team.editor, "create_session", project=team.id, slug="f", type="feature", parent="plan"
+    )
     assert made["parent"]
     for arguments, code in (
         ({"slug": "f1", "type": "feature"}, "parent_rule"),
@@ -159,13 +172,19 @@ async def test_a_features_parent_is_a_blueprint_of_the_same_project(world, team)
         ({"slug": "f5", "root": "sessions/plan"}, "session_exists"),
         ({"slug": "f6", "root": "../x"}, "bad_path"),
     ):
-        assert (await refused(world.rpc(team.editor, "create_session", project=team.id, **arguments))).code == code
+        assert (
+            await refused(world.rpc(team.editor, "create_session", project=team.id, **arguments))
+        ).code == code
 
 
 async def test_a_tag_is_given_once_and_never_moves(world, team):
-    assert (await refused(world.rpc(team.editor, "create_tag", project=team.id, name="t"))).code == "nothing_to_tag"
+    assert (
+        await refused(world.rpc(team.editor, "create_tag", project=team.id, name="t"))
+    ).code == "nothing_to_tag"
     first = await world.write(team.editor, team.id, "a.md", "a")
-    tag = await world.rpc(team.editor, "create_tag", project=team.id, name="t", at=first["hash"], message="why")
+    tag = await world.rpc(
+        team.editor, "create_tag", project=team.id, name="t", at=first["hash"], message="why"
+    )
     assert (tag["version"], tag["change"]) == (first["hash"], 1)
     for arguments, code in (
         ({"name": "t"}, "tag_exists"),
@@ -178,10 +197,14 @@ async def test_a_tag_is_given_once_and_never_moves(world, team):
         ({"name": "u", "at": "0" * 64}, "point_not_found"),
         ({"name": "u", "at": "what?"}, "bad_point"),
     ):
-        assert (await refused(world.rpc(team.editor, "create_tag", project=team.id, **arguments))).code == code
+        assert (
+            await refused(world.rpc(team.editor, "create_tag", project=team.id, **arguments))
+        ).code == code
 
 
-@pytest.mark.parametrize("point", ["2026-01-01T00:00:00+99:00", "2026-13-45", "2026-01-01T25:00:00Z", "v0", "9" * 18])
+@pytest.mark.parametrize(
+    "point", ["2026-01-01T00:00:00+99:00", "2026-13-45", "2026-01-01T25:00:00Z", "v0", "9" * 18]
+)
 async def test_a_point_that_cannot_be_is_refused_by_a_sentence(world: World, team, point):
     await world.write(team.editor, team.id, "a.md", "a")
     for function, arguments in (("list_tree", {}), ("read_file", {"path": "a.md"})):

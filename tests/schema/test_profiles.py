@@ -74,7 +74,8 @@ async def test_no_metadata_blocks_a_sign_up(world, metadata, provider):
 
 
 @pytest.mark.parametrize(
-    "email", [None, "", "@", "@x", "a@b", "A.B+c@example.com", "x" * 200 + "@x", "\u00e9@x", "..@x", "'\"<>@x"]
+    "email",
+    [None, "", "@", "@x", "a@b", "A.B+c@example.com", "x" * 200 + "@x", "\u00e9@x", "..@x", "'\"<>@x"],
 )
 async def test_no_address_blocks_a_sign_up(world, email):
     email = email and f"{email}.{uuid.uuid4().hex[:8]}"
@@ -88,7 +89,10 @@ async def test_a_profile_shows_what_the_account_says(world):
         user={"full_name": "Ada  Lovelace", "avatar_url": "https://example.com/ada.png?x=1"},
     )
     assert profile["handle"].startswith("ada.")
-    assert (profile["display_name"], profile["avatar_url"]) == ("Ada  Lovelace", "https://example.com/ada.png?x=1")
+    assert (profile["display_name"], profile["avatar_url"]) == (
+        "Ada  Lovelace",
+        "https://example.com/ada.png?x=1",
+    )
 
 
 async def test_a_github_login_counts_only_from_a_github_sign_in(world):

@@ -105,7 +105,9 @@ class World:
 
     def as_person(self, person: Person | None) -> contextlib.AbstractAsyncContextManager[Any]:
         """A transaction under a person's token; None is a caller without one."""
-        return self.acting("authenticated", person.claims) if person else self.acting("anon", {"role": "anon"})
+        return (
+            self.acting("authenticated", person.claims) if person else self.acting("anon", {"role": "anon"})
+        )
 
     async def sql(self, sql: str, *args: Any, role: str = "postgres") -> list[asyncpg.Record]:
         """One statement as a database role."""
@@ -164,10 +166,14 @@ class World:
     async def team(self, slug: str | None = None) -> Team:
         """A new project with one member of each role, and an outsider."""
         slug = slug or f"p{uuid.uuid4().hex[:10]}"
-        people = {role: await self.person(role) for role in ("owner", "editor", "reviewer", "reader", "outsider")}
+        people = {
+            role: await self.person(role) for role in ("owner", "editor", "reviewer", "reader", "outsider")
+        }
         project = (await self.rpc(people["owner"], "create_project", slug=slug))["id"]
         for role in ("editor", "reviewer", "reader"):
-            await self.rpc(people["owner"], "set_member", project=project, person=people[role].handle, role=role)
+            await self.rpc(
+                people["owner"], "set_member", project=project, person=people[role].handle, role=role
+            )
         return Team(project, slug, **people)
 
     async def store(
@@ -193,13 +199,22 @@ class World:
             )
         )
 
-    async def commit(self, person: Person, project: str, *items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    async def commit(
+        self, person: Person, project: str, *items: dict[str, Any], **more: Any
+    ) -> dict[str, Any]:
         """One change; gives it with its versions."""
         answer = await self.rpc(person, "commit_change", project=project, items=list(items), **more)
         return answer["change"]
 
     async def write(
-        self, person: Person, project: str, path: str, content: str | bytes, *, base: str | None = None, **more: Any
+        self,
+        person: Person,
+        project: str,
+        path: str,
+        content: str | bytes,
+        *,
+        base: str | None = None,
+        **more: Any,
     ) -> dict[str, Any]:
         """Store content and write it to a path; gives the version."""
         await self.store(project, content)
