@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import os
 import time
@@ -11,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.memory import Watched
 from tests.faults.service import Service
-from tests.faults.world import client_of
+from tests.faults.world import client_of, left_behind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    import psutil
 
     from tests.stack import Stack
 
@@ -27,31 +24,6 @@ GIGABYTE = 1024 * MIB
 ALLOWED_GROWTH = 64 * MIB
 SECONDS = 120
 """It takes a third of this on two idle cores."""
-
-
-class Watched:
-    """The most memory that a process has had since the block began."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self._process = process
-        self._before = self._peak = process.memory_info().rss
-
-    @property
-    def growth(self) -> int:
-        return self._peak - self._before
-
-    @contextlib.asynccontextmanager
-    async def during(self) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            watching.cancel()
-
-    async def _watch(self) -> None:
-        while True:
-            self._peak = max(self._peak, self._process.memory_info().rss)
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.slow
@@ -91,4 +63,4 @@ async def test_a_gigabyte_goes_in_and_comes_out_in_bounded_memory(stack: Stack, 
             assert received.digest() == sent.digest()
             assert watched.growth < ALLOWED_GROWTH
             assert time.monotonic() - started < SECONDS
-    assert [name for name in os.listdir(tmp_path) if name.startswith(".verso-arriving-")] == []
+    assert left_behind(tmp_path) == []

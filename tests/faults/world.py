@@ -63,7 +63,7 @@ class World:
 
     def left_behind(self) -> list[Path]:
         """Files of uploads that nobody waits for any more."""
-        return sorted(self.arriving.rglob(".verso-arriving-*"))
+        return left_behind(self.arriving)
 
     async def file_of(self, sha256: str) -> Path:
         """The file in which storage keeps the object that is named by a hash."""
@@ -74,6 +74,11 @@ class World:
 
     def as_user(self, person: dict[str, Any], service: Service | None = None) -> httpx.AsyncClient:
         return client_of(service or self.service, person["access_token"])
+
+
+def left_behind(directory: Path) -> list[Path]:
+    """Files of uploads that are below a directory."""
+    return sorted(directory.rglob(".verso-arriving-*"))
 
 
 def client_of(service: Service, token: str, *, connections: int = 20) -> httpx.AsyncClient:

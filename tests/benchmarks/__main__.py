@@ -1,0 +1,95 @@
+"""Measure Verso against its peers in one run: `python -m tests.benchmarks [--quick]`.
+
+The figures that count are ratios. A full run writes them to tests/benchmarks/RESULTS.md; --quick is for
+working on the code, and only prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks import cases
+from tests.benchmarks.bench import benches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.benchmarks.bench import Bench
+    from tests.benchmarks.cases import Row
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+MIB = 1024 * 1024
+
+
+def main() -> int:
+    """Run, print the table, and say by the exit status whether every target was reached."""
+    options = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    options.add_argument("--quick", action="store_true", help="a tenth of the work; writes nothing")
+    options.add_argument("--only", help="only cases whose name holds this; writes nothing")
+    chosen = options.parse_args()
+    rows: list[Row] = []
+    lines = [_row("what", "Verso", "peer", "figure", "target"), "|---|---|---|---|---|"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    with tempfile.TemporaryDirectory(prefix="verso-bench-") as directory:
+        for row in _measured(Path(directory), quick=chosen.quick, only=chosen.only or ""):
+            rows.append(row)
+            lines.append(_line(row))
+            sys.stdout.write(lines[-1] + "\n")
+            sys.stdout.flush()
+    if not chosen.quick and not chosen.only:
+        RESULTS.write_text(_page(lines, rows))
+    return 0 if all(row.reached for row in rows) else 1
+
+
+def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
+    turns = 60 if quick else 400
+    files, rounds = (200, 1) if quick else (1000, 3)
+    measured: list[tuple[str, Callable[[Bench], list[Row]]]] = [
+        ("small_uploads", lambda bench: cases.small_uploads(bench, turns=turns)),
+        ("warm_reads", lambda bench: cases.warm_reads(bench, turns=turns)),
+        ("one_change", lambda bench: cases.one_change(bench, files=files, rounds=rounds)),
+        ("concurrency", lambda bench: cases.concurrency(bench, requests=turns, rounds=rounds + 1)),
+        ("gigabyte", lambda bench: cases.gigabyte(bench, size=128 * MIB if quick else 1024 * MIB)),
+    ]
+    for name, case in measured:
+        if only in name:
+            with benches(Path(tempfile.mkdtemp(dir=directory))) as bench:
+                yield from case(bench)
+    if only in "second_start":
+        yield from cases.second_start(directory)
+
+
+def _line(row: Row) -> str:
+    target = "" if row.target is None else f"{'≥' if row.at_least else '≤'} {row.target:g}{row.unit}"
+    verdict = "" if row.reached else ", missed"
+    figure = f"{row.figure:.2f}" if row.unit.startswith("x") else f"{row.figure:.1f}"
+    return _row(row.what, row.ours, row.peer, f"{figure}{row.unit}", f"{target}{verdict}")
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _page(lines: list[str], rows: list[Row]) -> str:
+    reached = sum(row.reached for row in rows)
+    table = "\n".join(lines)
+    return f"""# Measured
+
+By `make bench` on {dt.datetime.now(dt.UTC):%d %B %Y}: {platform.system()} on {platform.machine()}, \
+{os.cpu_count()} cores, Python {platform.python_version()}; the embedded Supabase, the API and the clients all on
+this one machine. Both ways of a row were called in turn, medians compared; the ratios hold elsewhere, the
+milliseconds don't. {reached} of {len(rows)} targets reached.
+
+{table}
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
