@@ -21,9 +21,8 @@ CANCEL_SECONDS = 5.0
 _CLAIMS = "with c as materialized (select pg_catalog.set_config('request.jwt.claims', $1, true))"
 
 # How many connections each kind may hold; together they stay below max_connections (100).
-SIZES = {"anon": 10, "authenticated": 24, "service_role": 12, "supabase_admin": 8}
-ADMIN_ROLES = ("supabase_auth_admin", "supabase_storage_admin")
-ADMIN_SIZE = 12
+SIZES = {"anon": 10, "authenticated": 24, "service_role": 12}
+ADMIN_SIZES = {"supabase_admin": 8, "supabase_auth_admin": 12, "supabase_storage_admin": 12}
 
 
 class UnknownRole(Exception):  # noqa: N818 - it says what is the matter
@@ -34,16 +33,13 @@ class Database:
     """The pools of one PostgreSQL. `await Database.connect(dsn)` proves that it answers."""
 
     def __init__(self, dsn: str) -> None:
+        # Apart, because the role of a request comes from its token: none may ever name an administrator's.
         self._pools = {
-            role: Pool(
-                dsn,
-                role=role,
-                size=size,
-                sign_in="supabase_admin" if role == "supabase_admin" else "authenticator",
-            )
-            for role, size in SIZES.items()
+            role: Pool(dsn, role=role, size=size, sign_in="authenticator") for role, size in SIZES.items()
         }
-        self._admins = {role: Pool(dsn, role=role, size=ADMIN_SIZE, sign_in=role) for role in ADMIN_ROLES}
+        self._admins = {
+            role: Pool(dsn, role=role, size=size, sign_in=role) for role, size in ADMIN_SIZES.items()
+        }
 
     @classmethod
     async def connect(cls, dsn: str) -> Database:
@@ -61,7 +57,7 @@ class Database:
 
     def admin(self, role: str = "supabase_admin") -> Pool:
         """The pool for a server's own bookkeeping, as supabase_{auth_,storage_,}admin."""
-        return self._admins.get(role) or self._pools[role]
+        return self._admins[role]
 
     @contextlib.asynccontextmanager
     async def transaction(
