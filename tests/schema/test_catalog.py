@@ -194,7 +194,7 @@ async def test_every_function_has_a_fixed_search_path(world):
 
 
 async def test_anon_reads_no_table_that_graphql_would_show(world):
-    """Splinter 0026. (0027 warns of every table that members may read at all: here row security answers.)"""
+    """Splinter 0026; 0027 warns of every table that members may read at all, where row security answers."""
     sql = """select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'v', 'm', 'f')
              and has_any_column_privilege('anon', oid, 'select')"""
     assert await names(world, sql) == set()
@@ -270,9 +270,10 @@ async def test_history_has_its_guards(world):
            where tgfoid = 'private.refuse_rewrite'::regproc and tgenabled = 'O' group by 1"""
     )
     update_or_delete, truncate = 8 | 16, 32
-    assert {row["name"].removeprefix("public."): set(row[1]) for row in rows} == dict.fromkeys(
-        ("versions", "changes", "tree_entries", "tags", "events", "blobs"), {update_or_delete, truncate}
-    )
+    assert {row["name"].removeprefix("public."): set(row[1]) for row in rows} == {
+        table: {update_or_delete, truncate}
+        for table in ("versions", "changes", "tree_entries", "tags", "events", "blobs")
+    }
 
 
 async def test_nobodys_default_privileges_were_changed(world):

@@ -36,5 +36,5 @@ def test_the_table_explains_what_is_raised_and_nothing_else():
 
 
 def test_the_api_gives_each_code_the_status_that_the_database_gives_it():
-    expected = raised() | dict.fromkeys(STORED_BY_THE_API, {502})
+    expected = raised() | {code: {502} for code in STORED_BY_THE_API}
     assert {code: {PROBLEMS[code].status} for code in raised()} == expected

@@ -46,12 +46,16 @@ def attacker(world: World, team: Team, role: str) -> Any:
 
 async def fails(world: World, team: Team, role: str, sql: str, *args: Any) -> asyncpg.PostgresError:
     """Run it in a transaction that is taken back in any case; it must fail."""
-    with pytest.raises(asyncpg.PostgresError) as caught:
+
+    async def run() -> None:
         async with attacker(world, team, role) as conn:
             await conn.execute(sql, *args)
             # What is only checked at the commit has its chance too.
             await conn.execute("set constraints all immediate")
             pytest.fail(f"{role} could run: {sql}")
+
+    with pytest.raises(asyncpg.PostgresError) as caught:
+        await run()
     return caught.value
 
 
@@ -190,17 +194,17 @@ async def test_a_version_has_its_bytes(world, team):
 
 
 async def test_a_forged_hash_is_replaced_by_the_true_one(world, team):
-    with pytest.raises(asyncpg.ForeignKeyViolationError):
-        async with world.acting("postgres") as conn:
-            written = await conn.fetchval(
-                VERSION + " returning hash", json.dumps({"hash": "f" * 64}), team.id
-            )
-            assert written != "f" * 64
-            true = (
-                "select private.hash_of(private.version_canonical(v)) from public.versions v where hash = $1"
-            )
-            assert await conn.fetchval(true, written) == written
-            await conn.execute("set constraints all immediate")
+    """A version by hand, looked at before the end of a transaction that can't end well without its change."""
+    async with world.pool.acquire() as conn:
+        attempt = conn.transaction()
+        await attempt.start()
+        forged = json.dumps({"hash": "f" * 64})
+        written = await conn.fetchval(VERSION + " returning hash", forged, team.id)
+        true = "select private.hash_of(private.version_canonical(v)) from public.versions v where hash = $1"
+        again = await conn.fetchval(true, written)
+        await attempt.rollback()
+    assert written == again
+    assert written != "f" * 64
 
 
 CHANGE = """
@@ -228,14 +232,17 @@ where p.id = $2
     ids=["empty", "gap", "again", "other previous", "no previous", "miscounted", "backdated"],
 )
 async def test_a_change_follows_the_newest_one_and_holds_its_versions(world, team, forged):
-    sequence = str(forged.get("sequence", 4))
-    with pytest.raises(asyncpg.PostgresError) as caught:
+    sequence = int(forged.get("sequence", 4))
+
+    async def run() -> None:
         async with world.acting("postgres") as conn:
-            if forged and sequence != "3":
-                await conn.execute(VERSION, json.dumps({"change_sequence": int(sequence)}), team.id)
+            if forged and sequence != 3:
+                await conn.execute(VERSION, json.dumps({"change_sequence": sequence}), team.id)
             await conn.execute(CHANGE, json.dumps(forged), team.id)
             pytest.fail("the forged change was taken")
-    assert caught.value.args[0] == "broken_chain"
+
+    with pytest.raises(asyncpg.PostgresError, match="broken_chain"):
+        await run()
 
 
 async def test_a_true_change_by_hand_is_chained_like_any_other(world):
@@ -345,8 +352,10 @@ async def test_editors_add_objects_to_their_projects_folder(world, team, role, t
         "{0}/" + "a" * 64 + ".junk",
         "x/{0}/" + "a" * 64,
         "a" * 64,
-    ]
-    + ["{0}/../" + "a" * 64, "{1}/" + "a" * 64, "{0}"],
+        "{0}/../" + "a" * 64,
+        "{1}/" + "a" * 64,
+        "{0}",
+    ],
 )
 async def test_only_content_names_are_taken(world, team, name):
     insert = "insert into storage.objects (bucket_id, name, version) values ('documents', $1, '1')"
