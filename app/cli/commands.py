@@ -96,6 +96,7 @@ def serve(host: str | None, port: int | None, workers: int, drain: int) -> None:
         settings = msgspec.structs.replace(settings, **given).checked()
     except SettingsError as error:
         _fail(str(error), code=NOT_CONFIGURED)
+    from app.cli.ports import PortTakenError
     from app.cli.serving import serve_address
 
     click.echo(
@@ -103,7 +104,11 @@ def serve(host: str | None, port: int | None, workers: int, drain: int) -> None:
         "GET /health/ready says whether all is well, and `verso doctor` what is wrong.",
         err=True,
     )
-    sys.exit(serve_address(settings, workers=workers, drain=drain))
+    try:
+        code = serve_address(settings, workers=workers, drain=drain)
+    except PortTakenError as error:
+        _fail(str(error), code=1)
+    sys.exit(code)
 
 
 @verso.command()

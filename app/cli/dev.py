@@ -19,6 +19,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from app.cli.children import Child, ChildError
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 START_SECONDS = 90.0
 # Access tokens live an hour.
 REFRESH_SECONDS = 40 * 60.0
-PARENT_CHECK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 LET_GO_SECONDS = 10.0
 MOST_RESTARTS = 3
 RESTART_WINDOW_SECONDS = 60.0
@@ -72,6 +73,7 @@ def run_dev(options: DevOptions) -> int:
     """Run until told to stop; return the exit status. What goes wrong is told on stderr."""
     place = Place(options.data)
     try:
+        _check_installed()
         with place.owned() as killed:
             return _run_owned(options, place, patience=LET_GO_SECONDS if killed else 0)
     except (PlaceError, PortTakenError, ChildError, RefusedError, OSError) as error:
@@ -96,6 +98,12 @@ def _run_owned(options: DevOptions, place: Place, *, patience: float) -> int:
         return 0
     finally:
         run.stop()
+
+
+def _check_installed() -> None:
+    # Asked before a child fails on it: its traceback would help nobody.
+    if find_spec("asyncpg") is None or find_spec("starlette") is None:
+        raise ChildError("The embedded Supabase isn't installed. Install it: pip install 'verso[local]'")
 
 
 def _advised(problem: str, options: DevOptions) -> str:
@@ -159,6 +167,8 @@ class Run:
             # Passwords take CPU to check, on purpose: that is done while the API still loads.
             signed_in = thread.submit(self._sign_in) if self._options.demo else None
             self._await_api()
+            with Site(self._api_url) as api:
+                api.ask("GET", "/health/ready")
             if signed_in is not None:
                 people = signed_in.result()
         if people:
@@ -179,16 +189,17 @@ class Run:
 
     def watch(self) -> int:
         """Look after the children until told to stop; return the exit status."""
-        refresh_at = time.monotonic() + REFRESH_SECONDS
+        # By the clock on the wall: tokens grow old while a laptop sleeps, too.
+        refresh_at = time.time() + REFRESH_SECONDS
         while True:
             try:
-                event = self._events.get(timeout=self._next_look(refresh_at))
+                event = self._events.get(timeout=LOOK_SECONDS)
             except queue.Empty:
                 if self._options.with_parent and os.getppid() != self._parent:
                     return 0
-                if time.monotonic() >= refresh_at:
+                if time.time() >= refresh_at:
                     self._refresh()
-                    refresh_at = time.monotonic() + REFRESH_SECONDS
+                    refresh_at = time.time() + REFRESH_SECONDS
                 continue
             if event.child is None:
                 return 0
@@ -210,13 +221,15 @@ class Run:
             {
                 "SUPABASE_URL": self._ready["supabase_url"],
                 "SUPABASE_PUBLISHABLE_KEY": self._ready["publishable_key"],
+                # What somebody set for a hosted project doesn't hold for this one.
+                "VERSO_JWT_SECRET": "",
+                "VERSO_JWT_ISSUER": "",
+                "VERSO_JWT_AUDIENCE": "",
                 "VERSO_PUBLIC_URL": os.environ.get("VERSO_PUBLIC_URL", self._api_url),
                 "VERSO_CACHE_DIR": os.environ.get("VERSO_CACHE_DIR", str(self._place.cache)),
             }
         )
         self._wait_for(self._api)
-        with Site(self._api_url) as api:
-            api.ask("GET", "/health/ready")
 
     def _wait_for(self, child: Child) -> Any:
         try:
@@ -264,10 +277,6 @@ class Run:
 
     def _note_end(self, child: Child, pid: int) -> None:
         self._events.put(Event("ended", pid, child))
-
-    def _next_look(self, refresh_at: float) -> float:
-        pause = max(0.0, refresh_at - time.monotonic())
-        return min(pause, PARENT_CHECK_SECONDS) if self._options.with_parent else pause
 
     def _refresh(self) -> None:
         """Fresh tokens into dev.json and the header files, before the old ones end."""

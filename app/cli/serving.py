@@ -8,7 +8,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
+from app.cli.ports import BACKLOG, take_port
 from app.main import create_app
 from app.settings import Settings
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from app.api.observing import Observer
 
-BACKLOG = 2048
 OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
     "http": "httptools",
@@ -71,15 +72,20 @@ def serve_address(settings: Settings, *, workers: int, drain: int) -> int:
     """Serve on the settings' host and port, until SIGINT or SIGTERM; return the exit status.
 
     More than one worker means that many processes behind one port; each reads the environment by itself.
+    Raises PortTakenError.
     """
-    options = OPTIONS | {"timeout_graceful_shutdown": drain, "host": settings.host, "port": settings.port}
+    options = OPTIONS | {"timeout_graceful_shutdown": drain}
+    listener = take_port(settings.port, host=settings.host, option="--port")
     if workers > 1:
-        uvicorn.run("app.cli.serving:app_from_environment", factory=True, workers=workers, **options)
+        config = uvicorn.Config(
+            "app.cli.serving:app_from_environment", factory=True, workers=workers, **options
+        )
+        Multiprocess(config, sockets=[listener]).run()
         return 0
-    return _run(Server(uvicorn.Config(create_app(settings), **options)))
+    return _run(Server(uvicorn.Config(create_app(settings), **options)), sockets=[listener])
 
 
-def _run(server: Server, sockets: list[socket.socket] | None = None) -> int:
+def _run(server: Server, *, sockets: list[socket.socket]) -> int:
     # uvicorn raises what stopped it once more at the end, for whoever handled it before: being told to stop
     # and stopping in order is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):

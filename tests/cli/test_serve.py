@@ -112,6 +112,15 @@ def test_an_upload_under_way_is_finished_before_it_stops(stack: Stack) -> None:
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_busy_port_is_named_with_the_option_that_chooses_another(stack: Stack, workers: str) -> None:
+    port = stack.supabase_url.rpartition(":")[2]
+    done = verso("serve", "--port", port, "--workers", workers, **stack.env)
+    assert done.returncode == 1
+    assert f"Port {port} " in done.stderr
+    assert "another port with --port" in done.stderr
+
+
 def test_several_workers_serve_behind_one_port_and_end_together(stack: Stack) -> None:
     with serving(stack, "--workers", "2") as (process, url):
         workers = [

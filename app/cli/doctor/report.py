@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
+from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,10 +33,12 @@ def print_report(settings: Settings, findings: Sequence[Finding]) -> None:
     """Print the findings, each failure with its fix, and a closing sentence."""
     console = Console(highlight=False)
     console.print(f"Examining [bold]{escape(settings.supabase_url)}[/]\n")
+    table = Table.grid(padding=(0, 1))
     for finding in findings:
-        console.print(f" {MARKS[finding.state]} {finding.check:<14} {escape(finding.sentence)}")
+        table.add_row(MARKS[finding.state], finding.check, escape(finding.sentence))
         if finding.fix:
-            console.print(Padding(f"[bold]To fix it:[/] {escape(finding.fix)}", (0, 0, 0, 18)))
+            table.add_row("", "", f"[bold]To fix it:[/] {escape(finding.fix)}")
+    console.print(table)
     failed = sum(finding.state == "failed" for finding in findings)
     skipped = sum(finding.state == "skipped" for finding in findings)
     if failed:
