@@ -14,7 +14,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from app.api.bodies import take_struct
 from app.api.conditions import base_of, document_tag, etag_of, is_unchanged
 from app.api.content import FOREVER, answer_content
-from app.api.files import MessageQuery, Written, write_one
+from app.api.files import At, MessageQuery, Written, write_one
 from app.api.links import Page, cursor_of, next_link, position_of, version_links
 from app.api.paging import Cursor, Limit, page_size
 from app.api.patches import PATCH_TYPES, patched_item
@@ -55,10 +55,16 @@ async def read_document(
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     document: FromPath[UUID],
+    at: At = None,
 ) -> Response[Document]:
-    """Where the document is, whether it is live, its session and stage, and its newest version."""
-    found = await services.ledger.read_document(actor.token, document=str(document))
+    """Where the document is, whether it is live, its session and stage, and its newest version.
+
+    With `at`, the version is the one of that point; everything else is as it is now.
+    """
+    found = await services.ledger.read_document(actor.token, document=str(document), at=at)
     tag = document_tag(found)
+    if at is not None:
+        tag += f".{found.version.hash}"
     headers = {
         "ETag": etag_of(tag),
         "Cache-Control": "private, no-cache",
@@ -202,10 +208,16 @@ async def compare_versions(
     actor: NamedDependency[Actor],
     document: FromPath[UUID],
     older: Annotated[
-        str | None, QueryParameter(name="from", description="A version's number or hash.", max_length=64)
+        str | None,
+        QueryParameter(
+            name="from", description="A version: its number or hash, a tag, or a time.", max_length=200
+        ),
     ] = None,
     newer: Annotated[
-        str | None, QueryParameter(name="to", description="A version's number or hash.", max_length=64)
+        str | None,
+        QueryParameter(
+            name="to", description="A version: its number or hash, a tag, or a time.", max_length=200
+        ),
     ] = None,
     context: Annotated[int, QueryParameter(description="Unchanged lines around a change.")] = 3,
     ignore: Annotated[

@@ -204,9 +204,10 @@ class Ledger:
         """A document's version at a point; its newest when there is none."""
         return await self._call(VersionRead, token, "read_version", document=document, at=at)
 
-    async def read_document(self, token: str, *, document: str) -> Document:
-        """A document with its newest version."""
-        return await self._call(Document, token, "read_document", document=document)
+    async def read_document(self, token: str, *, document: str, at: str | None = None) -> Document:
+        """A document with its newest version, or the one at a point."""
+        function = "read_document" if at is None else "read_document_at"
+        return await self._call(Document, token, function, document=document, at=at)
 
     async def list_versions(
         self, token: str, *, document: str, before: int | None, page_size: int

@@ -106,7 +106,24 @@ $$;
 comment on function public.plan_restore is
   '{sequence, items}: what commit_change needs to bring a folder or the whole project back to a point. Empty when it is there already.';
 
-revoke execute on function public.compare_trees, public.list_contents, public.plan_restore from public, anon, service_role;
-grant execute on function public.compare_trees, public.list_contents, public.plan_restore to authenticated;
+-- A document as it stands, with its version at a point in place of its newest one.
+create function public.read_document_at(document uuid, at text)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  wanted text := private.version_at(document, at);
+begin
+  return (
+    select to_jsonb(d) || jsonb_build_object('version', to_jsonb(v) - 'change_sequence' - 'position')
+    from public.document_details d join public.version_details v on v.hash = wanted
+    where d.id = read_document_at.document);
+end
+$$;
+comment on function public.read_document_at is 'A document with its version at a point.';
+
+revoke execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at from public, anon, service_role;
+grant execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at to authenticated;
 revoke execute on all functions in schema private from public;
 grant execute on function private.live_version to authenticated;
