@@ -6,91 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.schema.expected import EXPOSED, HISTORY, ON_BEHALF, TABLES, VIEWS
+
 if TYPE_CHECKING:
     from tests.schema.world import World
-
-TABLES = {
-    "acquaintances",
-    "blobs",
-    "changes",
-    "documents",
-    "events",
-    "members",
-    "profiles",
-    "projects",
-    "sessions",
-    "tags",
-    "tree_entries",
-    "versions",
-}
-VIEWS = {
-    "change_details",
-    "document_details",
-    "member_details",
-    "people",
-    "project_details",
-    "session_details",
-    "tag_details",
-    "version_details",
-}
-# What the API's roles may call by name. A function that isn't here is not meant to be exposed.
-EXPOSED = {
-    "commit_change",
-    "compare_trees",
-    "compare_versions",
-    "create_project",
-    "create_session",
-    "create_tag",
-    "list_changes",
-    "list_contents",
-    "list_members",
-    "list_projects",
-    "list_sessions",
-    "list_tags",
-    "list_tree",
-    "list_versions",
-    "me",
-    "plan_restore",
-    "prepare_change",
-    "read_change",
-    "read_document",
-    "read_file",
-    "read_project",
-    "read_session",
-    "read_version",
-    "remove_member",
-    "set_member",
-    "update_project",
-    "update_session",
-    "version_answer",
-}
-# What policies and exposed functions call on a caller's behalf, in the schema that no API exposes.
-ON_BEHALF = {
-    "change_answer",
-    "change_at",
-    "change_project",
-    "commit_change",
-    "create_project",
-    "create_session",
-    "create_tag",
-    "fail",
-    "knows",
-    "live_version",
-    "moment_or_null",
-    "my_open_projects",
-    "my_projects",
-    "page_rows",
-    "prepare_change",
-    "project_id",
-    "remove_member",
-    "require_role",
-    "session_id",
-    "set_member",
-    "update_project",
-    "update_session",
-    "uuid_or_null",
-    "version_at",
-}
 
 
 @pytest.fixture(scope="module")
@@ -271,8 +190,7 @@ async def test_history_has_its_guards(world):
     )
     update_or_delete, truncate = 8 | 16, 32
     assert {row["name"].removeprefix("public."): set(row[1]) for row in rows} == {
-        table: {update_or_delete, truncate}
-        for table in ("versions", "changes", "tree_entries", "tags", "events", "blobs")
+        table: {update_or_delete, truncate} for table in HISTORY
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.schema.test_catalog import EXPOSED, TABLES, VIEWS
+from tests.schema.expected import EXPOSED, TABLES, VIEWS
 from tests.stack import MIGRATIONS, REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "schema.md").read_text()

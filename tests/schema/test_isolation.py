@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.schema.expected import EXPOSED
 from tests.schema.world import Person, Team, put
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Target:
     sha256: str
     handle: str
     person: str
+    comment: str
     path: str
 
     @classmethod
@@ -61,6 +63,7 @@ class Target:
             sha256=secrets.token_hex(32),
             handle=f"p{secrets.token_hex(5)}",
             person=str(uuid.uuid4()),
+            comment=str(uuid.uuid4()),
             path="no/such.md",
         )
 
@@ -84,6 +87,15 @@ async def siege(world: World) -> Siege:
     session = await world.rpc(team.editor, "create_session", project=team.id, slug="secret-session")
     first = await world.write(team.editor, team.id, "sessions/secret-session/specs/spec.md", "secret")
     await world.rpc(team.editor, "create_tag", project=team.id, name="secret-tag", at="1")
+    comment = {"id": str(uuid.uuid4())}
+    if "store_attributions" in EXPOSED:
+        runs = [{"version": first["hash"], "runs": [1, 1, 1]}]
+        await world.rpc(team.editor, "store_attributions", items=runs)
+    if "create_review" in EXPOSED:
+        about = {"version": first["hash"], "body": "secret remark"}
+        comment = await world.rpc(team.reviewer, "create_comment", **about)
+        await world.rpc(team.reviewer, "create_review", verdict="approve", **about)
+        await world.rpc(team.reviewer, "act_on_comment", comment=comment["id"], act="resolve")
     neighbour = await world.team()
     await world.write(neighbour.editor, neighbour.id, "own.md", "own")
     target = Target(
@@ -96,6 +108,7 @@ async def siege(world: World) -> Siege:
         sha256=first["sha256"],
         handle=team.editor.handle,
         person=team.editor.id,
+        comment=comment["id"],
         path=first["path"],
     )
     return Siege(team, target, neighbour, await world.person("stranger"))
@@ -108,6 +121,7 @@ async def attackers(siege: Siege) -> list[Person]:
 def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
     """A value for a parameter that asks for the target. Fails for names that it has never heard of."""
     item = put(target.path, "x", base=target.hash, document=target.document) | {"sha256": target.sha256}
+    item |= {"version": target.hash, "runs": [1, 1, 1]}
     by_name: dict[str, Any] = {
         "project": target.slug if by_slug and kind == "text" else target.project,
         "ref": target.slug if by_slug else target.project,
@@ -144,6 +158,19 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "status": "draft",
         "page_size": 10,
         "asked": 10,
+        "comment": target.comment,
+        "body": "b",
+        "side": "new",
+        "first_line": 1,
+        "last_line": 1,
+        "act": "retract",
+        "verdict": "approve",
+        "resolved": False,
+        "seen": 0,
+        "numbers": "{1}",
+        "flat": "{1,1,1}",
+        "ignore_kept": False,
+        "tags_need_approval": True,
         "archived": True,
         "even_archived": True,
         "message": "m",

@@ -1,0 +1,136 @@
+"""What the catalog may hold, migration by migration. What isn't listed here was not meant to be exposed.
+
+A new migration adds a part of its own: that is where its author says what callers get to see and call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.stack import MIGRATIONS
+
+
+@dataclass(frozen=True)
+class Part:
+    """What migrations add. `history` are the tables whose rows never change."""
+
+    history: set[str] = field(default_factory=set)
+    other_tables: set[str] = field(default_factory=set)
+    views: set[str] = field(default_factory=set)
+    exposed: set[str] = field(default_factory=set)
+    """Functions in `public` for signed-in callers."""
+    on_behalf: set[str] = field(default_factory=set)
+    """Functions in `private` that policies and exposed functions call with a signed-in caller's rights."""
+
+
+PARTS = {
+    "versions": Part(
+        history={"blobs", "changes", "events", "tags", "tree_entries", "versions"},
+        other_tables={"acquaintances", "documents", "members", "profiles", "projects", "sessions"},
+        views={
+            "change_details",
+            "document_details",
+            "member_details",
+            "people",
+            "project_details",
+            "session_details",
+            "tag_details",
+            "version_details",
+        },
+        exposed={
+            "commit_change",
+            "compare_versions",
+            "create_project",
+            "create_session",
+            "create_tag",
+            "list_changes",
+            "list_members",
+            "list_projects",
+            "list_sessions",
+            "list_tags",
+            "list_tree",
+            "list_versions",
+            "me",
+            "prepare_change",
+            "read_change",
+            "read_document",
+            "read_file",
+            "read_project",
+            "read_session",
+            "read_version",
+            "remove_member",
+            "set_member",
+            "update_project",
+            "update_session",
+            "version_answer",
+        },
+        on_behalf={
+            "change_answer",
+            "change_at",
+            "change_project",
+            "commit_change",
+            "create_project",
+            "create_session",
+            "create_tag",
+            "fail",
+            "knows",
+            "moment_or_null",
+            "my_open_projects",
+            "my_projects",
+            "page_rows",
+            "prepare_change",
+            "project_id",
+            "remove_member",
+            "require_role",
+            "session_id",
+            "set_member",
+            "update_project",
+            "update_session",
+            "uuid_or_null",
+            "version_at",
+        },
+    ),
+    "points_in_time": Part(
+        exposed={"compare_trees", "list_contents", "plan_restore", "read_document_at"},
+        on_behalf={"live_version"},
+    ),
+    "attributions": Part(
+        history={"attributions"},
+        exposed={"list_attributions", "list_origins", "read_blame", "read_diffstat", "store_attributions"},
+        on_behalf={"runs_of", "store_attributions"},
+    ),
+    "reviews": Part(
+        history={"comment_acts", "comment_texts", "comments", "reviews"},
+        views={"comment_details", "review_details"},
+        exposed={
+            "act_on_comment",
+            "create_comment",
+            "create_review",
+            "list_comments",
+            "list_document_comments",
+            "list_reviews",
+            "read_comment",
+            "read_rules",
+            "reply",
+            "set_rules",
+        },
+        on_behalf={
+            "act_on_comment",
+            "comment_project",
+            "create_comment",
+            "create_review",
+            "reply",
+            "review_state",
+            "set_rules",
+            "standing_reviews",
+            "version_project",
+        },
+    ),
+}
+_HERE = [part for name, part in PARTS.items() if list(MIGRATIONS.glob(f"*_{name}.sql"))]
+
+HISTORY = {name for part in _HERE for name in part.history}
+TABLES = HISTORY | {name for part in _HERE for name in part.other_tables}
+VIEWS = {name for part in _HERE for name in part.views}
+EXPOSED = {name for part in _HERE for name in part.exposed}
+ON_BEHALF = {name for part in _HERE for name in part.on_behalf}
