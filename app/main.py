@@ -23,6 +23,7 @@ from app.api import (
     patches,
     problems,
     projects,
+    reviews,
     sessions,
     tags,
 )
@@ -37,6 +38,7 @@ from app.supabase.cache import BlobCache
 from app.supabase.identity import Identity
 from app.supabase.ledger import Ledger
 from app.supabase.pool import Pool
+from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
 
 if TYPE_CHECKING:
@@ -78,6 +80,18 @@ HANDLERS = [
     documents.compare_versions,
     tags.list_tags,
     tags.create_tag,
+    reviews.list_reviews,
+    reviews.create_review,
+    reviews.list_comments,
+    reviews.create_comment,
+    reviews.read_comment,
+    reviews.create_reply,
+    reviews.resolve_comment,
+    reviews.reopen_comment,
+    reviews.retract_comment,
+    reviews.list_document_comments,
+    reviews.read_rules,
+    reviews.set_rules,
     operations.live,
     operations.ready,
     operations.metrics,
@@ -99,6 +113,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         app.state.services = Services(
             settings=settings,
             ledger=Ledger(pool),
+            reviews=Reviews(pool),
             blobs=Blobs(pool, cache),
             identity=Identity(pool, settings),
             workers=workers,
@@ -137,6 +152,7 @@ TAGS = {
     "documents": "One document: its history, versions, differences.",
     "history": "A project between two points, and back to one.",
     "tags": "Names for points of history.",
+    "reviews": "Verdicts on versions, and comments that stay beside their lines.",
     "operations": "For operators and balancers.",
 }
 OPENAPI = OpenAPIConfig(

@@ -91,6 +91,7 @@ _STORES: tuple[str, ...] = (
     "disk_full",
 )
 _STORES += ("unsupported_encoding", "bad_media_type", "storage_unavailable", "storage_failed")
+_SAYS = ("comment_empty", "comment_too_long", "bad_value")
 _WRITE = Operation(
     headers=("If-Match", "Idempotency-Key"), answered=("ETag", "Location", "Link"), refuses=_BASED
 )
@@ -226,6 +227,7 @@ OPERATIONS: dict[str, Operation] = {
     "update_session": Operation(refuses=("blueprint_has_features",)),
     "create_tag": Operation(
         refuses=(
+            "approval_needed",
             "tag_exists",
             "nothing_to_tag",
             "bad_tag_name",
@@ -234,6 +236,26 @@ OPERATIONS: dict[str, Operation] = {
             "message_too_long",
             "bad_value",
         )
+    ),
+    "list_reviews": Operation(answered=("Link",)),
+    "create_review": Operation(refuses=("own_version", *_SAYS)),
+    "list_comments": Operation(answered=("Link",)),
+    "create_comment": Operation(
+        answered=("Location",),
+        refuses=(
+            *_SAYS,
+            "bad_lines",
+            "content_erased",
+            "content_altered",
+            "content_missing",
+            "storage_unavailable",
+        ),
+    ),
+    "create_reply": Operation(answered=("Location",), refuses=_SAYS),
+    "retract_comment": Operation(refuses=("not_the_author",)),
+    "list_document_comments": Operation(
+        answered=("Link",),
+        refuses=("version_not_found", "point_not_found", "bad_point", "storage_unavailable"),
     ),
     "read_me": Operation(refuses=("no_profile",)),
     "ready": Operation(refuses=("schema_missing",)),

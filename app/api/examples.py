@@ -27,9 +27,11 @@ from app.model import (
     Version,
     VersionState,
 )
+from app.supabase.reviews import Comment, Review, Side, Verdict
 
 PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
 DOCUMENT = "5a8f1c1e-1f0e-4d0f-b0c4-3a3f9a2f7d10"
+COMMENT = "77665544-3322-4100-8877-665544332211"
 SESSION = "c2f7b0de-58a1-4f4a-8a35-6d0d1a1f0c22"
 PATH = "sessions/milkdown-crepe/specs/spec.md"
 _HASH = "8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
@@ -120,6 +122,45 @@ tag = Tag(
     project=PROJECT, name="reviewed/2026-03", change=42, message="", created_at=_MOMENT, created_by=person
 )
 
+review = Review(
+    id="0f1e2d3c-4b5a-4697-8877-665544332211",
+    project=PROJECT,
+    document=DOCUMENT,
+    version=_HASH,
+    number=7,
+    sequence=91,
+    reviewer=person,
+    actor=ActorKind.human,
+    verdict=Verdict.approve,
+    comment=COMMENT,
+    body="Clear now.",
+    created_at=_MOMENT,
+    counts=True,
+)
+comment = Comment(
+    id=COMMENT,
+    project=PROJECT,
+    document=DOCUMENT,
+    version=_HASH,
+    number=7,
+    thread=COMMENT,
+    sequence=90,
+    author=person,
+    actor=ActorKind.human,
+    body="Which base is meant here?",
+    created_at=_MOMENT,
+    side=Side.new,
+    first_line=12,
+    last_line=14,
+    resolved=False,
+)
+placed = {
+    **msgspec.structs.asdict(comment),
+    "outdated": False,
+    "at_lines": {"first": 15, "last": 17},
+    "at_line": 15,
+}
+
 SCHEMAS: dict[str, Any] = {
     "Person": person,
     "ChangeSummary": summary,
@@ -132,6 +173,16 @@ SCHEMAS: dict[str, Any] = {
     "Session": session,
     "TreeEntry": entry,
     "Tag": tag,
+    "Review": review,
+    "Comment": comment,
+    "PlacedComment": placed,
+    "ReviewPage": {"state": "approved", "items": [review], "next": None},
+    "DocumentCommentPage": {"at": version, "items": [placed], "next": None},
+    "Rules": {"tags_need_approval": True},
+    "NewReview": {"verdict": "approve", "body": "Clear now."},
+    "NewComment": {"body": "Which base is meant here?", "first_line": 12, "last_line": 14},
+    "NewReply": {"body": "The version that the write names."},
+    "RulesEdit": {"tags_need_approval": True},
     "Written": {"version": version, "change": 42},
     "ChangeWritten": {"change": change},
     "TreePage": {"sequence": 42, "items": [entry], "next": None},
@@ -167,6 +218,8 @@ PARAMETERS: dict[str, Any] = {
     "person": "zoe",
     "number": 7,
     "sequence": 42,
+    "version": _HASH,
+    "comment": COMMENT,
     "code": "stale_base",
 }
 """One example of each path parameter."""

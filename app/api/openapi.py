@@ -45,10 +45,12 @@ _BY_PARAMETER = {
     "document": "document_not_found",
     "path": "document_not_found",
     "session": "session_not_found",
+    "version": "version_not_found",
+    "comment": "comment_not_found",
     "limit": "bad_value",
     "cursor": "bad_cursor",
 }
-_PAGE_OF = re.compile(r"Page_app\.model\.(\w+)_")
+_PAGE_OF = re.compile(r"Page_app\.(?:\w+\.)+(\w+)_")
 _PUBLIC = ("operations",)
 _NO_BODY = (204, 304)
 
@@ -147,7 +149,8 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
         codes |= {"bad_request"}
     if not public:
         codes |= {*_SIGNED_IN, *(code for name, code in _BY_PARAMETER.items() if name in names)}
-        if method in {"post", "put", "patch", "delete"} and {"project", "document"} & names:
+        addressed = {"project", "document", "version", "comment"} & names
+        if method in {"post", "put", "patch", "delete"} and addressed:
             codes |= {"role_too_low", "project_archived"}
     if operation.get("requestBody") is not None:
         codes |= {"bad_request", "too_large", "bad_media_type", "body_incomplete"}

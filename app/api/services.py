@@ -12,6 +12,7 @@ from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
 from app.supabase.ledger import Ledger
+from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
 
 
@@ -20,6 +21,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: Settings
     ledger: Ledger
+    reviews: Reviews
     blobs: Blobs
     identity: Identity
     workers: TextWorkers

@@ -19,7 +19,17 @@ from app.text.hunks import DiffResult, side_of
 from app.text.lines import Ignoring
 from app.text.merge import Labels, MergeResult, Style
 from app.text.pool import WorkerPool
-from app.text.tasks import ApplyPatch, Attribute, Hunks, Merge, ParsePatch, Restore, Task, Unified
+from app.text.tasks import (
+    ApplyPatch,
+    Attribute,
+    FollowLines,
+    Hunks,
+    Merge,
+    ParsePatch,
+    Restore,
+    Task,
+    Unified,
+)
 from app.text.words import Granularity
 from app.text.worker import Order, Refused
 
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.text.blame import Attribution, Source
+    from app.text.follow import LineRange, Place
     from app.text.patch import FilePatch
 
 _INLINE_BYTES = 512 * 1024
@@ -164,6 +175,14 @@ class TextWorkers:
         """Return what `attribute` does. Raises ValueError and TookTooLongError."""
         task = Attribute(text, version, tuple(sources), ignoring=ignoring)
         result: Attribution = await self.compute(task, deadline_s=deadline_s)
+        return result
+
+    async def follow_lines(
+        self, old: bytes, new: bytes, ranges: Sequence[LineRange], *, deadline_s: float | None = None
+    ) -> tuple[Place, ...]:
+        """Return what `follow_lines` does. Raises TookTooLongError."""
+        task = FollowLines(old, new, tuple(ranges))
+        result: tuple[Place, ...] = await self.compute(task, deadline_s=deadline_s)
         return result
 
     async def compute(self, task: Task, *, deadline_s: float | None = None) -> Any:

@@ -11,6 +11,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from app.text.blame import Attribution, Source, attribute
+from app.text.follow import LineRange, Place, follow_lines
 from app.text.hunks import DiffResult, diff_hunks
 from app.text.lines import Ignoring
 from app.text.merge import Labels, MergeResult, Style, merge
@@ -179,4 +180,23 @@ class Restore(msgspec.Struct, frozen=True, tag=True):
         return restore_lines(self.head, self.old, first=self.first, last=self.last, labels=self.labels)
 
 
-Task: TypeAlias = Unified | Hunks | Merge | Restore | ParsePatch | ApplyPatch | Attribute
+class FollowLines(msgspec.Struct, frozen=True, tag=True):
+    """Finding lines in another text: see `app.text.follow.follow_lines`."""
+
+    result: ClassVar[type] = tuple[Place, ...]
+
+    old: bytes
+    new: bytes
+    ranges: tuple[LineRange, ...]
+
+    @property
+    def inputs(self) -> tuple[bytes, ...]:
+        """Name the texts whose sizes and differences decide the cost."""
+        return self.old, self.new
+
+    def compute(self) -> tuple[Place, ...]:
+        """Do it here and now."""
+        return follow_lines(self.old, self.new, self.ranges)
+
+
+Task: TypeAlias = Unified | Hunks | Merge | Restore | ParsePatch | ApplyPatch | Attribute | FollowLines
