@@ -15,6 +15,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from app.api import (
+    blame,
     changes,
     documents,
     files,
@@ -32,10 +33,13 @@ from app.api.openapi import operation_name
 from app.api.reference import DocumentPlugin, PagePlugin, StylePlugin
 from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
+from app.flows.attribute import Memory
+from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
 from app.supabase.identity import Identity
+from app.supabase.insights import Insights
 from app.supabase.ledger import Ledger
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
@@ -78,6 +82,8 @@ HANDLERS = [
     documents.read_version,
     documents.read_version_content,
     documents.compare_versions,
+    blame.blame_document,
+    blame.read_diffstat,
     tags.list_tags,
     tags.create_tag,
     reviews.list_reviews,
@@ -110,17 +116,25 @@ def create_app(settings: Settings | None = None) -> Observer:
         pool = Pool(settings, observe=metrics.count_round_trip)
         cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
         workers = TextWorkers(deadline_s=settings.diff_seconds)
+        blobs = Blobs(pool, cache)
+        insights = Insights(pool)
+        memory = Memory()
+        upkeep = Upkeep(insights, blobs, workers, memory)
         app.state.services = Services(
             settings=settings,
             ledger=Ledger(pool),
             reviews=Reviews(pool),
-            blobs=Blobs(pool, cache),
+            blobs=blobs,
             identity=Identity(pool, settings),
             workers=workers,
+            insights=insights,
+            memory=memory,
+            upkeep=upkeep,
         )
         try:
             yield
         finally:
+            await upkeep.close()
             await workers.close()
             await pool.close()
             cache.close()

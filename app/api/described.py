@@ -184,6 +184,27 @@ OPERATIONS: dict[str, Operation] = {
     "undelete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "path_taken", "erased")),
     "read_version": Operation(answered=("ETag", "Link"), refuses=("version_not_found",)),
     "compare_versions": _COMPARES,
+    "blame_document": Operation(
+        headers=("Accept", "If-None-Match"),
+        answers={304: "What you have is what there is."},
+        answered=("ETag",),
+        refuses=(
+            "version_not_found",
+            "version_is_delete",
+            "point_not_found",
+            "bad_point",
+            "bad_value",
+            "not_acceptable",
+            "diff_too_large",
+            "blame_unfinished",
+            "blame_too_long",
+            "content_erased",
+            "content_altered",
+            "content_missing",
+            "storage_unavailable",
+        ),
+    ),
+    "read_diffstat": Operation(refuses=("change_not_found",)),
     "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
     "compare_change": msgspec.structs.replace(
         _COMPARES, answered=("Link",), refuses=(*_COMPARES.refuses, "change_not_found")

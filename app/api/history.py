@@ -214,5 +214,6 @@ async def restore_project(
     )
     if change is None:
         return Response(ChangeWritten(None), status_code=200)
+    services.upkeep.note(actor=actor, change=change, texts={})
     location = f"/v1/projects/{change.project}/changes/{change.sequence}"
     return Response(ChangeWritten(change), status_code=201, headers={"Location": location})

@@ -105,6 +105,9 @@ PROBLEMS = {
     "patch_unreadable": Problem(422, "Not a patch that can be read"),
     "patch_rejected": Problem(409, "The patch does not apply"),
     "diff_too_large": Problem(422, "Too large or too different to compare"),
+    "bad_attribution": Problem(422, "The attribution cannot be this version's"),
+    "blame_too_long": Problem(422, "Too many versions without attribution"),
+    "blame_unfinished": Problem(503, "Ask again: blame goes on from where it is"),
     "not_acceptable": Problem(406, "Not available in that form"),
     "method_not_allowed": Problem(405, "Not a method of this address"),
     # what is behind

@@ -8,9 +8,12 @@ import msgspec
 from litestar import Request
 
 from app.errors import VersoError
+from app.flows.attribute import Memory
+from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
+from app.supabase.insights import Insights
 from app.supabase.ledger import Ledger
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
@@ -25,6 +28,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Blobs
     identity: Identity
     workers: TextWorkers
+    insights: Insights
+    memory: Memory
+    upkeep: Upkeep
 
 
 async def provide_services(request: Request[Any, Any, Any]) -> Services:

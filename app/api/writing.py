@@ -52,7 +52,7 @@ async def write_change(
     """Write a change; None when everything is as asked already. Raises VersoError."""
     concurrency = services.settings.upload_concurrency
     if merge is None:
-        return await add_change(
+        change = await add_change(
             services.ledger,
             services.blobs,
             actor=actor,
@@ -62,15 +62,21 @@ async def write_change(
             idempotency_key=key,
             concurrency=concurrency,
         )
-    return await add_change_merging(
-        services.ledger,
-        services.blobs,
-        services.workers,
-        actor=actor,
-        project=project,
-        items=items,
-        message=message,
-        idempotency_key=key,
-        concurrency=concurrency,
-        limit=services.settings.max_diff_size,
-    )
+    else:
+        change = await add_change_merging(
+            services.ledger,
+            services.blobs,
+            services.workers,
+            actor=actor,
+            project=project,
+            items=items,
+            message=message,
+            idempotency_key=key,
+            concurrency=concurrency,
+            limit=services.settings.max_diff_size,
+        )
+    if change is not None:
+        uploads = [item.upload for item in items if item.upload is not None]
+        texts = {each.sha256: each.data for each in uploads if each.data is not None}
+        services.upkeep.note(actor=actor, change=change, texts=texts)
+    return change

@@ -1,0 +1,49 @@
+"""Blame as text for people: one line a line, in git blame's default form."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from app.flows.read_content import read_content
+from app.text.lines import split_lines
+
+if TYPE_CHECKING:
+    from app.flows.blame import Blamed
+    from app.supabase.blobs import Blobs
+    from app.supabase.identity import Actor
+    from app.supabase.insights import Origin
+
+_HASH_DIGITS = 8
+
+
+async def blame_text(blobs: Blobs, *, actor: Actor, blamed: Blamed) -> bytes:
+    """Hash, path (where it isn't the one now), author, time in UTC, line number, and the line as it is.
+
+    The lines' own bytes are not changed. They come from the cache or from storage. Raises VersoError.
+    """
+    blame, version = blamed.blame, blamed.blame.version
+    with await read_content(blobs, actor=actor, read=blamed.read) as content:
+        lines = split_lines(await content.read())
+    origins = {origin.hash: origin for origin in blame.origins}
+    names = {origin.hash: _name(origin) for origin in blame.origins}
+    moved = any(each.path != version.path for each in blame.ranges)
+    path_width = max((len(each.path) for each in blame.ranges), default=0)
+    name_width = max(map(len, names.values()), default=0)
+    number_width = len(str(blame.last))
+    out: list[bytes] = []
+    for each in blame.ranges:
+        origin = origins[each.version]
+        moment = origin.authored_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S +0000")
+        path = f"{each.path:<{path_width}} " if moved else ""
+        start = f"{each.version[:_HASH_DIGITS]} {path}({names[each.version]:<{name_width}} {moment}"
+        for number in range(each.first, each.last + 1):
+            line = lines[number - 1]
+            out.append(f"{start} {number:>{number_width}}) ".encode() + line)
+            if not line.endswith(b"\n"):
+                out.append(b"\n")
+    return b"".join(out)
+
+
+def _name(origin: Origin) -> str:
+    return origin.agent or origin.author.name or origin.author.handle or origin.author.id[:_HASH_DIGITS]

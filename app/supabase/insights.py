@@ -1,0 +1,140 @@
+"""Rows that are derived from the bytes: who wrote each line, and what can be searched.
+
+One method a SQL function, in one round trip each, as in `ledger`. Every method takes the caller's token first
+and raises VersoError with the database's own code and sentence.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # msgspec reads the annotations
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from app.model import Action, ActorKind, Copy, Person, VersionRead
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.supabase.pool import Pool
+
+T = TypeVar("T")
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that wrote some lines."""
+
+    hash: str
+    number: int
+    path: str
+    change: int
+    author: Person
+    actor: ActorKind
+    agent: str | None = None
+    authored_at: datetime
+    committed_at: datetime
+    summary: str
+    """The first line of the change's message, at most 200 characters."""
+
+
+class KeptRun(msgspec.Struct, frozen=True, array_like=True):
+    """Lines from `first` on that came with version number `origin`, where the first was number `line`."""
+
+    first: int
+    origin: int
+    line: int
+    lines: int
+
+
+class KeptBlame(msgspec.Struct, frozen=True, kw_only=True):
+    """A version and what is kept of who wrote its lines; `runs` is null where nothing is."""
+
+    read: VersionRead
+    lines: int | None
+    runs: list[KeptRun] | None
+    origins: list[Origin] | None
+
+
+class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
+    """A version as attribution is computed from it. Other versions are named by their numbers."""
+
+    hash: str
+    project: str
+    number: int
+    action: Action
+    sha256: str | None
+    size: int | None
+    author: str
+    merged_from: int | None
+    restored_from: int | None
+    copies: list[Copy]
+    runs: list[int] | None
+    """Triples of origin, line, lines: what is kept, or null."""
+
+
+class AttributionToKeep(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wrote the lines of a version, as the database takes it."""
+
+    version: str
+    runs: list[int]
+    added: int | None
+    removed: int | None
+
+
+class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many lines a version has, and how many it added and removed; null where it isn't known."""
+
+    version: str
+    document: str
+    path: str
+    action: Action
+    lines: int | None
+    added: int | None
+    removed: int | None
+
+
+class Insights:
+    """The derived rows of one Supabase project."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def _call(self, kind: type[T], token: str, function: str, **arguments: Any) -> T:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        # Whatever is stored here may be stored twice: the second time changes nothing.
+        answer = await self._pool.rpc(token, function, given)
+        return msgspec.convert(answer, kind, strict=False)
+
+    async def read_blame(
+        self, token: str, *, document: str, at: str | None, first: int, last: int | None
+    ) -> KeptBlame:
+        """A version, and who wrote some of its lines if that is kept."""
+        return await self._call(
+            KeptBlame, token, "read_blame", document=document, at=at, first_line=first, last_line=last
+        )
+
+    async def list_origins(self, token: str, *, document: str, numbers: Sequence[int]) -> list[Origin]:
+        """Versions of a document as blame names them."""
+        return await self._call(list[Origin], token, "list_origins", document=document, numbers=list(numbers))
+
+    async def list_attributions(
+        self, token: str, *, document: str, upto: int, page_size: int, ignore_kept: bool
+    ) -> list[Ancestor]:
+        """Versions from a number down to the nearest one whose attribution is kept."""
+        return await self._call(
+            list[Ancestor],
+            token,
+            "list_attributions",
+            document=document,
+            upto=upto,
+            page_size=page_size,
+            ignore_kept=ignore_kept,
+        )
+
+    async def store_attributions(self, token: str, *, items: Sequence[AttributionToKeep]) -> None:
+        """Keep who wrote the lines of the caller's own versions."""
+        await self._pool.rpc(token, "store_attributions", {"items": msgspec.to_builtins(items)})
+
+    async def read_diffstat(self, token: str, *, project: str, sequence: int) -> list[LineCounts]:
+        """How many lines each version of a change added and removed."""
+        return await self._call(list[LineCounts], token, "read_diffstat", project=project, sequence=sequence)
