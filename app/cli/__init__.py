@@ -1,9 +1,9 @@
 """The `verso` command.
 
 What lives here: reading the command line (`commands`), and what each command does: `dev` runs everything on
-one machine (`dev`, `children`, `api_process`, `place`, `ports`, `seeding`, `story`, `loopback`, `handout`),
-`serve` runs the API against any Supabase (`serving`), `doctor` finds out what is missing (`doctor/`),
-`migrate` applies the schema.
+one machine (`dev`, `run`, `children`, `api_process`, `place`, `ports`, `seeding`, `story`, `loopback`,
+`handout`), `serve` runs the API against any Supabase (`serving`), `doctor` finds out what is missing
+(`doctor/`), `migrate` applies the schema.
 
 What may not live here: anything that a request needs. The commands start things and talk to them by HTTP,
 as a user would. Modules are imported when their command runs: `verso dev` must be ready in a moment, and

@@ -55,7 +55,8 @@ def dev(  # noqa: PLR0917 - click passes options by name
     Starts an embedded Supabase and the API, both on 127.0.0.1 only, and needs no account, Docker or Node.
     Stop it with Ctrl-C; the data stays for the next time.
     """
-    from app.cli.dev import DevOptions, run_dev
+    from app.cli.dev import run_dev
+    from app.cli.run import DevOptions
 
     options = DevOptions(
         port=port,

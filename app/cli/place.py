@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,6 +76,18 @@ class Place:
             os.ftruncate(lock, 0)
         finally:
             os.close(lock)
+
+    def await_supabase_end(self, seconds: float) -> None:
+        """Wait until a killed run's Supabase has let go of its data, or for so many seconds."""
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(FileNotFoundError), (self.supabase / "owner.lock").open("rb") as lock:
+            while time.monotonic() < deadline:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    time.sleep(0.02)
+                else:
+                    return
 
     def empty(self) -> None:
         """Remove the data, keeping the directory itself and its lock. Call it while it is owned."""

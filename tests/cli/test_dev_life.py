@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -63,13 +64,39 @@ def test_after_kill_9_no_process_is_left(loaded: Path) -> None:
     assert dev.left_over() == []
 
 
-def test_right_after_kill_9_it_starts_again_on_the_same_ports_with_all_data(loaded: Path) -> None:
+@pytest.mark.parametrize("same_ports", [True, False], ids=["same ports", "other ports"])
+def test_right_after_kill_9_it_starts_again_with_all_data(loaded: Path, same_ports: bool) -> None:
     killed = Dev(loaded)
     before = state(killed)
     ports = [killed.values[name].rpartition(":")[2] for name in ("api", "supabase_url")]
     killed.kill()
-    with Dev(loaded, "--port", ports[0], "--supabase-port", ports[1]) as dev:
+    again = ("--port", ports[0], "--supabase-port", ports[1]) if same_ports else ()
+    with Dev(loaded, *again) as dev:
         assert state(dev) == before
+
+
+def test_tokens_are_replaced_before_they_are_too_old(loaded: Path) -> None:
+    code = (
+        "import app.cli.run, app.cli, sys\n"
+        "app.cli.run.REFRESH_SECONDS = 1.0\n"
+        f"sys.argv[1:] = ['dev', '--data', {str(loaded)!r}, '--port', '0', '--supabase-port', '0']\n"
+        "app.cli.main()\n"
+    )
+    (loaded / "dev.json").unlink()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=clean_environment(), cwd=REPOSITORY, stdout=subprocess.DEVNULL
+    )
+    seen: set[str] = set()
+    deadline = time.monotonic() + 60
+    while len(seen) < 2 and time.monotonic() < deadline:
+        if (loaded / "dev.json").exists():
+            seen.add(json.loads((loaded / "dev.json").read_text())["people"]["reader"]["access_token"])
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    assert len(seen) == 2
+    newest = json.loads((loaded / "dev.json").read_text())["people"]["reader"]["access_token"]
+    assert (loaded / "reader.header").read_text() == f"Authorization: Bearer {newest}\n"
 
 
 def test_a_demo_that_was_interrupted_is_told_to_its_end_by_the_next_start(tmp_path: Path) -> None:
