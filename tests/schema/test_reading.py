@@ -111,8 +111,10 @@ async def test_a_file_is_read_at_every_kind_of_point(world, team):
 
 @pytest.mark.parametrize(
     ("point", "code"),
-    [("4", "point_not_found"), ("no-such-tag", "point_not_found"), ("f" * 64, "point_not_found")]
-    + [
+    [
+        ("4", "point_not_found"),
+        ("no-such-tag", "point_not_found"),
+        ("f" * 64, "point_not_found"),
         ("v3", "version_not_found"),
         ("1999-01-01", "document_not_found"),
         ("?", "bad_point"),
