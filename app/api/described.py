@@ -173,8 +173,36 @@ OPERATIONS: dict[str, Operation] = {
         answers={304: "What you have is what there is."},
         answered=("ETag", "Link"),
     ),
-    "move_document": msgspec.structs.replace(
-        _WRITE, refuses=(*_BASED, "bad_path", "path_taken", "no_content")
+    "edit_document": msgspec.structs.replace(
+        _WRITE,
+        refuses=(
+            *_BASED,
+            *_STORES,
+            "bad_path",
+            "path_taken",
+            "no_content",
+            "bad_json",
+            "merge_conflict",
+            "merge_impossible",
+            "patch_unreadable",
+            "patch_rejected",
+            "version_not_found",
+        ),
+        consumes={
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["path"],
+                    "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+                },
+                "example": {"path": "notes/moved.md", "message": "Where it belongs"},
+            },
+            "text/x-diff": {"schema": {"type": "string"}},
+        },
+    ),
+    "preview_merge": Operation(
+        refuses=(*_BASED, *_STORES, "merge_conflict", "merge_impossible", "version_not_found", "bad_json"),
+        consumes=BINARY,
     ),
     "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
     "restore_document": msgspec.structs.replace(

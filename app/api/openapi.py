@@ -194,7 +194,9 @@ def _refusal(status: int, codes: list[str], *, head: bool) -> dict[str, Any]:
 
 def _with_example(media: dict[str, Any], schemas: dict[str, Any], kind: str) -> dict[str, Any]:
     """A media type's entry with an example: of its schema, or of one entry of its page."""
-    if media == BINARY["*/*"] or "example" in media:
+    if "example" in media:
+        return media
+    if media == BINARY["*/*"]:
         return {**media, "example": "# One\n"}
     schema = media["schema"]
     name = schema.get("$ref", "").rpartition("/")[2]

@@ -185,9 +185,9 @@ def test_a_point_that_is_none_is_refused_with_its_reason(project: Project) -> No
         ("99", 404, "point_not_found"),
         ("v9", 404, "version_not_found"),
         ("f" * 64, 404, "point_not_found"),
-        ("yesterday", 422, "bad_point"),
+        ("no such tag!", 422, "bad_point"),
         ("-1", 422, "bad_point"),
-        ("9" * 30, 422, "bad_point"),
+        ("9" * 30, 404, "point_not_found"),
     ):
         answer = reader.get(project.file("a.md"), params={"at": at})
         assert (answer.status_code, code_of(answer)) == (status, code), at
