@@ -13,6 +13,7 @@ import msgspec
 from app.settings import data_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ROLES = ("owner", "editor", "reviewer", "reader", "outsider")
@@ -90,6 +91,8 @@ class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     project: DemoProject
     sessions: list[DemoSession]
+    files: dict[str, str]
+    """Where the texts of some paths are, which not every file system can hold."""
     changes: list[DemoChange]
 
 
@@ -120,9 +123,13 @@ def tell(story: Story, directory: Path) -> list[Told]:
     """Each change with the texts that it writes. Raises StoryError when one doesn't fit what is there."""
     history: dict[str, list[str]] = {}
     told = []
+
+    def first_text(path: str) -> str:
+        return (directory / "documents" / story.files.get(path, path)).read_text(encoding="utf-8")
+
     for number, change in enumerate(story.changes, 1):
         try:
-            told.append(Told(change, _texts(change, history, directory)))
+            told.append(Told(change, _texts(change, history, first_text)))
         except (KeyError, IndexError, OSError, StoryError) as error:
             raise StoryError(
                 f"Change {number} of the demo ({change.message!r}) doesn't fit: {error}"
@@ -130,9 +137,11 @@ def tell(story: Story, directory: Path) -> list[Told]:
     return told
 
 
-def _texts(change: DemoChange, history: dict[str, list[str]], directory: Path) -> dict[str, str]:
+def _texts(
+    change: DemoChange, history: dict[str, list[str]], first_text: Callable[[str], str]
+) -> dict[str, str]:
     """What a change writes; `history` has each path's texts so far and is carried on."""
-    texts = {path: (directory / "documents" / path).read_text(encoding="utf-8") for path in change.add}
+    texts = {path: first_text(path) for path in change.add}
     for edit in change.edit:
         before = texts.get(edit.path) or history[edit.path][-1]
         if before.count(edit.old) != 1:

@@ -25,7 +25,8 @@ def story_of(*changes: DemoChange) -> Story:
 
 
 def test_every_document_of_the_fixture_is_told_once_and_none_is_missing() -> None:
-    added = [path for change in read_story(demo_directory()).changes for path in change.add]
+    story = read_story(demo_directory())
+    added = [story.files.get(path, path) for change in story.changes for path in change.add]
     documents = demo_directory() / "documents"
     files = [str(path.relative_to(documents)) for path in documents.rglob("*") if path.is_file()]
     assert sorted(added) == sorted(files)
