@@ -33,6 +33,7 @@ from app.api.openapi import operation_name
 from app.api.reference import DocumentPlugin, PagePlugin, StylePlugin
 from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
+from app.flows.diff_cache import DiffCache
 from app.flows.attribute import Memory
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
@@ -44,6 +45,7 @@ from app.supabase.ledger import Ledger
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
+from app.text.errors import WorkersBusyError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,6 +72,7 @@ HANDLERS = [
     changes.read_change,
     history.compare_trees,
     history.compare_change,
+    history.compare_files,
     history.archive_project,
     history.restore_project,
     documents.read_document,
@@ -115,7 +118,7 @@ def create_app(settings: Settings | None = None) -> Observer:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         pool = Pool(settings, observe=metrics.count_round_trip)
         cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
-        workers = TextWorkers(deadline_s=settings.diff_seconds)
+        workers = TextWorkers(deadline_s=settings.diff_seconds, wait_s=settings.diff_wait_seconds)
         blobs = Blobs(pool, cache)
         insights = Insights(pool)
         memory = Memory()
@@ -127,6 +130,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             blobs=blobs,
             identity=Identity(pool, settings),
             workers=workers,
+            diffs=DiffCache(limit=settings.diff_cache_size),
             insights=insights,
             memory=memory,
             upkeep=upkeep,
@@ -146,6 +150,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         dependencies={"services": Provide(provide_services), "actor": Provide(provide_actor)},
         exception_handlers={
             VersoError: problems.on_verso_error,
+            WorkersBusyError: problems.on_busy,
             HTTPException: problems.on_http_exception,
             Exception: problems.on_fault,
         },

@@ -56,6 +56,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The most bytes of one side of a diff; larger sides get sizes and hashes instead."""
     diff_seconds: float = 10.0
     """How long one diff may compute before it answers with a summary."""
+    diff_wait_seconds: float = 10.0
+    """How long a diff or merge waits for a free worker before it answers 503."""
+    diff_cache_size: int = 64 * MIB
+    """The most bytes of finished diffs that are kept in memory."""
 
     upload_concurrency: int = 16
     """How many blobs of one change travel to storage at the same time."""

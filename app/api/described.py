@@ -23,7 +23,7 @@ HEADERS: dict[str, tuple[str, str]] = {
     "Content-Digest": ("SHA-256 of the body (RFC 9530); checked before anything is written.", "sha-256=:…:"),
     "Range": ("One range of bytes (RFC 9110, 14).", "bytes=0-99"),
     "If-Range": ("The ETag for which Range is meant; else the whole is sent.", '"8c1f…"'),
-    "Accept": ("text/x-diff (unless said) or application/json.", "application/json"),
+    "Accept": ("text/x-diff (unless said), application/json or text/html.", "application/json"),
 }
 """Request headers: what they mean, and an example."""
 
@@ -40,7 +40,10 @@ ANSWERED: dict[str, str] = {
 """Response headers and what they mean."""
 
 BINARY: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
-_DIFF: dict[str, Any] = {"text/x-diff": {"schema": {"type": "string"}}}
+_DIFF: dict[str, Any] = {
+    "text/x-diff": {"schema": {"type": "string"}},
+    "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
+}
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +109,7 @@ _COMPARES = Operation(
         "bad_value",
         "not_acceptable",
         "diff_too_large",
+        "workers_busy",
         "content_erased",
         "content_altered",
         "content_missing",
@@ -234,6 +238,13 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "read_diffstat": Operation(refuses=("change_not_found",)),
     "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
+    "compare_files": msgspec.structs.replace(
+        _COMPARES,
+        headers=("Accept",),
+        answers={},
+        answered=(),
+        refuses=(*_COMPARES.refuses, "bad_path", "document_not_found", "document_deleted", "document_moved"),
+    ),
     "compare_change": msgspec.structs.replace(
         _COMPARES, answered=("Link",), refuses=(*_COMPARES.refuses, "change_not_found")
     ),

@@ -14,7 +14,19 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from app.api.bodies import take_struct
 from app.api.conditions import base_of, document_tag, etag_of, is_unchanged
 from app.api.content import FOREVER, answer_content
+from app.api.diff_forms import (
+    PATCH_HEADERS,
+    Context,
+    Ignore,
+    Sides,
+    Smallest,
+    comparing_with,
+    heading_of,
+    page_answer,
+    wanted_form,
+)
 from app.api.files import At, MessageQuery, Written, write_one
+from app.api.leaving import while_connected
 from app.api.links import Page, cursor_of, next_link, position_of, version_links
 from app.api.paging import Cursor, Limit, page_size
 from app.api.patches import PATCH_TYPES, patched_item
@@ -22,15 +34,14 @@ from app.api.services import Services
 from app.api.writing import Merge
 from app.errors import VersoError
 from app.flows.add_change import Item
-from app.flows.compare import Comparison, compare_as_hunks, compare_as_patch
+from app.flows.compare import compare_as_hunks, compare_as_patch
 from app.model import Document, Version, normal_path
 from app.supabase.identity import Actor
+from app.text.html import View
 from app.text.lines import Ignoring
+from app.text.words import Granularity
 
 ROUTE = "/v1/documents/{document:uuid}"
-MAX_CONTEXT = 1000
-
-
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=999_999_999)]
 
 
@@ -219,50 +230,34 @@ async def compare_versions(
             name="to", description="A version: its number or hash, a tag, or a time.", max_length=200
         ),
     ] = None,
-    context: Annotated[int, QueryParameter(description="Unchanged lines around a change.")] = 3,
-    ignore: Annotated[
-        Ignoring, QueryParameter(description="What does not count as a difference.")
-    ] = Ignoring.NOTHING,
+    context: Context = 3,
+    ignore: Ignore = Ignoring.NOTHING,
+    granularity: Smallest = Granularity.WORD,
+    view: Sides = View.INLINE,
 ) -> Response[Any]:
     """`text/x-diff` (unless said) is a patch that `git apply` takes; `application/json` has hunks and words.
 
-    Without `to` the newest version, without `from` the one before it.
+    `text/html` is a page of them that stands alone. Without `to` the newest version, without `from` the one
+    before it.
     """
-    if not 0 <= context <= MAX_CONTEXT:
-        raise VersoError("bad_value", f"context is 0 to {MAX_CONTEXT}.")
-    as_json = wants_json(request)
+    form = wanted_form(request)
+    comparing = comparing_with(services, context=context, ignoring=ignore, granularity=granularity)
     compared = await services.ledger.compare_versions(
         actor.token, document=str(document), older=_side(older), newer=_side(newer)
     )
     before = "" if compared.older is None else compared.older.version.hash
-    tag = (
-        f"{before[:32]}-{compared.newer.version.hash[:32]}-{context}-{ignore.value}-{'j' if as_json else 'd'}"
-    )
+    shape = f"{context}-{ignore.value}-{granularity.value}-{view.value}-{form.rpartition('/')[2]}"
+    tag = f"{before[:32]}-{compared.newer.version.hash[:32]}-{shape}"
     headers = {"ETag": etag_of(tag), "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
-    if as_json:
-        result: Comparison = await compare_as_hunks(
-            services.blobs,
-            services.workers,
-            actor=actor,
-            sides=compared,
-            context=context,
-            ignoring=ignore,
-            limit=services.settings.max_diff_size,
-        )
-        return Response(result, headers=headers)
-    patch_text = await compare_as_patch(
-        services.blobs,
-        services.workers,
-        actor=actor,
-        sides=compared,
-        context=context,
-        ignoring=ignore,
-        limit=services.settings.max_diff_size,
-    )
-    headers |= {"Content-Security-Policy": "sandbox; default-src 'none'"}
-    return Response(patch_text, headers=headers, media_type="text/x-diff")
+    if form == "text/x-diff":
+        patch_text = await while_connected(request, compare_as_patch(comparing, actor=actor, sides=compared))
+        return Response(patch_text, headers=headers | PATCH_HEADERS, media_type="text/x-diff")
+    result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=compared))
+    if form == "text/html":
+        return await page_answer([result], heading=heading_of(result), view=view, headers=headers)
+    return Response(result, headers=headers)
 
 
 def point_of(number: int) -> str:
@@ -276,13 +271,3 @@ def _side(text: str | None) -> str | None:
     if text is None:
         return None
     return point_of(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else text  # noqa: PLR2004
-
-
-def wants_json(request: Request[Any, Any, Any]) -> bool:
-    """Whether a diff is wanted as JSON; raises VersoError `not_acceptable` when as neither."""
-    if "accept" not in request.headers:
-        return False
-    best = request.accept.best_match(["text/x-diff", "text/x-patch", "text/plain", "application/json"])
-    if best is None:
-        raise VersoError("not_acceptable", "A diff comes as text/x-diff or application/json.")
-    return best == "application/json"

@@ -14,21 +14,43 @@ from litestar.response import Stream
 from app.api.bodies import check_idempotency_key, check_message
 from app.api.changes import ChangeWritten
 from app.api.conditions import etag_of, is_unchanged
-from app.api.documents import MAX_CONTEXT, wants_json
+from app.api.diff_forms import (
+    PATCH_HEADERS,
+    Context,
+    Form,
+    Ignore,
+    Sides,
+    Smallest,
+    comparing_with,
+    heading_of,
+    page_answer,
+    wanted_form,
+)
 from app.api.files import At
+from app.api.leaving import while_connected
 from app.api.links import cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.archive_tree import PAGE, archive_tree, read_tree
-from app.flows.compare import Comparison, compare_as_hunks, compare_as_patch
+from app.flows.compare import (
+    Comparing,
+    Comparison,
+    compare_all_as_hunks,
+    compare_all_as_patch,
+    compare_as_hunks,
+    compare_as_patch,
+    compare_whole_trees,
+)
 from app.flows.restore_tree import restore_tree
+from app.model import normal_path
 from app.supabase.identity import Actor
-from app.supabase.ledger import ComparedTrees
+from app.text.html import View
 from app.text.lines import Ignoring
+from app.text.words import Granularity
 
-Context = Annotated[int, QueryParameter(description="Unchanged lines around a change.", ge=0, le=MAX_CONTEXT)]
-Ignore = Annotated[Ignoring, QueryParameter(description="What does not count as a difference.")]
+MAX_PATCH_SIZE = 64 * 1024 * 1024
+"""The most bytes of a patch that is made whole; larger ones come in pages, or by folder."""
 Prefix = Annotated[str, QueryParameter(description="Only paths that begin so.", max_length=1024)]
 
 
@@ -66,25 +88,26 @@ async def compare_trees(
     prefix: Prefix = "",
     context: Context = 3,
     ignore: Ignore = Ignoring.NOTHING,
+    granularity: Smallest = Granularity.WORD,
+    view: Sides = View.INLINE,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Response[Any]:
-    """Every document that differs, renames as renames: one patch that `git apply` takes, or JSON with hunks.
+    """Every document that differs, renames as renames: a patch that `git apply` takes, JSON with hunks, HTML.
 
-    A page at a time; a patch of further pages is applied after the ones before.
+    A patch is whole unless `limit` or `cursor` asks for a page of it; the other forms come in pages.
     """
-    size = page_size(limit, services.settings)
-    compared = await services.ledger.compare_trees(
-        actor.token,
-        project=project,
-        older=older,
-        newer=newer,
-        prefix=prefix,
-        after=position_of(cursor, str),
-        page_size=size + 1,
-    )
     return await _answer_trees(
-        request, services, actor, compared, size=size, context=context, ignoring=ignore
+        request,
+        services,
+        actor,
+        comparing_with(services, context=context, ignoring=ignore, granularity=granularity),
+        project=project,
+        points=(older, newer),
+        prefix=prefix,
+        view=view,
+        limit=limit,
+        cursor=cursor,
     )
 
 
@@ -102,24 +125,25 @@ async def compare_change(
     prefix: Prefix = "",
     context: Context = 3,
     ignore: Ignore = Ignoring.NOTHING,
+    granularity: Smallest = Granularity.WORD,
+    view: Sides = View.INLINE,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Response[Any]:
-    """The difference between the tree before the change and after it."""
+    """The difference between the tree before the change and after it, in the forms of a project's diff."""
     if not 0 < sequence < 1 << 62:
         raise VersoError("change_not_found", "The project has no change of that number.")
-    size = page_size(limit, services.settings)
-    compared = await services.ledger.compare_trees(
-        actor.token,
-        project=project,
-        older=str(sequence - 1),
-        newer=str(sequence),
-        prefix=prefix,
-        after=position_of(cursor, str),
-        page_size=size + 1,
-    )
     return await _answer_trees(
-        request, services, actor, compared, size=size, context=context, ignoring=ignore
+        request,
+        services,
+        actor,
+        comparing_with(services, context=context, ignoring=ignore, granularity=granularity),
+        project=project,
+        points=(str(sequence - 1), str(sequence)),
+        prefix=prefix,
+        view=view,
+        limit=limit,
+        cursor=cursor,
     )
 
 
@@ -127,33 +151,123 @@ async def _answer_trees(
     request: Request[Any, Any, Any],
     services: Services,
     actor: Actor,
-    compared: ComparedTrees,
+    comparing: Comparing,
     *,
-    size: int,
-    context: int,
-    ignoring: Ignoring,
+    project: str,
+    points: tuple[str, str | None],
+    prefix: str,
+    view: View,
+    limit: int | None,
+    cursor: str | None,
 ) -> Response[Any]:
+    form: Form = wanted_form(request)
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    if form == "text/x-diff" and limit is None and cursor is None:
+        patch = await while_connected(
+            request, _whole_patch(services, actor, comparing, project=project, points=points, prefix=prefix)
+        )
+        return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
+    size = page_size(limit, services.settings)
+    compared = await services.ledger.compare_trees(
+        actor.token,
+        project=project,
+        older=points[0],
+        newer=points[1],
+        prefix=prefix,
+        after=position_of(cursor, str),
+        page_size=size + 1,
+    )
     pairs = compared.pairs[:size]
     following = cursor_of(pairs[-1].place) if len(compared.pairs) > size else None
-    headers = {
-        "Cache-Control": "private, no-cache",
-        "Vary": "Accept, Authorization",
-        **next_link(request, following),
-    }
-    shape = {"context": context, "ignoring": ignoring, "limit": services.settings.max_diff_size}
-    if wants_json(request):
-        items = [
-            await compare_as_hunks(services.blobs, services.workers, actor=actor, sides=pair, **shape)  # type: ignore[arg-type]
-            for pair in pairs
-        ]
-        page = TreeComparison(older=compared.older, newer=compared.newer, items=items, next=following)
-        return Response(page, headers=headers)
-    patches = [
-        await compare_as_patch(services.blobs, services.workers, actor=actor, sides=pair, **shape)  # type: ignore[arg-type]
-        for pair in pairs
-    ]
-    headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
-    return Response(b"".join(patches), headers=headers, media_type="text/x-diff")
+    headers |= next_link(request, following)
+    if form == "text/x-diff":
+        patch = await while_connected(request, compare_all_as_patch(comparing, actor=actor, pairs=pairs))
+        return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
+    items = await while_connected(request, compare_all_as_hunks(comparing, actor=actor, pairs=pairs))
+    if form == "text/html":
+        heading = f"{prefix or 'All documents'}: change {compared.older} to {compared.newer}"
+        more = headers["Link"].partition(">")[0][1:] if following else None
+        return await page_answer(items, heading=heading, view=view, headers=headers, following=more)
+    page = TreeComparison(older=compared.older, newer=compared.newer, items=items, next=following)
+    return Response(page, headers=headers)
+
+
+async def _whole_patch(
+    services: Services,
+    actor: Actor,
+    comparing: Comparing,
+    *,
+    project: str,
+    points: tuple[str, str | None],
+    prefix: str,
+) -> bytes:
+    pages = compare_whole_trees(
+        services.ledger, actor=actor, project=project, older=points[0], newer=points[1], prefix=prefix
+    )
+    patch = bytearray()
+    async for page in pages:
+        patch += await compare_all_as_patch(comparing, actor=actor, pairs=page.pairs)
+        if len(patch) > MAX_PATCH_SIZE:
+            raise VersoError(
+                "diff_too_large",
+                f"The patch is larger than {MAX_PATCH_SIZE:,} bytes. Ask for it by folder (prefix), or "
+                "in pages (limit).",
+                limit=MAX_PATCH_SIZE,
+            )
+    return bytes(patch)
+
+
+Reference = Annotated[
+    str,
+    QueryParameter(
+        name="from",
+        description="A path or a document's id; @ and a point behind it say when: spec.md@v3, spec.md@42.",
+        max_length=1300,
+    ),
+]
+
+
+@get(
+    "/v1/projects/{project:str}/compare",
+    tags=["history"],
+    summary="The difference between two documents",
+)
+async def compare_files(
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    older: Reference,
+    newer: Annotated[
+        str, QueryParameter(name="to", description="The other one, named likewise.", max_length=1300)
+    ],
+    context: Context = 3,
+    ignore: Ignore = Ignoring.NOTHING,
+    granularity: Smallest = Granularity.WORD,
+    view: Sides = View.INLINE,
+) -> Response[Any]:
+    """Any two documents of a project, each now or at a point, in the forms of a document's own diff.
+
+    What follows the last @ is the point; a path that has an @ of its own is written with one more at its end.
+    """
+    form = wanted_form(request)
+    comparing = comparing_with(services, context=context, ignoring=ignore, granularity=granularity)
+    compared = await services.ledger.compare_files(
+        actor.token, project=project, older=_reference(older), newer=_reference(newer)
+    )
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    if form == "text/x-diff":
+        patch = await while_connected(request, compare_as_patch(comparing, actor=actor, sides=compared))
+        return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
+    result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=compared))
+    if form == "text/html":
+        return await page_answer([result], heading=heading_of(result), view=view, headers=headers)
+    return Response(result, headers=headers)
+
+
+def _reference(text: str) -> tuple[str, str | None]:
+    name, at, point = text.rpartition("@")
+    return (normal_path(name), point or None) if at else (normal_path(text), None)
 
 
 @get("/v1/projects/{project:str}/archive", tags=["history"], summary="The tree at a point, as one file")

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from app.errors import VersoError
+from app.text.errors import WorkersBusyError
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,7 @@ PROBLEMS = {
     "bad_attribution": Problem(422, "The attribution cannot be this version's"),
     "blame_too_long": Problem(422, "Too many versions without attribution"),
     "blame_unfinished": Problem(503, "Ask again: blame goes on from where it is"),
+    "client_left": Problem(499, "The client left before the answer"),
     "not_acceptable": Problem(406, "Not available in that form"),
     "method_not_allowed": Problem(405, "Not a method of this address"),
     # what is behind
@@ -121,6 +123,7 @@ PROBLEMS = {
     "supabase_failed": Problem(502, "Supabase failed"),
     "supabase_unavailable": Problem(503, "Supabase is not available"),
     "schema_missing": Problem(503, "The database lacks Verso's schema"),
+    "workers_busy": Problem(503, "Too many texts are being compared"),
     "database_timeout": Problem(503, "The database took too long"),
     "disk_full": Problem(507, "The server's disk is full"),
     "internal": Problem(500, "A fault in Verso"),
@@ -172,6 +175,11 @@ def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Respon
     elif error.code == "range_not_satisfiable":
         headers["Content-Range"] = f"bytes */{error.detail['size']}"
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def on_busy(request: Request[Any, Any, Any], error: WorkersBusyError) -> Response[dict[str, Any]]:
+    """Shape the refusal of the workers for texts, whichever use case asked them."""
+    return on_verso_error(request, VersoError("workers_busy", str(error)))
 
 
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

@@ -10,6 +10,7 @@ from litestar import Request
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.upkeep import Upkeep
+from app.flows.diff_cache import DiffCache
 from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
@@ -28,6 +29,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Blobs
     identity: Identity
     workers: TextWorkers
+    diffs: DiffCache
     insights: Insights
     memory: Memory
     upkeep: Upkeep

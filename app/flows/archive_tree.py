@@ -13,7 +13,7 @@ import io
 import tarfile
 import zipfile
 from collections import deque
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.flows.read_content import read_content
 
@@ -107,8 +107,8 @@ class _Sink(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:
-        view = memoryview(data)  # type: ignore[call-overload]  # whatever has a buffer
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
         self._taken += view
         return len(view)
 
@@ -126,12 +126,12 @@ class _Archive(Protocol):
 
 class _Zip:
     def __init__(self, sink: _Sink) -> None:
-        self._zip = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED)  # type: ignore[arg-type]  # an unseekable file
+        self._zip = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED)
 
     def begin(self, version: Version, size: int) -> None:
         moment = version.change.committed_at.timetuple()[:6]
         # Windows takes a backslash for a folder: what is one name here must not become a way out there.
-        entry = zipfile.ZipInfo(version.path.replace("\\", "_"), max(moment, _ZIP_EPOCH))  # type: ignore[arg-type]
+        entry = zipfile.ZipInfo(version.path.replace("\\", "_"), max(moment, _ZIP_EPOCH))
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o100644 << 16
         entry.create_system = 3

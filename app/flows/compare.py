@@ -1,110 +1,216 @@
-"""The difference between two versions, as a patch or as structured hunks."""
+"""The difference between two versions, as a patch or as structured hunks; of one document or of many."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from app.errors import VersoError
-from app.flows.read_content import read_content
+from app.flows.diff_cache import DiffCache
+from app.flows.read_content import check_readable, read_content
 from app.model import Version  # msgspec reads the annotation
-from app.text.bounded import TooDifferentError
-from app.text.hunks import DiffResult  # msgspec reads the annotation
+from app.supabase.blobs import Blobs
+from app.text.bounded import TextWorkers, TooDifferentError
+from app.text.hunks import DiffResult
+from app.text.lines import Ignoring
+from app.text.unified import unified_diff
+from app.text.words import Granularity
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
     from app.model import VersionRead
-    from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
-    from app.supabase.ledger import Compared, Pair
-    from app.text.bounded import TextWorkers
-    from app.text.lines import Ignoring
+    from app.supabase.ledger import Compared, ComparedTrees, Ledger, Pair
+
+    Sides = Compared | Pair
+
+T = TypeVar("T")
+PAGE = 200
+AT_ONCE = 4
+"""How many documents of a tree are compared at the same time."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two versions and what differs. A side is null where the document wasn't there."""
+    """Two versions and what differs. A side is null where the document wasn't there.
+
+    `diff` is null, in a comparison of many documents, for one that is too large to be compared.
+    """
 
     older: Version | None = msgspec.field(name="from")
     newer: Version | None = msgspec.field(name="to")
-    diff: DiffResult
+    diff: DiffResult | None
 
 
-class Texts(msgspec.Struct, frozen=True, kw_only=True):
-    """The bytes of two versions; a side that has none (before the first, or a delete) has no path."""
+class Comparing(msgspec.Struct, frozen=True, kw_only=True):
+    """How to compare, and with what; `limit` is the most bytes of one side."""
 
-    old: bytes
-    new: bytes
-    old_path: str | None
-    new_path: str | None
+    blobs: Blobs
+    workers: TextWorkers
+    cache: DiffCache
+    limit: int
+    context: int = 3
+    ignoring: Ignoring = Ignoring.NOTHING
+    granularity: Granularity = Granularity.WORD
 
 
-async def compare_as_patch(
-    blobs: Blobs,
-    workers: TextWorkers,
-    *,
-    actor: Actor,
-    sides: Compared | Pair,
-    context: int,
-    ignoring: Ignoring,
-    limit: int,
-) -> bytes:
+async def compare_as_patch(comparing: Comparing, *, actor: Actor, sides: Sides) -> bytes:
     """A unified diff that `git apply` and `patch` accept.
 
-    Raises VersoError `diff_too_large` beyond `limit` bytes a side or the time that the workers allow: what
-    is known of both sides is in its detail.
+    Raises VersoError `diff_too_large` beyond the limit or the time that the workers allow: what is known of
+    both sides is in its detail.
     """
-    texts = await _read(blobs, actor=actor, sides=sides, limit=limit)
+    paths = _path(sides.older), _path(sides.newer)
+    if paths == (None, None):
+        return b""
+    key = ("patch", *_contents(sides), *paths, comparing.context, comparing.ignoring.value)
+    found = comparing.cache.get(key)
+    if found is not None:
+        _check_readable(sides)
+        return found
+    old, new = await _read(comparing, actor=actor, sides=sides)
     try:
-        return await workers.unified(
-            texts.old,
-            texts.new,
-            old_path=texts.old_path,
-            new_path=texts.new_path,
-            context=context,
-            ignoring=ignoring,
+        patch = await comparing.workers.unified(
+            old,
+            new,
+            old_path=paths[0],
+            new_path=paths[1],
+            context=comparing.context,
+            ignoring=comparing.ignoring,
         )
     except TooDifferentError as error:
         raise _too_large(sides, summary=msgspec.to_builtins(error.result)) from error
+    comparing.cache.put(key, patch)
+    return patch
 
 
-async def compare_as_hunks(
-    blobs: Blobs,
-    workers: TextWorkers,
-    *,
-    actor: Actor,
-    sides: Compared | Pair,
-    context: int,
-    ignoring: Ignoring,
-    limit: int,
-) -> Comparison:
+async def compare_as_hunks(comparing: Comparing, *, actor: Actor, sides: Sides) -> Comparison:
     """Hunks with line numbers and word spans; beyond the time allowed, a result that says `too_different`.
 
-    Raises VersoError `diff_too_large` beyond `limit` bytes a side.
+    Raises VersoError `diff_too_large` beyond the limit.
     """
-    texts = await _read(blobs, actor=actor, sides=sides, limit=limit)
-    diff = await workers.hunks(texts.old, texts.new, context=context, ignoring=ignoring)
-    return Comparison(older=_version(sides.older), newer=_version(sides.newer), diff=diff)
+    shape = comparing.context, comparing.ignoring.value, comparing.granularity.value
+    key = ("hunks", *_contents(sides), *shape)
+    found = comparing.cache.get(key)
+    if found is not None:
+        _check_readable(sides)
+        return _comparison(sides, msgspec.msgpack.decode(found, type=DiffResult))
+    old, new = await _read(comparing, actor=actor, sides=sides)
+    diff = await comparing.workers.hunks(
+        old,
+        new,
+        context=comparing.context,
+        ignoring=comparing.ignoring,
+        granularity=comparing.granularity,
+    )
+    # What took too long on a busy day may not on another.
+    if not diff.too_different:
+        comparing.cache.put(key, msgspec.msgpack.encode(diff))
+    return _comparison(sides, diff)
 
 
-async def _read(blobs: Blobs, *, actor: Actor, sides: Compared | Pair, limit: int) -> Texts:
-    if any(_size(side) > limit for side in (sides.older, sides.newer)):
+async def compare_all_as_hunks(
+    comparing: Comparing, *, actor: Actor, pairs: Sequence[Pair]
+) -> list[Comparison]:
+    """Each pair as hunks; one that is too large has no diff. Raises VersoError."""
+
+    async def compare(pair: Pair) -> Comparison:
+        try:
+            return await compare_as_hunks(comparing, actor=actor, sides=pair)
+        except VersoError as error:
+            if error.code != "diff_too_large":
+                raise
+            return _comparison(pair, None)
+
+    return await _some_at_once(compare, pairs)
+
+
+async def compare_all_as_patch(comparing: Comparing, *, actor: Actor, pairs: Sequence[Pair]) -> bytes:
+    """One patch of all pairs. Where one is too large, it says that the files differ, and doesn't apply."""
+
+    async def compare(pair: Pair) -> bytes:
+        try:
+            return await compare_as_patch(comparing, actor=actor, sides=pair)
+        except VersoError as error:
+            if error.code != "diff_too_large":
+                raise
+            return _differ(_path(pair.older), _path(pair.newer))
+
+    return b"".join(await _some_at_once(compare, pairs))
+
+
+async def compare_whole_trees(
+    ledger: Ledger, *, actor: Actor, project: str, older: str, newer: str | None, prefix: str
+) -> AsyncIterator[ComparedTrees]:
+    """Every page of what differs between two points, steadily at the changes that these are at first."""
+    after = None
+    while True:
+        page = await ledger.compare_trees(
+            actor.token,
+            project=project,
+            older=older,
+            newer=newer,
+            prefix=prefix,
+            after=after,
+            page_size=PAGE,
+        )
+        yield page
+        if len(page.pairs) < PAGE:
+            return
+        older, newer, after = str(page.older), str(page.newer), page.pairs[-1].place
+
+
+async def _some_at_once(work: Callable[[Pair], Awaitable[T]], pairs: Sequence[Pair]) -> list[T]:
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(pair: Pair) -> T:
+        async with room:
+            return await work(pair)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(pair)) for pair in pairs]
+    except* VersoError as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _read(comparing: Comparing, *, actor: Actor, sides: Sides) -> tuple[bytes, bytes]:
+    if any(_size(side) > comparing.limit for side in (sides.older, sides.newer)):
         raise _too_large(sides)
     old, new = await asyncio.gather(
-        _bytes(blobs, actor=actor, side=sides.older), _bytes(blobs, actor=actor, side=sides.newer)
+        _bytes(comparing.blobs, actor=actor, side=sides.older),
+        _bytes(comparing.blobs, actor=actor, side=sides.newer),
     )
-    return Texts(old=old or b"", new=new or b"", old_path=_path(sides.older), new_path=_path(sides.newer))
+    return old, new
 
 
-async def _bytes(blobs: Blobs, *, actor: Actor, side: VersionRead | None) -> bytes | None:
+async def _bytes(blobs: Blobs, *, actor: Actor, side: VersionRead | None) -> bytes:
     if side is None or side.version.sha256 is None:
-        return None
+        return b""
     with await read_content(blobs, actor=actor, read=side) as content:
         return await content.read()
 
 
-def _version(side: VersionRead | None) -> Version | None:
-    return None if side is None else side.version
+def _check_readable(sides: Sides) -> None:
+    # What was erased since must not live on in a cache.
+    for side in (sides.older, sides.newer):
+        if side is not None and side.version.sha256 is not None:
+            check_readable(side)
+
+
+def _comparison(sides: Sides, diff: DiffResult | None) -> Comparison:
+    older, newer = (None if side is None else side.version for side in (sides.older, sides.newer))
+    return Comparison(older=older, newer=newer, diff=diff)
+
+
+def _contents(sides: Sides) -> tuple[str | None, ...]:
+    """Both contents within their project: equal bytes of two projects share nothing, timing included."""
+    reads = [side.version for side in (sides.older, sides.newer) if side is not None]
+    hashes = (None if side is None else side.version.sha256 for side in (sides.older, sides.newer))
+    return reads[0].project if reads else None, *hashes
 
 
 def _size(side: VersionRead | None) -> int:
@@ -115,7 +221,14 @@ def _path(side: VersionRead | None) -> str | None:
     return None if side is None or side.version.sha256 is None else side.version.path
 
 
-def _too_large(sides: Compared | Pair, **known: Any) -> VersoError:
+def _differ(old_path: str | None, new_path: str | None) -> bytes:
+    """What git writes of binary files, without the names of contents that nobody has computed."""
+    old, new = (b"" if path is None else b"\0" + side for path, side in ((old_path, b"1"), (new_path, b"2")))
+    lines = unified_diff(old, new, old_path=old_path, new_path=new_path).splitlines(keepends=True)
+    return b"".join(line for line in lines if not line.startswith(b"index "))
+
+
+def _too_large(sides: Sides, **known: Any) -> VersoError:
     return VersoError(
         "diff_too_large",
         "These versions are too large or too different to be compared line by line. Their sizes and hashes "

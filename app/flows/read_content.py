@@ -27,8 +27,15 @@ async def read_content(blobs: Blobs, *, actor: Actor, read: VersionRead) -> Cont
             document=version.document,
             number=version.number,
         )
-    if not read.copies:
-        raise VersoError("content_erased", "The bytes of this version were erased.", sha256=version.sha256)
+    check_readable(read)
     return await blobs.fetch(
         actor.token, key=(version.project, version.sha256), size=version.size, copies=read.copies
     )
+
+
+def check_readable(read: VersionRead) -> None:
+    """Raise VersoError `content_erased` when a version's bytes were erased."""
+    if not read.copies:
+        raise VersoError(
+            "content_erased", "The bytes of this version were erased.", sha256=read.version.sha256
+        )

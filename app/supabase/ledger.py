@@ -225,6 +225,21 @@ class Ledger:
             Compared, token, "compare_versions", document=document, from_point=older, to_point=newer
         )
 
+    async def compare_files(
+        self, token: str, *, project: str, older: tuple[str, str | None], newer: tuple[str, str | None]
+    ) -> Compared:
+        """Two documents of a project, each by path or id, now or at a point."""
+        return await self._call(
+            Compared,
+            token,
+            "compare_files",
+            project=project,
+            from_file=older[0],
+            from_point=older[1],
+            to_file=newer[0],
+            to_point=newer[1],
+        )
+
     async def list_tree(
         self, token: str, *, project: str, at: str | None, prefix: str, after: str, page_size: int
     ) -> Tree:

@@ -6,6 +6,7 @@ Only the byte 0x0A ends a line, everywhere in here.
 `lines`                 lines, and the edits between two texts (xdiff over ids); what white space to ignore
 `unified`               `unified_diff`: a patch that git and GNU patch apply, byte for byte
 `hunks`                 `diff_hunks`: the same as data, with changed words and a summary
+`html`                  `diff_page`: that data as a page of HTML which stands alone
 `words`, `similarity`   what the hunks say about changed words, moved blocks and likeness
 `patch`, `patch_scan`   `parse_patch` and `apply_patch`: untrusted patches, screened, applied strictly
 `merge`                 `merge`: three ways, structured conflicts, markers

@@ -59,12 +59,20 @@ class TextWorkers:
     """A pool of warm worker processes, and the way to compute anything in bounded time.
 
     Use it as an async context manager, or call `close` at the end. `deadline_s` is the time that one task
-    may take once it has a worker; `memory_bytes` is the address space of each worker (0.5 GB is a million
+    may take once it has a worker, `wait_s` the time that it waits for one at most (then WorkersBusyError);
+    `memory_bytes` is the address space of each worker (0.5 GB is a million
     lines twice).
     """
 
-    def __init__(self, *, workers: int = 2, deadline_s: float = 10.0, memory_bytes: int = 4 << 30) -> None:
-        self._pool = WorkerPool(workers=workers, memory_bytes=memory_bytes)
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        deadline_s: float = 10.0,
+        wait_s: float = 60.0,
+        memory_bytes: int = 4 << 30,
+    ) -> None:
+        self._pool = WorkerPool(workers=workers, memory_bytes=memory_bytes, wait_s=wait_s)
         self._deadline_s = deadline_s
 
     async def __aenter__(self) -> Self:

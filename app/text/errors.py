@@ -26,5 +26,9 @@ class BinaryMergeError(Exception):
     """Both sides changed a binary file. Choose one of them: there are no lines to merge."""
 
 
+class WorkersBusyError(Exception):
+    """All workers stayed busy with other texts for as long as a task may wait. Nothing was computed."""
+
+
 class TookTooLongError(Exception):
     """The computation did not end within its deadline or its memory, and was stopped."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.text.errors import TookTooLongError
+from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.worker import LENGTH_BYTES, READY, Answer
 
 if TYPE_CHECKING:
@@ -23,10 +23,14 @@ _RETIRING_BYTES = 16 * 1024 * 1024
 
 
 class WorkerPool:
-    """At most so many processes of `app.text.worker`, each with so much address space."""
+    """At most so many processes of `app.text.worker`, each with so much address space.
 
-    def __init__(self, *, workers: int, memory_bytes: int) -> None:
+    Who finds them all busy waits in line, `wait_s` seconds at most.
+    """
+
+    def __init__(self, *, workers: int, memory_bytes: int, wait_s: float) -> None:
         self._slots = asyncio.Semaphore(workers)
+        self._wait_s = wait_s
         self._memory_bytes = memory_bytes
         self._idle: list[Process] = []
         self._busy: set[Process] = set()
@@ -45,10 +49,20 @@ class WorkerPool:
         """Wait for a free worker and for its answer. Cancelling kills the worker.
 
         Raises TookTooLongError if the answer does not come within the deadline, if the worker dies of the
-        order, or if the pool is closed; RuntimeError if no worker can be started.
+        order, or if the pool is closed; WorkersBusyError if no worker gets free in time; RuntimeError if
+        none can be started.
         """
-        async with self._slots:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise WorkersBusyError(
+                f"All workers were busy with other texts for {self._wait_s:g} s. Ask again in a moment."
+            ) from None
+        try:
             return await self._ask(order, deadline_s)
+        finally:
+            self._slots.release()
 
     async def _ask(self, order: bytes, seconds: float) -> Answer:
         while not self._closed:

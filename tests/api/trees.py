@@ -57,7 +57,7 @@ def git_applied(old: Tree, patch: bytes, *options: str) -> Tree:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(content)
         applied = subprocess.run(
-            ["git", "apply", "--whitespace=nowarn", *options],
+            ["git", "apply", "--allow-empty", "--whitespace=nowarn", *options],
             input=patch,
             cwd=root,
             env=environment,

@@ -106,6 +106,37 @@ $$;
 comment on function public.plan_restore is
   '{sequence, items}: what commit_change needs to bring a folder or the whole project back to a point. Empty when it is there already.';
 
+-- Any two documents, each by its id or by the path that it has at a point.
+create function private.file_answer(project uuid, file text, at text)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if exists (select from public.documents d where d.id = private.uuid_or_null(file) and d.project_id = project) then
+    return public.read_version(private.uuid_or_null(file), at);
+  end if;
+  return public.read_file(project::text, file, at);
+end
+$$;
+comment on function private.file_answer is 'A version as readers get it, by a document''s id or path, now or at a point.';
+
+create function public.compare_files(
+  project text, from_file text, to_file text, from_point text default null, to_point text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+begin
+  return jsonb_build_object(
+    'from', private.file_answer(target, from_file, from_point),
+    'to', private.file_answer(target, to_file, to_point));
+end
+$$;
+comment on function public.compare_files is '{from, to}: versions of any two documents of a project, each by id or path, now or at a point.';
+
 -- A document as it stands, with its version at a point in place of its newest one.
 create function public.read_document_at(document uuid, at text)
 returns jsonb
@@ -123,7 +154,9 @@ end
 $$;
 comment on function public.read_document_at is 'A document with its version at a point.';
 
-revoke execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at from public, anon, service_role;
-grant execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at to authenticated;
+revoke execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at,
+  public.compare_files from public, anon, service_role;
+grant execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at,
+  public.compare_files to authenticated;
 revoke execute on all functions in schema private from public;
-grant execute on function private.live_version to authenticated;
+grant execute on function private.live_version, private.file_answer to authenticated;
