@@ -91,8 +91,8 @@ PARTS = {
         },
     ),
     "points_in_time": Part(
-        exposed={"compare_trees", "list_contents", "plan_restore", "read_document_at"},
-        on_behalf={"live_version"},
+        exposed={"compare_files", "compare_trees", "list_contents", "plan_restore", "read_document_at"},
+        on_behalf={"file_answer", "live_version"},
     ),
     "attributions": Part(
         history={"attributions"},
