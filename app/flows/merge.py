@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from app.supabase.ledger import Ledger
     from app.text.bounded import TextWorkers
 
-MERGE_TRIES = 5
-"""How often a merge is made again because someone was faster once more."""
+MERGE_SECONDS = 20.0
+"""How long a merge is made again and again because someone was faster once more."""
+_PAUSE_SECONDS = 0.02
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,35 +59,36 @@ async def merge_versions(
     yours: bytes,
     style: Style,
     limit: int,
+    head: str | None = None,
 ) -> tuple[Merged, bytes]:
-    """Merge a text that was made from version `base` with the document's head; write nothing.
+    """Merge a text that was made from version `base` with the document's head (or another); write nothing.
 
     `limit` is the most bytes of each of the three. Raises VersoError: `merge_impossible` for binary or too
     large content, `version_not_found` when the base is no version of the document.
     """
-    based_on, head = await asyncio.gather(
+    based_on, met = await asyncio.gather(
         ledger.read_version(actor.token, document=document, at=base),
-        ledger.read_version(actor.token, document=document),
+        ledger.read_version(actor.token, document=document, at=head),
     )
-    if head.version.sha256 is None:
+    if met.version.sha256 is None:
         raise VersoError(
             "document_deleted",
             "The document was deleted meanwhile. Restore it first, or write your text as a new document.",
             document=document,
-            head=head.version.hash,
+            head=met.version.hash,
         )
     old, theirs = await asyncio.gather(
         _text(blobs, actor=actor, read=based_on, limit=limit),
-        _text(blobs, actor=actor, read=head, limit=limit),
+        _text(blobs, actor=actor, read=met, limit=limit),
     )
     if len(yours) > limit:
         raise _impossible(limit)
-    labels = Labels(yours="yours", base=_label(based_on), theirs=_label(head))
+    labels = Labels(yours="yours", base=_label(based_on), theirs=_label(met))
     try:
         result: MergeResult = await workers.merge(old, theirs, yours, style=style, labels=labels)
     except (BinaryMergeError, TookTooLongError):
         raise _impossible(limit) from None
-    return _merged(result, base=based_on.version, head=head.version), result.text
+    return _merged(result, base=based_on.version, head=met.version), result.text
 
 
 async def add_change_merging(
@@ -107,7 +110,10 @@ async def add_change_merging(
     `merge_conflict` with every conflict and the marked texts; then nothing was stored.
     """
     asked = list(items)
-    for tries_left in reversed(range(MERGE_TRIES)):
+    clock = asyncio.get_running_loop().time
+    until = clock() + MERGE_SECONDS
+    pause = _PAUSE_SECONDS
+    while True:
         try:
             return await add_change(
                 ledger,
@@ -120,9 +126,31 @@ async def add_change_merging(
                 concurrency=concurrency,
             )
         except VersoError as error:
-            stale = _stale_items(error, items)
-            if not stale or not tries_left:
+            if error.code == "idempotency_key_reused" and "change" in error.detail:
+                written = await ledger.read_change(
+                    actor.token,
+                    project=await _home(ledger, actor, project, items),
+                    sequence=error.detail["change"],
+                )
+                if await _is_repeat(
+                    ledger,
+                    blobs,
+                    workers,
+                    actor=actor,
+                    items=items,
+                    written=written,
+                    message=message,
+                    limit=limit,
+                ):
+                    return written
                 raise
+            stale = _stale_items(error, items)
+            if not stale or clock() > until:
+                raise
+        if asked != list(items):
+            # In a crowd each round lets one through: who waits a little, and not all alike, gets in sooner.
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, 1.0)
         conflicts: list[Merged] = []
         for index, document in stale.items():
             item = items[index]
@@ -143,7 +171,57 @@ async def add_change_merging(
                 conflicts.append(merged)
         if conflicts:
             raise conflict(conflicts)
-    raise AssertionError("unreachable")
+
+
+async def _home(ledger: Ledger, actor: Actor, project: str | None, items: Sequence[Item]) -> str:
+    if project is not None:
+        return project
+    return (await ledger.read_version(actor.token, document=items[0].document or "")).version.project
+
+
+async def _is_repeat(
+    ledger: Ledger,
+    blobs: Blobs,
+    workers: TextWorkers,
+    *,
+    actor: Actor,
+    items: Sequence[Item],
+    written: Change,
+    message: str,
+    limit: int,
+) -> bool:
+    """Whether a change is what merging these very items gave: what was stored is not what was sent.
+
+    Each merge is made again from the base and the head that it met; the same bytes must come out.
+    """
+    if written.message != message or len(written.versions) != len(items):
+        return False
+    for item, version in zip(items, written.versions, strict=True):
+        if item.path not in {None, version.path} or item.document not in {None, version.document}:
+            return False
+        if item.upload is None:
+            return False
+        if version.merged_from is None:
+            if (item.upload.sha256, item.base) != (version.sha256, version.parent):
+                return False
+            continue
+        if version.merged_from != item.base:
+            return False
+        _, text = await merge_versions(
+            ledger,
+            blobs,
+            workers,
+            actor=actor,
+            document=version.document,
+            base=version.merged_from,
+            head=version.parent,
+            yours=await asyncio.to_thread(item.upload.read),
+            style=Style.MERGE,
+            limit=limit,
+        )
+        if hashlib.sha256(text).hexdigest() != version.sha256:
+            return False
+    return True
 
 
 def _stale_items(error: VersoError, items: Sequence[Item]) -> dict[int, str]:
