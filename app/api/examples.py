@@ -237,3 +237,23 @@ diff --git a/notes.md b/notes.md
 def plain(value: Any) -> Any:
     """An example as JSON has it."""
     return msgspec.to_builtins(value)
+
+
+_BY_FORMAT = {"date-time": "2026-03-02T09:30:00Z", "uuid": DOCUMENT, "binary": "(bytes)"}
+
+
+def sample_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """An example made from a schema, for those that have none written here."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    schema = schemas.get(name, schema)
+    given: list[Any] = schema.get("examples") or schema.get("enum") or []
+    either: list[dict[str, Any]] = schema.get("oneOf") or schema.get("anyOf") or []
+    kind = schema.get("type")
+    if given or either:
+        return given[0] if given else sample_of(either[0], schemas)
+    if kind == "object":
+        return {key: sample_of(each, schemas) for key, each in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [sample_of(schema.get("items", {}), schemas)]
+    plain_values: dict[Any, Any] = {"integer": 1, "number": 1.0, "boolean": True, "null": None}
+    return plain_values.get(kind, _BY_FORMAT.get(schema.get("format", ""), "…"))

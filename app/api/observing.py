@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("verso.request")
+
+_TALLY: ContextVar[list[str] | None] = ContextVar("round_trips", default=None)
+"""What the request that is being answered has asked of Supabase so far; tasks that it starts share it."""
 
 DEFAULT_HEADERS = (
     # No answer may be sniffed, framed or run; the page at /schema has one stylesheet.
@@ -54,7 +58,10 @@ class Metrics:
         )
 
     def count_round_trip(self, service: str) -> None:
-        """Count a request to `rest`, `storage` or `auth`."""
+        """Count a request to `rest`, `storage` or `auth`, also for the request that it is made for."""
+        tally = _TALLY.get()
+        if tally is not None:
+            tally.append(service)
         self.round_trips.labels(service if service in {"rest", "storage", "auth"} else "other").inc()
 
 
@@ -85,16 +92,26 @@ class Observer:
                 size += len(message.get("body", b""))
             await send(message)
 
+        tally: list[str] = []
+        outer = _TALLY.set(tally)
         self._metrics.active.inc()
         try:
             await self._app(scope, receive, watch)
         finally:
             self._metrics.active.dec()
+            _TALLY.reset(outer)
             self._note(
-                scope, status=status, size=size, seconds=time.perf_counter() - started, request_id=request_id
+                scope,
+                status=status,
+                size=size,
+                seconds=time.perf_counter() - started,
+                request_id=request_id,
+                round_trips=len(tally),
             )
 
-    def _note(self, scope: Any, *, status: int, size: int, seconds: float, request_id: str) -> None:
+    def _note(
+        self, scope: Any, *, status: int, size: int, seconds: float, request_id: str, round_trips: int
+    ) -> None:
         # The route, not the path: a path is a document's name, and a made-up one would be a new time series.
         route = scope.get("path_template") or "none"
         method = (
@@ -112,6 +129,7 @@ class Observer:
             status=status,
             bytes=size,
             ms=round(seconds * 1000, 2),
+            round_trips=round_trips,
         )
 
 

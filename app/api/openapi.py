@@ -193,21 +193,13 @@ def _refusal(status: int, codes: list[str], *, head: bool) -> dict[str, Any]:
 
 
 def _with_example(media: dict[str, Any], schemas: dict[str, Any], kind: str) -> dict[str, Any]:
-    """A media type's entry with an example: of its schema, or of one entry of its page."""
+    """A media type's entry with an example of its schema."""
     if "example" in media:
         return media
     if media == BINARY["*/*"]:
         return {**media, "example": "# One\n"}
-    schema = media["schema"]
-    name = schema.get("$ref", "").rpartition("/")[2]
-    example: Any = schemas.get(name, {}).get("examples", [None])[0]
-    if name.endswith("Page") and name not in examples.SCHEMAS:
-        entry = schemas[name]["properties"]["items"]["items"]["$ref"].rpartition("/")[2]
-        example = {"items": schemas[entry].get("examples", []), "next": None}
-    elif schema.get("type") == "array" and "$ref" in schema.get("items", {}):
-        example = schemas[schema["items"]["$ref"].rpartition("/")[2]].get("examples")
-    elif kind == "text/x-diff":
-        example = examples.PATCH
-    elif kind == "multipart/form-data":
-        example = {"message": "Two at once", "file": "(the bytes of a file)"}
-    return media if example is None else {**media, "example": example}
+    if kind == "text/x-diff":
+        return {**media, "example": examples.PATCH}
+    if kind == "multipart/form-data":
+        return {**media, "example": {"message": "Two at once", "file": "(the bytes of a file)"}}
+    return {**media, "example": examples.sample_of(media["schema"], schemas)} if media["schema"] else media

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from tests.api.world import Project, code_of
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def post(project: Project, *files: tuple[str, Any], **headers: str) -> httpx.Response:

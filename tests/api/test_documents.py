@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import unidiff
 
 from tests.api.world import Project, code_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def act(project: Project, method: str, document: str, part: str = "", *, base: str | None, **how: Any):
@@ -266,7 +268,13 @@ def test_a_diff_that_one_has_is_304(project: Project, three: list[dict[str, Any]
     ],
 )
 def test_a_diff_that_cannot_be_says_why(
-    project: Project, three: list[dict[str, Any]], query: dict[str, str], accept: str, status: int, code: str
+    project: Project,
+    three: list[dict[str, Any]],
+    *,
+    query: dict[str, str],
+    accept: str,
+    status: int,
+    code: str,
 ) -> None:
     answer = project.people.reader.get(
         f"/v1/documents/{three[0]['document']}/diff", params=query, headers={"Accept": accept}

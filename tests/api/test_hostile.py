@@ -12,7 +12,7 @@ GOOD = [
     "a",
     "a b",
     " a",
-    "**Intent: first thoughts – Zoë.md",
+    "**Intent: first thoughts – Zoë.md",  # noqa: RUF001
     "a:b/c:d",
     "日本語/文書.md",
     "👩‍🚀/🚀.md",

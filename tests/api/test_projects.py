@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.api.world import Api, Contract, Person, Project, code_of, sign_in
-from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from tests.stack import Stack
 
 
 def test_me_is_who_i_am_and_what_i_belong_to(

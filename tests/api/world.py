@@ -91,13 +91,26 @@ class Api:
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
-    def round_trips(self) -> int:
-        """Requests that this process has sent to Supabase so far."""
-        text = httpx.get(f"{self.url}/metrics").text
-        found = re.findall(
-            r"^verso_supabase_requests_total\{service=\"\w+\"\} ([\d.e+]+)$", text, re.MULTILINE
-        )
-        return int(sum(map(float, found)))
+    def metric(self, pattern: str) -> int:
+        """The sum of a metric's samples."""
+        text = httpx.get(f"{self.url}/metrics", trust_env=False).text
+        return int(sum(map(float, re.findall(rf"^{pattern} ([\d.e+]+)$", text, re.MULTILINE))))
+
+    def logged(self, response: httpx.Response) -> dict[str, Any]:
+        """The log line of a request; it is written once the answer has been sent."""
+        request_id = response.headers["x-request-id"]
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for line in reversed(self.log.read_text().splitlines()):
+                if request_id in line and '"event": "request"' in line:
+                    return dict(json.loads(line))
+            time.sleep(0.01)
+        raise TimeoutError(f"No log line of {request_id}")
+
+    def cost(self, response: httpx.Response) -> int:
+        """How many requests to Supabase an answer took; what goes on behind it is not counted."""
+        assert response.is_success or response.status_code in {304, 428}, response.text
+        return int(self.logged(response)["round_trips"])
 
     def raw(self, request: bytes, *, seconds: float = 20) -> bytes:
         """Send bytes as they are and return the answer up to its end, or what came in that time."""
