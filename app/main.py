@@ -25,6 +25,7 @@ from app.api import (
     problems,
     projects,
     reviews,
+    search,
     sessions,
     tags,
 )
@@ -87,6 +88,8 @@ HANDLERS = [
     documents.compare_versions,
     blame.blame_document,
     blame.read_diffstat,
+    search.search_project,
+    search.find_text,
     tags.list_tags,
     tags.create_tag,
     reviews.list_reviews,

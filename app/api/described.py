@@ -237,6 +237,8 @@ OPERATIONS: dict[str, Operation] = {
         ),
     ),
     "read_diffstat": Operation(refuses=("change_not_found",)),
+    "search_project": Operation(answered=("Link",), refuses=("bad_query",)),
+    "find_text": Operation(refuses=("bad_query", "history_too_long")),
     "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
     "compare_files": msgspec.structs.replace(
         _COMPARES,

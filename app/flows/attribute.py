@@ -35,6 +35,7 @@ MAX_COMPUTED = 300
 MEMORY_RUNS = 300_000
 MEMORY_TEXT = 16 * 1024 * 1024
 MEMORY_ROWS = 5_000
+MEMORY_NOT_TEXT = 500
 
 
 class Known(NamedTuple):
@@ -55,6 +56,7 @@ class Memory:
         self._known: OrderedDict[tuple[str, bool], Known] = OrderedDict()
         self._texts: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._rows: OrderedDict[str, Ancestor] = OrderedDict()
+        self._not_text: OrderedDict[str, None] = OrderedDict()
         self._run_count = 0
         self._text_size = 0
 
@@ -79,6 +81,16 @@ class Memory:
     def row(self, version: str) -> Ancestor | None:
         """What a version was when its attribution was computed."""
         return self._rows.get(version)
+
+    def note_not_text(self, sha256: str) -> None:
+        """Remember that a content cannot be searched."""
+        self._not_text[sha256] = None
+        if len(self._not_text) > MEMORY_NOT_TEXT:
+            self._not_text.popitem(last=False)
+
+    def not_text(self) -> list[str]:
+        """Contents that were found to be no text."""
+        return list(self._not_text)
 
     def text(self, project: str, sha256: str) -> bytes | None:
         """The bytes of a content, if they passed through here lately."""

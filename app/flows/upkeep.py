@@ -15,6 +15,7 @@ import structlog
 
 from app.errors import VersoError
 from app.flows.attribute import Attributor, Memory, keep_attributions
+from app.flows.texts import store_texts
 from app.supabase.insights import Ancestor
 
 if TYPE_CHECKING:
@@ -101,11 +102,27 @@ class Upkeep:
             for _, version in noted:
                 items += await self._attribute(actor, version)
             await keep_attributions(self._insights, actor=actor, items=items)
+            await self._index(actor, [version for _, version in noted])
         except VersoError as error:
             log.info("upkeep.left", code=error.code)
         except Exception:
             # Nobody awaits this, and the next batch must still be done.
             log.exception("upkeep.fault")
+
+    async def _index(self, actor: Actor, versions: list[VersionState]) -> None:
+        """Bring what is at hand into the search index; the rest is brought when somebody searches."""
+        for project in {version.project for version in versions}:
+            here = [version for version in versions if version.project == project]
+            hashes = {version.sha256 for version in here if version.sha256 is not None}
+            texts = [(each, self._memory.text(project, each)) for each in hashes]
+            await store_texts(
+                self._insights,
+                self._memory,
+                actor=actor,
+                project=project,
+                found=[(each, text) for each, text in texts if text is not None],
+                documents=sorted({version.document for version in here}),
+            )
 
     async def _attribute(self, actor: Actor, version: VersionState) -> list[AttributionToKeep]:
         if version.sha256 is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from app.model import Action, ActorKind, Copy, Person, VersionRead
+from app.model import Action, ActorKind, Copy, Person, Version, VersionRead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,6 +93,66 @@ class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
     removed: int | None
 
 
+class TextToStore(msgspec.Struct, frozen=True, kw_only=True):
+    """A content as text, which the database proves by its hash."""
+
+    sha256: str
+    body: str
+
+
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """A content that isn't in the index, and where its bytes may be."""
+
+    sha256: str
+    size: int
+    copies: list[Copy]
+
+
+class Unsearched(msgspec.Struct, frozen=True, kw_only=True):
+    """Contents of a project that aren't in the index."""
+
+    project: str
+    contents: list[Unread]
+
+
+class MarkedSnippet(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage whose matches stand between marks."""
+
+    text: str
+    line: int | None
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A version whose text matches."""
+
+    version: Version
+    position: int
+    snippets: list[MarkedSnippet]
+
+
+class FoundPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of what matches; `missing` counts contents that could not be searched, by reason."""
+
+    mark: str
+    items: list[Found]
+    missing: dict[str, int]
+
+
+class Presence(msgspec.Struct, frozen=True, array_like=True):
+    """Whether a version has a text; null where its content isn't in the index."""
+
+    number: int
+    present: bool | None
+    sha256: str | None
+
+
+class Presences(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a document's versions, oldest first."""
+
+    versions: list[Presence]
+    unknown: list[Unread]
+
+
 class Insights:
     """The derived rows of one Supabase project."""
 
@@ -138,3 +198,80 @@ class Insights:
     async def read_diffstat(self, token: str, *, project: str, sequence: int) -> list[LineCounts]:
         """How many lines each version of a change added and removed."""
         return await self._call(list[LineCounts], token, "read_diffstat", project=project, sequence=sequence)
+
+    async def store_texts(
+        self, token: str, *, project: str, items: Sequence[TextToStore], documents: Sequence[str] | None
+    ) -> None:
+        """Take in texts for search, and bring the words of documents (all unless said) up to their heads."""
+        arguments = {"project": project, "items": msgspec.to_builtins(items), "documents": documents}
+        await self._pool.rpc(token, "store_texts", arguments)
+
+    async def search(
+        self,
+        token: str,
+        *,
+        project: str,
+        query: str,
+        latest: bool,
+        prefix: str,
+        author: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        before: int | None,
+        before_position: int | None,
+        page_size: int,
+        not_text: Sequence[str],
+    ) -> FoundPage:
+        """Versions whose text matches, newest first."""
+        return await self._call(
+            FoundPage,
+            token,
+            "search",
+            project=project,
+            query=query,
+            latest=latest,
+            prefix=prefix,
+            author=author,
+            since=since and since.isoformat(),
+            until=until and until.isoformat(),
+            before=before,
+            before_position=before_position,
+            page_size=page_size,
+            not_text=list(not_text),
+        )
+
+    async def list_unsearched(
+        self,
+        token: str,
+        *,
+        project: str,
+        latest: bool,
+        prefix: str,
+        not_text: Sequence[str],
+        page_size: int,
+    ) -> Unsearched:
+        """Contents that aren't in the index yet."""
+        return await self._call(
+            Unsearched,
+            token,
+            "list_unsearched",
+            project=project,
+            latest=latest,
+            prefix=prefix,
+            not_text=list(not_text),
+            page_size=page_size,
+        )
+
+    async def list_occurrences(
+        self, token: str, *, document: str, needle: str, after: int, page_size: int
+    ) -> Presences:
+        """In which versions a text occurs, oldest first."""
+        return await self._call(
+            Presences,
+            token,
+            "list_occurrences",
+            document=document,
+            needle=needle,
+            after=after,
+            page_size=page_size,
+        )

@@ -99,6 +99,18 @@ PARTS = {
         exposed={"list_attributions", "list_origins", "read_blame", "read_diffstat", "store_attributions"},
         on_behalf={"runs_of", "store_attributions"},
     ),
+    "search": Part(
+        other_tables={"head_texts", "texts"},
+        exposed={
+            "list_copies",
+            "list_occurrences",
+            "list_unsearched",
+            "search",
+            "snippets",
+            "store_texts",
+        },
+        on_behalf={"has_text", "search_versions", "store_texts", "unsearched"},
+    ),
     "reviews": Part(
         history={"comment_acts", "comment_texts", "comments", "reviews"},
         views={"comment_details", "review_details"},

@@ -91,6 +91,9 @@ async def siege(world: World) -> Siege:
     if "store_attributions" in EXPOSED:
         runs = [{"version": first["hash"], "runs": [1, 1, 1]}]
         await world.rpc(team.editor, "store_attributions", items=runs)
+    if "store_texts" in EXPOSED:
+        texts = [{"sha256": first["sha256"], "body": "secret"}]
+        await world.rpc(team.editor, "store_texts", project=team.id, items=texts)
     if "create_review" in EXPOSED:
         about = {"version": first["hash"], "body": "secret remark"}
         comment = await world.rpc(team.reviewer, "create_comment", **about)
@@ -178,6 +181,19 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "even_archived": True,
         "message": "m",
         "search": "",
+        "query": "'secret'",
+        "latest": False,
+        "before_position": 1,
+        "not_text": "{}",
+        "documents": f"{{{target.document}}}",
+        "sha256": target.sha256,
+        "mark": "m",
+        "proven": target.document,
+        "needle": "secret",
+        "body": "b",
+        "below": 9,
+        "below_position": 9,
+        "above": 0,
         "title": "t",
         "description": "d",
         "source": "api",
