@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
-import psutil
 import pytest
 
 from tests.faults.history import verify_history
@@ -192,13 +191,10 @@ async def test_postgres_killed_under_load_loses_nothing_that_was_acknowledged(lo
 
 
 async def _another(stack: Stack, killed: int) -> int | None:
-    found = [
-        each.pid
-        for each in psutil.Process(stack.pid).children(recursive=True)
-        if each.pid != killed and each.name() == "postgres" and str(stack.data) in " ".join(each.cmdline())
-    ]
-    rows = await stack.psql("select 1")
-    return found[0] if found and rows else None
+    """The process of the PostgreSQL that was started after the one killed, once it answers."""
+    (file,) = stack.data.rglob("postmaster.pid")
+    found = int(file.read_text().split()[0])
+    return found if found != killed and await stack.psql("select 1") else None
 
 
 async def test_the_whole_supabase_killed_under_load_loses_nothing_that_was_acknowledged(
