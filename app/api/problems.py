@@ -193,7 +193,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return on_fault(request, error)
     code, sentence = _REFUSED_BY_LITESTAR[error.status_code]
     detail: dict[str, Any] = {}
-    reason = error.detail
+    reason = error.detail.partition(" for path ")[0]  # who asked knows the address, and it may hold names
     if isinstance(error.extra, list):
         detail["errors"] = error.extra
         reason = "; ".join(f"{each.get('key', 'value')}: {each.get('message')}" for each in error.extra)
