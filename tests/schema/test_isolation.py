@@ -165,6 +165,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "page_size": 10,
         "asked": 10,
         "comment": target.comment,
+        "body": "b",
         "side": "new",
         "first_line": 1,
         "last_line": 1,
