@@ -91,7 +91,14 @@ PARTS = {
         },
     ),
     "points_in_time": Part(
-        exposed={"compare_files", "compare_trees", "list_contents", "plan_restore", "read_document_at"},
+        exposed={
+            "compare_files",
+            "compare_trees",
+            "list_contents",
+            "plan_restore",
+            "read_document_at",
+            "read_versions",
+        },
         on_behalf={"file_answer", "live_version"},
     ),
     "attributions": Part(
