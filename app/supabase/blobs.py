@@ -12,6 +12,7 @@ timeout means "unknown": the object is read back before anything else is tried.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import secrets
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 READ_TRIES = 3
+SLOWEST_BYTES_A_SECOND = 256 * 1024
 REMEMBERED_PROOFS = 100_000
 PROOF_SECONDS = 60.0
 
@@ -100,17 +102,20 @@ class Blobs:
     async def _put(self, token: str, name: str, upload: Upload) -> bool:
         """Upload; False when an object of that name is there already."""
         source: io.BufferedReader | bytes = upload.data if upload.data is not None else _open(upload)
+        # The connections have no time-out for writing.
+        seconds = self._pool.transfer_seconds + upload.size / SLOWEST_BYTES_A_SECOND
         try:
-            await self._pool.bucket(token).upload(
-                name,
-                source,
-                {"content-type": "application/octet-stream", "cache-control": "3600", "upsert": "false"},
-            )
+            async with asyncio.timeout(seconds):
+                await self._pool.bucket(token).upload(
+                    name,
+                    source,
+                    {"content-type": "application/octet-stream", "cache-control": "3600", "upsert": "false"},
+                )
         except StorageApiError as error:
             if str(error.status) == "409":
                 return False
             raise faults.from_storage(error) from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, TimeoutError) as error:
             # Unknown: it may be there, whole. If it isn't, say so; the caller's retry is safe.
             if await self._holds(token, name, upload):
                 return True

@@ -85,7 +85,9 @@ def from_storage(error: StorageApiError) -> VersoError:
     )
 
 
-def from_transport(error: httpx.TransportError, *, what: str, wrote: bool = False) -> VersoError:
+def from_transport(
+    error: httpx.TransportError | TimeoutError, *, what: str, wrote: bool = False
+) -> VersoError:
     """The VersoError of a connection that failed or fell silent; `what` is 'supabase' or 'storage'.
 
     `wrote` says that the request may have been carried out, had it arrived.

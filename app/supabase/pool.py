@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from postgrest.exceptions import APIError
@@ -18,7 +16,7 @@ from storage3 import AsyncStorageClient
 from supabase import AsyncClient, AsyncClientOptions
 
 from app.supabase import faults
-from app.supabase.transport import Transport
+from app.supabase.connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +44,10 @@ class Pool:
             timeout=httpx.Timeout(
                 settings.request_timeout, read=settings.request_timeout, pool=settings.request_timeout
             ),
-            transport=_transport(self.url, connections=settings.supabase_connections),
+            transport=Connections(settings.supabase_connections),
             event_hooks={"request": [self._count]},
         )
+        self.transfer_seconds = settings.transfer_timeout
         self.transfer_timeout = httpx.Timeout(settings.transfer_timeout)
         self._client = AsyncClient(
             self.url,
@@ -106,13 +105,3 @@ class Pool:
     async def close(self) -> None:
         """Close every connection."""
         await self.http.aclose()
-
-
-def _transport(url: str, *, connections: int) -> httpx.AsyncBaseTransport:
-    """Our own connections; httpx's when the environment sends this address through a proxy."""
-    parts = urlsplit(url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy is None or proxy_bypass(parts.hostname or ""):
-        return Transport(connections=connections)
-    return httpx.AsyncHTTPTransport(proxy=proxy, limits=httpx.Limits(max_connections=connections))
