@@ -94,7 +94,7 @@ _STORES: tuple[str, ...] = (
     "disk_full",
 )
 _STORES += ("unsupported_encoding", "bad_media_type", "storage_unavailable", "storage_failed")
-_SAYS = ("comment_empty", "comment_too_long", "bad_value")
+_SAYS = ("comment_empty", "comment_too_long", "bad_value", "idempotency_key_reused")
 _WRITE = Operation(
     headers=("If-Match", "Idempotency-Key"), answered=("ETag", "Location", "Link"), refuses=_BASED
 )
@@ -300,9 +300,10 @@ OPERATIONS: dict[str, Operation] = {
         )
     ),
     "list_reviews": Operation(answered=("Link",)),
-    "create_review": Operation(refuses=("own_version", *_SAYS)),
+    "create_review": Operation(headers=("Idempotency-Key",), refuses=("own_version", *_SAYS)),
     "list_comments": Operation(answered=("Link",)),
     "create_comment": Operation(
+        headers=("Idempotency-Key",),
         answered=("Location",),
         refuses=(
             *_SAYS,
@@ -313,11 +314,11 @@ OPERATIONS: dict[str, Operation] = {
             "storage_unavailable",
         ),
     ),
-    "create_reply": Operation(answered=("Location",), refuses=_SAYS),
+    "create_reply": Operation(headers=("Idempotency-Key",), answered=("Location",), refuses=_SAYS),
     "retract_comment": Operation(refuses=("not_the_author",)),
     "list_document_comments": Operation(
         answered=("Link",),
-        refuses=("version_not_found", "point_not_found", "bad_point", "storage_unavailable"),
+        refuses=("version_not_found", "point_not_found", "bad_point", "storage_unavailable", "workers_busy"),
     ),
     "read_me": Operation(refuses=("no_profile",)),
     "ready": Operation(refuses=("schema_missing",)),

@@ -10,6 +10,7 @@ from litestar import Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from app.api.bodies import check_idempotency_key
 from app.api.files import At
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
@@ -96,6 +97,7 @@ async def list_reviews(
 
 @post(f"{VERSION}/reviews", tags=["reviews"], summary="Approve a version, or request changes")
 async def create_review(
+    request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     version: FromPath[str],
@@ -103,7 +105,11 @@ async def create_review(
 ) -> Response[Review]:
     """For reviewers. A verdict replaces one's earlier one; nobody approves what they wrote themselves."""
     made = await services.reviews.create_review(
-        actor.token, version=version, verdict=data.verdict, body=_checked(data.body) if data.body else ""
+        actor.token,
+        version=version,
+        verdict=data.verdict,
+        body=_checked(data.body) if data.body else "",
+        idempotency_key=check_idempotency_key(request),
     )
     return Response(made, status_code=201)
 
@@ -128,6 +134,7 @@ async def list_comments(
 
 @post(f"{VERSION}/comments", tags=["reviews"], summary="Comment on lines of a version")
 async def create_comment(
+    request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     version: FromPath[str],
@@ -146,7 +153,12 @@ async def create_comment(
     elif data.last_line is not None or side is not None:
         raise VersoError("bad_lines", "Say first_line, and last_line when there are more than one.")
     made = await services.reviews.create_comment(
-        actor.token, version=version, body=body, side=side, lines=lines
+        actor.token,
+        version=version,
+        body=body,
+        side=side,
+        lines=lines,
+        idempotency_key=check_idempotency_key(request),
     )
     return Response(made, status_code=201, headers={"Location": f"/v1/comments/{made.id}"})
 
@@ -161,13 +173,19 @@ async def read_comment(
 
 @post(f"{COMMENT}/replies", tags=["reviews"], summary="Reply to a comment")
 async def create_reply(
+    request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     comment: FromPath[UUID],
     data: JSONBody[NewReply],
 ) -> Response[Comment]:
     """For reviewers. A reply to a reply goes to the same thread."""
-    made = await services.reviews.reply(actor.token, comment=str(comment), body=_checked(data.body))
+    made = await services.reviews.reply(
+        actor.token,
+        comment=str(comment),
+        body=_checked(data.body),
+        idempotency_key=check_idempotency_key(request),
+    )
     return Response(made, status_code=201, headers={"Location": f"/v1/comments/{made.id}"})
 
 

@@ -6,6 +6,7 @@ code and sentence.
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime  # msgspec reads the annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -130,17 +131,20 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """A tag needs an approval of every version that it names, and no open request for changes."""
 
 
+def _key(given: str | None) -> str:
+    return given or f"auto-{secrets.token_hex(16)}"
+
+
 class Reviews:
     """The reviews and comments of one Supabase project."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def _call(
-        self, kind: type[T], token: str, function: str, *, repeatable: bool = True, **arguments: Any
-    ) -> T:
+    async def _call(self, kind: type[T], token: str, function: str, **arguments: Any) -> T:
+        # All of it may be asked again: what writes has a key, or does nothing the second time.
         given = {name: value for name, value in arguments.items() if value is not None}
-        answer = await self._pool.rpc(token, function, given, repeatable=repeatable)
+        answer = await self._pool.rpc(token, function, given)
         return msgspec.convert(answer, kind, strict=False)
 
     async def read_version(self, token: str, *, version: str) -> VersionRead:
@@ -152,16 +156,18 @@ class Reviews:
             )
         return msgspec.convert(answer, VersionRead, strict=False)
 
-    async def create_review(self, token: str, *, version: str, verdict: Verdict, body: str) -> Review:
+    async def create_review(
+        self, token: str, *, version: str, verdict: Verdict, body: str, idempotency_key: str | None
+    ) -> Review:
         """Give a verdict on a version; it replaces the caller's earlier one."""
         return await self._call(
             Review,
             token,
             "create_review",
-            repeatable=False,
             version=version,
             verdict=verdict.value,
             body=body,
+            idempotency_key=_key(idempotency_key),
         )
 
     async def list_reviews(self, token: str, *, version: str, before: int | None, page_size: int) -> Reviewed:
@@ -171,7 +177,14 @@ class Reviews:
         )
 
     async def create_comment(
-        self, token: str, *, version: str, body: str, side: Side | None, lines: tuple[int, int] | None
+        self,
+        token: str,
+        *,
+        version: str,
+        body: str,
+        side: Side | None,
+        lines: tuple[int, int] | None,
+        idempotency_key: str | None,
     ) -> Comment:
         """Start a thread on lines of a version (first and last, from 1), or on all of it."""
         first, last = lines or (None, None)
@@ -179,17 +192,18 @@ class Reviews:
             Comment,
             token,
             "create_comment",
-            repeatable=False,
             version=version,
             body=body,
             side=side and side.value,
             first_line=first,
             last_line=last,
+            idempotency_key=_key(idempotency_key),
         )
 
-    async def reply(self, token: str, *, comment: str, body: str) -> Comment:
+    async def reply(self, token: str, *, comment: str, body: str, idempotency_key: str | None) -> Comment:
         """Add to the thread of a comment."""
-        return await self._call(Comment, token, "reply", repeatable=False, comment=comment, body=body)
+        key = _key(idempotency_key)
+        return await self._call(Comment, token, "reply", comment=comment, body=body, idempotency_key=key)
 
     async def act_on_comment(self, token: str, *, comment: str, act: CommentAct) -> Comment:
         """Resolve or reopen a comment's thread, or retract the comment. Twice is once."""

@@ -75,9 +75,9 @@ async def test_the_private_functions_check_as_well(world, team, version):
     theirs = (await world.write(other.editor, other.id, "b.md", "x"))["hash"]
     comment = await remark(world, other.reviewer, theirs)
     calls = [
-        ("private.create_review($1, $2, 'approve', '')", theirs),
-        ("private.create_comment($1, $2, 'x', null, null, null)", theirs),
-        ("private.reply($1, $2, 'x')", comment["id"]),
+        ("private.create_review($1, $2, 'approve', '', null)", theirs),
+        ("private.create_comment($1, $2, 'x', null, null, null, 'k')", theirs),
+        ("private.reply($1, $2, 'x', null)", comment["id"]),
         ("private.act_on_comment($1, $2, 'retract')", comment["id"]),
         ("private.act_on_comment($1, $2, null)", comment["id"]),
     ]
@@ -239,6 +239,31 @@ async def test_an_agent_is_named(world, team, version):
     assert (made["actor"], made["agent"]) == ("agent", "spec-writer")
     given = await say(world, agent, version, "approve")
     assert (given["actor"], given["agent"]) == ("agent", "spec-writer")
+
+
+async def test_the_same_request_under_the_same_key_writes_once(world, team, version):
+    first = await remark(world, team.reviewer, version, idempotency_key="k")
+    calls: list[Any] = [
+        lambda: remark(world, team.reviewer, version, idempotency_key="k"),
+        lambda: world.rpc(team.reviewer, "reply", comment=first["id"], body="x", idempotency_key="r"),
+        lambda: world.rpc(
+            team.reviewer, "create_review", version=version, verdict="approve", body="y", idempotency_key="v"
+        ),
+    ]
+    for call in calls:
+        answers = await asyncio.gather(*(call() for _ in range(4)))
+        assert len({each["id"] for each in answers}) == 1
+    assert len(await world.rpc(team.reader, "list_comments", version=version)) == 3
+    assert len((await world.rpc(team.reader, "list_reviews", version=version))["reviews"]) == 1
+    others: list[Any] = [
+        remark(world, team.reviewer, version, body="Else", idempotency_key="k"),
+        remark(world, team.reviewer, version, side="new", first_line=1, last_line=1, idempotency_key="k"),
+        world.rpc(team.reviewer, "reply", comment=first["id"], body="Why?", idempotency_key="k"),
+        world.rpc(team.reviewer, "create_review", version=version, verdict="withdraw", idempotency_key="v"),
+    ]
+    for call in others:
+        assert (await refused(call)).code == "idempotency_key_reused"
+    assert (await remark(world, team.editor, version, idempotency_key="k"))["id"] != first["id"]
 
 
 # What counts -------------------------------------------------------------------------------------------
