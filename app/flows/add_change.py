@@ -121,10 +121,11 @@ async def add_change(
                 actor.token, project=home, items=asked, message=message, idempotency_key=key
             )
         except VersoError as error:
-            if not tries_left or home is None or error.detail.get("sha256") not in uploads:
+            doubts = {each.get("sha256"): each["code"] for each in error.detail.get("items", ())}
+            if not tries_left or home is None or not doubts or not doubts.keys() <= uploads.keys():
                 raise
-            upload = uploads[error.detail["sha256"]]
-            await _mend(blobs, actor=actor, project=home, asked=asked, upload=upload, error=error)
+            for sha256, code in doubts.items():
+                await _mend(blobs, actor=actor, project=home, asked=asked, upload=uploads[sha256], code=code)
     raise AssertionError("unreachable")
 
 
@@ -176,19 +177,17 @@ async def _mend(
     project: str,
     asked: list[dict[str, Any]],
     upload: Upload,
-    error: VersoError,
+    code: str,
 ) -> None:
     """Answer the database's doubt about a stored blob: prove it, or store it again beside that one."""
     concerned = [item for item in asked if item.get("sha256") == upload.sha256]
     suffix = concerned[0].get("copy")
-    if error.code == "blob_unproven" and await blobs.prove(
+    if code == "blob_unproven" and await blobs.prove(
         actor.token, project=project, upload=upload, suffix=suffix
     ):
         for item in concerned:
             item["proven"] = True
-    elif error.code in {"blob_unproven", "blob_altered", "blob_missing"}:
+    else:
         fresh = await blobs.store_further_copy(actor.token, project=project, upload=upload)
         for item in concerned:
             item["copy"] = fresh
-    else:
-        raise error
