@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -28,14 +28,19 @@ from app.api.services import Services
 from app.api.writing import Merge, check_first, write_change
 from app.errors import VersoError
 from app.flows.add_change import Item
+from app.flows.find_moves import FoundMove, find_moves
 from app.model import Change, ChangeSummary
 from app.supabase.identity import Actor
 
 
-class ChangeWritten(msgspec.Struct, frozen=True):
-    """A change that was written; null when everything was as asked already."""
+class ChangeWritten(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A change that was written; null when everything was as asked already.
+
+    `moves` are those that `detect=moves` found.
+    """
 
     change: Change | None
+    moves: list[FoundMove] = []
 
 
 @post(
@@ -54,6 +59,12 @@ async def post_change(
         str | None, QueryParameter(description="For a patch: the point in history that it was made against.")
     ] = None,
     message: MessageQuery = "",
+    detect: Annotated[
+        Literal["moves"] | None,
+        QueryParameter(
+            description="moves takes a delete and an add of the same or half the same content for a move."
+        ),
+    ] = None,
 ) -> Response[ChangeWritten]:
     """All of it or nothing.
 
@@ -73,11 +84,11 @@ async def post_change(
         declared_length(request, limit=settings.max_json_size)
         body = await take_struct(request, settings, ChangeBody)
         return await _add(
-            services, actor, project, body.message, [item_of(each) for each in body.items], key, merge
+            services, actor, project, body.message, [item_of(each) for each in body.items], key, merge, detect
         )
     if kind in PATCH_TYPES:
         items = await patched_items(request, services, actor=actor, project=project, at=base)
-        return await _add(services, actor, project, message, items, key, merge)
+        return await _add(services, actor, project, message, items, key, merge, detect)
     if kind != "multipart/form-data":
         raise VersoError(
             "bad_media_type",
@@ -87,7 +98,7 @@ async def post_change(
     form = Form(settings, check if length is None or length > SMALL_BODY else None)
     try:
         message, items = await form.read(request)
-        return await _add(services, actor, project, message, items, key, merge)
+        return await _add(services, actor, project, message, items, key, merge, detect)
     finally:
         form.discard()
 
@@ -100,12 +111,18 @@ async def _add(
     items: list[Item],
     key: str | None,
     merge: str | None,
+    detect: str | None,
 ) -> Response[ChangeWritten]:
     settings = services.settings
     if not items:
         raise VersoError("bad_change", "A change has at least one item.")
     if len(items) > settings.max_files_per_change:
         raise too_many(settings.max_files_per_change)
+    moves: list[FoundMove] = []
+    if detect is not None:
+        items, moves = await find_moves(
+            services.ledger, services.blobs, services.workers, actor=actor, project=project, items=items
+        )
     change = await write_change(
         services,
         actor=actor,
@@ -118,7 +135,7 @@ async def _add(
     if change is None:
         return Response(ChangeWritten(None), status_code=200)
     location = f"/v1/projects/{change.project}/changes/{change.sequence}"
-    return Response(ChangeWritten(change), status_code=201, headers={"Location": location})
+    return Response(ChangeWritten(change, moves), status_code=201, headers={"Location": location})
 
 
 @get("/v1/projects/{project:str}/changes", tags=["changes"], summary="The project's log, newest first")

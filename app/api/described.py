@@ -21,6 +21,10 @@ HEADERS: dict[str, tuple[str, str]] = {
         "7b0c6c1e",
     ),
     "Content-Digest": ("SHA-256 of the body (RFC 9530); checked before anything is written.", "sha-256=:…:"),
+    "Accept-Datetime": (
+        "The time of the version that is wanted (RFC 7089).",
+        "Sun, 22 Nov 2026 09:00:00 GMT",
+    ),
     "Range": ("One range of bytes (RFC 9110, 14).", "bytes=0-99"),
     "If-Range": ("The ETag for which Range is meant; else the whole is sent.", '"8c1f…"'),
     "Accept": ("text/x-diff (unless said), application/json or text/html.", "application/json"),
@@ -83,6 +87,7 @@ _HEAD_OUT = msgspec.structs.replace(
     answers={304: "What you have is what there is."},
     produces={},
 )
+_MEMENTO = {302: "Where the version of the time in Accept-Datetime is."}
 _AT_POINT = ("bad_path", "bad_point", "point_not_found", "document_deleted", "document_moved")
 _BASED = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused", "message_too_long")
 _STORES: tuple[str, ...] = (
@@ -132,8 +137,18 @@ _FORM: dict[str, Any] = {
 }
 
 OPERATIONS: dict[str, Operation] = {
-    "read_file": msgspec.structs.replace(_CONTENT_OUT, refuses=_CONTENT_OUT.refuses + _AT_POINT),
-    "head_file": msgspec.structs.replace(_HEAD_OUT, refuses=_CONTENT_OUT.refuses + _AT_POINT),
+    "read_file": msgspec.structs.replace(
+        _CONTENT_OUT,
+        headers=(*_CONTENT_OUT.headers, "Accept-Datetime"),
+        answers=_CONTENT_OUT.answers | _MEMENTO,
+        refuses=_CONTENT_OUT.refuses + _AT_POINT,
+    ),
+    "head_file": msgspec.structs.replace(
+        _HEAD_OUT,
+        headers=(*_HEAD_OUT.headers, "Accept-Datetime"),
+        answers=_HEAD_OUT.answers | _MEMENTO,
+        refuses=_CONTENT_OUT.refuses + _AT_POINT,
+    ),
     "read_version_content": _CONTENT_OUT,
     "head_version_content": _HEAD_OUT,
     "put_file": msgspec.structs.replace(
@@ -211,7 +226,17 @@ OPERATIONS: dict[str, Operation] = {
     "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
     "restore_document": msgspec.structs.replace(
         _WRITE,
-        refuses=(*_BASED, "version_not_found", "nothing_to_restore", "erased", "bad_path", "path_taken"),
+        refuses=(
+            *_BASED,
+            "version_not_found",
+            "nothing_to_restore",
+            "erased",
+            "bad_path",
+            "path_taken",
+            "bad_value",
+            "merge_conflict",
+            "merge_impossible",
+        ),
     ),
     "undelete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "path_taken", "erased")),
     "read_version": Operation(answered=("ETag", "Link"), refuses=("version_not_found",)),
@@ -240,6 +265,11 @@ OPERATIONS: dict[str, Operation] = {
     "search_project": Operation(answered=("Link",), refuses=("bad_query",)),
     "find_text": Operation(refuses=("bad_query", "history_too_long")),
     "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
+    "bisect_document": Operation(refuses=("bad_value", "version_not_found", "bad_json")),
+    "read_timemap": Operation(
+        answered=("Link",),
+        produces={"application/link-format": {"schema": {"type": "string"}, "example": '<…>; rel="memento"'}},
+    ),
     "compare_files": msgspec.structs.replace(
         _COMPARES,
         headers=("Accept",),

@@ -28,13 +28,16 @@ from app.api.diff_forms import (
 from app.api.files import At, MessageQuery, Written, write_one
 from app.api.leaving import while_connected
 from app.api.links import Page, cursor_of, next_link, position_of, version_links
+from app.api.memento import as_memento
 from app.api.paging import Cursor, Limit, page_size
 from app.api.patches import PATCH_TYPES, patched_item
 from app.api.services import Services
 from app.api.writing import Merge
 from app.errors import VersoError
 from app.flows.add_change import Item
+from app.flows.bisect import Bisection, Verdict, bisect_versions
 from app.flows.compare import compare_as_hunks, compare_as_patch
+from app.flows.restore_section import restore_section
 from app.model import Document, Version, normal_path
 from app.supabase.identity import Actor
 from app.text.html import View
@@ -42,6 +45,7 @@ from app.text.lines import Ignoring
 from app.text.words import Granularity
 
 ROUTE = "/v1/documents/{document:uuid}"
+LINES = r"^[1-9][0-9]{0,8}(-[1-9][0-9]{0,8})?(?![\s\S])"
 VersionNumber = Annotated[int, msgspec.Meta(ge=1, le=999_999_999)]
 
 
@@ -53,11 +57,23 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which version's content to bring back: a number, or "latest" for the newest that has any."""
+    """Which version's content to bring back: a number, or "latest" for the newest that has any.
+
+    `lines` ("10-20", or "7") brings back that section only, into the newest version.
+    """
 
     version: VersionNumber | Literal["latest"] = "latest"
+    lines: Annotated[str, msgspec.Meta(pattern=LINES)] | None = None
     path: str | None = None
     message: str = ""
+
+
+class Bisect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers of versions: one that was good, a later one that is bad, and what was found of others since."""
+
+    good: VersionNumber
+    bad: VersionNumber
+    verdicts: Annotated[dict[VersionNumber, Verdict], msgspec.Meta(max_length=10_000)] = {}
 
 
 @get(ROUTE, tags=["documents"], summary="A document with its newest version")
@@ -136,8 +152,15 @@ async def restore_document(
 ) -> Response[Written]:
     """A new version that names the one it restored; no bytes are copied. Also brings a deleted document back.
 
+    With `lines` only these lines of the old version come back: the new version's `merged_from` is the old
+    one, and 409 tells where the section's edges were rewritten since.
     Needs `If-Match`: the head, which for a deleted document is the delete.
     """
+    if data.lines is not None:
+        item = await section_item(request, services, actor=actor, document=str(document), asked=data)
+        return await write_one(
+            request, services=services, actor=actor, project=None, item=item, message=data.message
+        )
     item = Item(
         document=str(document),
         base=base_of(request),
@@ -146,6 +169,60 @@ async def restore_document(
     )
     return await write_one(
         request, services=services, actor=actor, project=None, item=item, message=data.message
+    )
+
+
+async def section_item(
+    request: Request[Any, Any, Any], services: Services, *, actor: Actor, document: str, asked: Restore
+) -> Item:
+    """The item that brings a section back. Raises VersoError."""
+    base = base_of(request)
+    if base is None:
+        raise VersoError("base_required", "Send the ETag of the newest version as If-Match.")
+    if asked.version == "latest" or asked.path is not None:
+        raise VersoError(
+            "bad_value", "Lines come from a version by its number, and stay at the document's path."
+        )
+    first, _, last = (asked.lines or "").partition("-")
+    return await while_connected(
+        request,
+        restore_section(
+            services.ledger,
+            services.blobs,
+            services.workers,
+            actor=actor,
+            document=document,
+            base=base,
+            version=point_of(asked.version),
+            lines=(int(first), int(last or first)),
+            limit=services.settings.max_diff_size,
+        ),
+    )
+
+
+@post(
+    f"{ROUTE}/bisect",
+    status_code=200,
+    tags=["documents"],
+    summary="Which version broke it: what to look at next",
+)
+async def bisect_document(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    document: FromPath[UUID],
+    data: JSONBody[Bisect],
+) -> Bisection:
+    """Send a good version, a later bad one, and every verdict so far; the answer is the next one to look at.
+
+    Nothing is kept here. When nothing is left to look at, `first_bad` is the answer.
+    """
+    return await bisect_versions(
+        services.ledger,
+        actor=actor,
+        document=str(document),
+        good=data.good,
+        bad=data.bad,
+        verdicts=data.verdicts,
     )
 
 
@@ -209,7 +286,10 @@ async def read_version_content(
 ) -> Response[Any]:
     """The bytes, immutable: conditional, in ranges, cached for ever."""
     read = await services.ledger.read_version(actor.token, document=str(document), at=point_of(number))
-    return await answer_content(request, blobs=services.blobs, actor=actor, read=read, cache_control=FOREVER)
+    answer = await answer_content(
+        request, blobs=services.blobs, actor=actor, read=read, cache_control=FOREVER
+    )
+    return as_memento(answer, read)
 
 
 @get(f"{ROUTE}/diff", tags=["documents"], summary="The difference between two versions")

@@ -23,6 +23,7 @@ from app.api.conditions import base_of, etag_of, wants_create
 from app.api.content import FOREVER, LATEST, answer_content
 from app.api.links import version_links, version_url
 from app.api.media_types import media_type_of
+from app.api.memento import memento_at, wanted_time, with_timegate
 from app.api.services import Services
 from app.api.writing import Merge, check_first, write_change
 from app.errors import VersoError
@@ -67,11 +68,19 @@ async def read_file(
     """Bytes of the latest version, or of the one at a point.
 
     Conditional (If-None-Match, ETag = the version's hash) and partial (Range, If-Range). A path at a change's
-    number, or at a hash, is immutable and cached for ever.
+    number, or at a hash, is immutable and cached for ever. `Accept-Datetime` (RFC 7089) redirects to the
+    version of that time.
     """
-    read = await services.ledger.read_file(actor.token, project=project, path=file_path(request), at=at)
+    path = file_path(request)
+    moment = wanted_time(request)
+    if moment is not None and at is None:
+        return await memento_at(services, actor=actor, project=project, path=path, moment=moment)
+    read = await services.ledger.read_file(actor.token, project=project, path=path, at=at)
     caching = FOREVER if at is not None and _FROZEN.match(at) else LATEST
-    return await answer_content(request, blobs=services.blobs, actor=actor, read=read, cache_control=caching)
+    answer = await answer_content(
+        request, blobs=services.blobs, actor=actor, read=read, cache_control=caching
+    )
+    return with_timegate(answer, read)
 
 
 @put(ROUTE, tags=["files"], summary="Write a path's next version", request_max_body_size=None)

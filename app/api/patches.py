@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.bodies import declared_length, stream_body, too_large
 from app.api.conditions import base_of
+from app.api.leaving import while_connected
+from app.api.media_types import media_type_of
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.add_change import Item
@@ -50,16 +53,19 @@ async def preview_merge(
         )
     limit = services.settings.max_diff_size
     yours = await take_text(request, limit=limit, seconds=services.settings.body_timeout)
-    merged, _ = await merge_versions(
-        services.ledger,
-        services.blobs,
-        services.workers,
-        actor=actor,
-        document=str(document),
-        base=base,
-        yours=yours,
-        style=Style(style),
-        limit=limit,
+    merged, _ = await while_connected(
+        request,
+        merge_versions(
+            services.ledger,
+            services.blobs,
+            services.workers,
+            actor=actor,
+            document=str(document),
+            base=base,
+            yours=yours,
+            style=Style(style),
+            limit=limit,
+        ),
     )
     return merged
 
@@ -71,16 +77,25 @@ async def patched_items(
     limit = services.settings.max_diff_size
     data = await take_text(request, limit=limit, seconds=services.settings.body_timeout)
     patches = await read_patch(services.workers, data=data)
-    return await patch_tree(
-        services.ledger,
-        services.blobs,
-        services.workers,
-        actor=actor,
-        project=project,
-        patches=patches,
-        at=at,
-        limit=limit,
+    items = await while_connected(
+        request,
+        patch_tree(
+            services.ledger,
+            services.blobs,
+            services.workers,
+            actor=actor,
+            project=project,
+            patches=patches,
+            at=at,
+            limit=limit,
+        ),
     )
+    return [
+        msgspec.structs.replace(item, media_type=media_type_of(None, item.path or ""))
+        if item.create
+        else item
+        for item in items
+    ]
 
 
 async def patched_item(
@@ -98,7 +113,7 @@ async def patched_item(
     if len(patches) != 1:
         raise VersoError(
             "patch_rejected",
-            f"The patch is of {len(patches)} files. Send it to the project's changes, or one file's part here.",
+            f"The patch is of {len(patches)} files. Send it to the project's changes, or one file's part.",
         )
     read = await services.ledger.read_version(actor.token, document=document, at=base)
     return await patch_version(

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from app.text.patch import FilePatch
 
 
+AT_ONCE = 8
+"""How many files of a patch are read and patched at the same time."""
+WHOLE = 4
+
+
 async def read_patch(workers: TextWorkers, *, data: bytes) -> Sequence[FilePatch]:
     """The files of a patch. Raises VersoError `patch_unreadable` with the place."""
     try:
@@ -49,17 +54,31 @@ async def patch_tree(
     """The items of a change that does what a patch of many files says, made against the tree at a point.
 
     Raises VersoError: `document_not_found` for a file that wasn't there, `patch_rejected` with file, hunk and
-    reason, `diff_too_large` beyond `limit` bytes.
+    reason, `diff_too_large` beyond `limit` bytes of one file, or WHOLE times that of all together: a small
+    patch of many large files must not fill the memory.
     """
+    room = asyncio.Semaphore(AT_ONCE)
+    left = WHOLE * limit
 
     async def item(patch: FilePatch) -> Item:
-        if patch.old_path is None:
-            text = await _apply(workers, patch, b"")
-            return Item(path=normal_path(patch.path), create=True, upload=Upload.of(text))
-        read = await ledger.read_file(actor.token, project=project, path=normal_path(patch.old_path), at=at)
-        return await patch_version(blobs, workers, actor=actor, patch=patch, read=read, limit=limit)
+        nonlocal left
+        async with room:
+            if patch.old_path is None:
+                text = await _apply(workers, patch, b"")
+                return Item(path=normal_path(patch.path), create=True, upload=Upload.of(text))
+            path = normal_path(patch.old_path)
+            read = await ledger.read_file(actor.token, project=project, path=path, at=at)
+            left -= read.version.size or 0
+            if left < 0:
+                raise _too_large(WHOLE * limit)
+            return await patch_version(blobs, workers, actor=actor, patch=patch, read=read, limit=limit)
 
-    return list(await asyncio.gather(*map(item, patches)))
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(item(patch)) for patch in patches]
+    except* VersoError as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def patch_version(
@@ -68,11 +87,7 @@ async def patch_version(
     """The item that does to one version's document what a patch of one file says. Raises VersoError."""
     version = read.version
     if (version.size or 0) > limit:
-        raise VersoError(
-            "diff_too_large",
-            f"Contents beyond {limit:,} bytes are not patched. Upload the new content.",
-            limit=limit,
-        )
+        raise _too_large(limit)
     with await read_content(blobs, actor=actor, read=read) as content:
         text = await _apply(workers, patch, await content.read())
     if patch.new_path is None:
@@ -100,3 +115,11 @@ async def _apply(workers: TextWorkers, patch: FilePatch, base: bytes) -> bytes:
         ) from None
     except TookTooLongError as error:
         raise VersoError("patch_unreadable", str(error)) from None
+
+
+def _too_large(limit: int) -> VersoError:
+    return VersoError(
+        "diff_too_large",
+        f"Contents beyond {limit:,} bytes are not patched. Upload the new content.",
+        limit=limit,
+    )

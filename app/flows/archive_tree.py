@@ -13,6 +13,7 @@ import io
 import tarfile
 import zipfile
 from collections import deque
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from app.flows.read_content import read_content
@@ -32,6 +33,8 @@ AHEAD = 8
 """How many blobs are fetched before their turn."""
 _BLOCK = 512
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_NO_BACKSLASH = "\N{REVERSE SOLIDUS OPERATOR}"
+"""Looks like a backslash, and is a letter to every system."""
 
 
 async def read_tree(
@@ -127,11 +130,16 @@ class _Archive(Protocol):
 class _Zip:
     def __init__(self, sink: _Sink) -> None:
         self._zip = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED)
+        self._names: set[str] = set()
 
     def begin(self, version: Version, size: int) -> None:
-        moment = version.change.committed_at.timetuple()[:6]
+        moment = version.change.committed_at.astimezone(UTC).timetuple()[:6]
         # Windows takes a backslash for a folder: what is one name here must not become a way out there.
-        entry = zipfile.ZipInfo(version.path.replace("\\", "_"), max(moment, _ZIP_EPOCH))
+        name = version.path.replace("\\", _NO_BACKSLASH)
+        while name in self._names:
+            name += "_"
+        self._names.add(name)
+        entry = zipfile.ZipInfo(name, max(moment, _ZIP_EPOCH))
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o100644 << 16
         entry.create_system = 3

@@ -78,17 +78,17 @@ async def merge_versions(
             head=met.version.hash,
         )
     old, theirs = await asyncio.gather(
-        _text(blobs, actor=actor, read=based_on, limit=limit),
-        _text(blobs, actor=actor, read=met, limit=limit),
+        text_of(blobs, actor=actor, read=based_on, limit=limit),
+        text_of(blobs, actor=actor, read=met, limit=limit),
     )
     if len(yours) > limit:
-        raise _impossible(limit)
+        raise merge_impossible(limit)
     labels = Labels(yours="yours", base=_label(based_on), theirs=_label(met))
     try:
         result: MergeResult = await workers.merge(old, theirs, yours, style=style, labels=labels)
     except (BinaryMergeError, TookTooLongError):
-        raise _impossible(limit) from None
-    return _merged(result, base=based_on.version, head=met.version), result.text
+        raise merge_impossible(limit) from None
+    return merged_of(result, base=based_on.version, head=met.version), result.text
 
 
 async def add_change_merging(
@@ -262,7 +262,8 @@ def conflict(merges: Sequence[Merged]) -> VersoError:
     )
 
 
-def _merged(result: MergeResult, *, base: Version, head: Version) -> Merged:
+def merged_of(result: MergeResult, *, base: Version, head: Version) -> Merged:
+    """What a merge gave, as clients get it."""
     text = result.text.decode("utf-8", "replace")
     return Merged(
         clean=result.clean,
@@ -275,9 +276,10 @@ def _merged(result: MergeResult, *, base: Version, head: Version) -> Merged:
     )
 
 
-async def _text(blobs: Blobs, *, actor: Actor, read: VersionRead, limit: int) -> bytes:
+async def text_of(blobs: Blobs, *, actor: Actor, read: VersionRead, limit: int) -> bytes:
+    """A version's bytes. Raises VersoError `merge_impossible` beyond `limit` bytes."""
     if (read.version.size or 0) > limit:
-        raise _impossible(limit)
+        raise merge_impossible(limit)
     with await read_content(blobs, actor=actor, read=read) as content:
         return await content.read()
 
@@ -286,7 +288,8 @@ def _label(read: VersionRead) -> str:
     return f"version {read.version.number}"
 
 
-def _impossible(limit: int) -> VersoError:
+def merge_impossible(limit: int) -> VersoError:
+    """The refusal of contents that have no lines to merge, or too many."""
     return VersoError(
         "merge_impossible",
         f"These contents cannot be merged by lines: binary, larger than {limit:,} bytes, or too different. "

@@ -204,6 +204,10 @@ class Ledger:
         """A document's version at a point; its newest when there is none."""
         return await self._call(VersionRead, token, "read_version", document=document, at=at)
 
+    async def read_versions(self, token: str, *, project: str, versions: list[str]) -> list[VersionRead]:
+        """The versions of a project that have these hashes."""
+        return await self._call(list[VersionRead], token, "read_versions", project=project, versions=versions)
+
     async def read_document(self, token: str, *, document: str, at: str | None = None) -> Document:
         """A document with its newest version, or the one at a point."""
         function = "read_document" if at is None else "read_document_at"

@@ -137,6 +137,22 @@ end
 $$;
 comment on function public.compare_files is '{from, to}: versions of any two documents of a project, each by id or path, now or at a point.';
 
+-- Several versions of a project at once, as readers get them; hashes of nothing here are left out.
+create function public.read_versions(project text, versions text[])
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+begin
+  return (
+    select coalesce(jsonb_agg(public.version_answer(v.hash) order by v.hash), '[]')
+    from public.versions v where v.project_id = target and v.hash = any (read_versions.versions));
+end
+$$;
+comment on function public.read_versions is 'The versions of a project that have these hashes, as readers get them.';
+
 -- A document as it stands, with its version at a point in place of its newest one.
 create function public.read_document_at(document uuid, at text)
 returns jsonb
@@ -155,8 +171,8 @@ $$;
 comment on function public.read_document_at is 'A document with its version at a point.';
 
 revoke execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at,
-  public.compare_files from public, anon, service_role;
+  public.compare_files, public.read_versions from public, anon, service_role;
 grant execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at,
-  public.compare_files to authenticated;
+  public.compare_files, public.read_versions to authenticated;
 revoke execute on all functions in schema private from public;
 grant execute on function private.live_version, private.file_answer to authenticated;
