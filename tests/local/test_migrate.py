@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from app.local.bootstrap import bootstrap
 from app.local.migrate import MigrationError, migrate, read_migrations
 from app.local.postgres import Postgres
 from app.local.statements import split_statements
-from tests.stack import MIGRATIONS, REPOSITORY, Stack
+from tests.stack import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -177,37 +176,6 @@ async def test_two_starts_at_once_apply_once(dsn: str, tmp_path: Path):
 async def test_the_projects_own_migrations_apply(dsn: str):
     applied = await migrate(dsn, MIGRATIONS)
     assert applied == sorted(path.name for path in MIGRATIONS.glob("*.sql"))
-
-
-CLI = REPOSITORY / "tests" / "local" / "js" / "node_modules" / ".bin" / "supabase"
-
-
-@pytest.mark.skipif(
-    not CLI.exists(), reason="the Supabase CLI (npm package supabase) isn't in tests/local/js"
-)
-async def test_the_supabase_cli_and_we_recognise_each_others_work(tmp_path: Path):
-    """What it pushes is recorded as what we apply, statement for statement, and neither applies it again."""
-
-    async def supabase(stack: Stack, *words: str) -> str:
-        where = ("--db-url", f"{stack.db_url}?sslmode=disable", "--workdir", str(MIGRATIONS.parents[1]))
-        done = await asyncio.to_thread(
-            subprocess.run, [CLI, *words, *where], capture_output=True, text=True, check=True, env=ENVIRONMENT
-        )
-        return done.stdout
-
-    records = "select version, name, statements from supabase_migrations.schema_migrations order by version"
-    with Stack(tmp_path / "ours", arguments=("--db-port", "0")) as stack:
-        ours = await stack.psql(records)
-        shown = await supabase(stack, "migration", "list")
-        assert all(shown.count(row["version"]) == 2 for row in ours)
-    with Stack(tmp_path / "theirs", arguments=("--db-port", "0"), migrations=None) as stack:
-        await supabase(stack, "db", "push", "--yes")
-        theirs = await stack.psql(records)
-        stack.stop()
-        stack.migrations = MIGRATIONS
-        stack.start()
-        assert await stack.psql(records) == theirs
-    assert ours == theirs
 
 
 # --- splitting -------------------------------------------------------------------------------------------------
