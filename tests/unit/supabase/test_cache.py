@@ -1,0 +1,142 @@
+"""The cache of verified bytes: bounded, and nothing on disk is believed by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.supabase.cache import MEMORY_LIMIT, BlobCache, Key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
+
+
+def key_of(content: bytes, project: str = PROJECT) -> Key:
+    return project, hashlib.sha256(content).hexdigest()
+
+
+def added(cache: BlobCache, content: bytes) -> Key:
+    file = cache.directory / f"arriving-{len(content)}-{content[:1].hex()}"
+    file.write_bytes(content)
+    cache.add_file(key_of(content), file, size=len(content)).close()
+    return key_of(content)
+
+
+async def read(cache: BlobCache, key: Key) -> bytes | None:
+    content = await cache.get(key)
+    if content is None:
+        return None
+    with content:
+        return await content.read()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> BlobCache:
+    return BlobCache(tmp_path / "cache", limit=100)
+
+
+async def test_what_is_added_is_read_back(cache: BlobCache) -> None:
+    assert await read(cache, added(cache, b"on disk")) == b"on disk"
+    cache.add_bytes(key_of(b"in memory"), b"in memory")
+    assert await read(cache, key_of(b"in memory")) == b"in memory"
+    assert await read(cache, key_of(b"neither")) is None
+
+
+async def test_the_same_content_of_another_project_is_not_had(cache: BlobCache) -> None:
+    added(cache, b"secret")
+    cache.add_bytes(key_of(b"small"), b"small")
+    other = "5a8f1c1e-1f0e-4d0f-b0c4-3a3f9a2f7d10"
+    assert await read(cache, key_of(b"secret", other)) is None
+    assert await read(cache, key_of(b"small", other)) is None
+
+
+async def test_the_least_recently_used_goes_first(cache: BlobCache) -> None:
+    a, b = added(cache, b"a" * 40), added(cache, b"b" * 40)
+    await read(cache, a)
+    c = added(cache, b"c" * 40)
+    assert [await read(cache, key) is not None for key in (a, b, c)] == [True, False, True]
+    held = sum(path.stat().st_size for path in cache.directory.rglob("*") if path.is_file())
+    assert held <= 100
+
+
+async def test_what_is_evicted_stays_readable_for_who_is_reading(cache: BlobCache) -> None:
+    key = added(cache, b"a" * 90)
+    content = await cache.get(key)
+    assert content is not None
+    added(cache, b"b" * 90)
+    assert await read(cache, key) is None
+    with content:
+        assert await content.read() == b"a" * 90
+
+
+async def test_what_is_larger_than_the_cache_lives_as_long_as_its_reader(cache: BlobCache) -> None:
+    file = cache.directory / "arriving"
+    file.write_bytes(b"x" * 200)
+    content = cache.add_file(key_of(b"x" * 200), file, size=200)
+    assert not file.exists()
+    with content:
+        assert await content.read() == b"x" * 200
+    assert await cache.get(key_of(b"x" * 200)) is None
+
+
+async def test_memory_is_bounded(cache: BlobCache) -> None:
+    step = 256 * 1024
+    for n in range(MEMORY_LIMIT // step + 1):
+        data = n.to_bytes(4, "big") * (step // 4)
+        cache.add_bytes(key_of(data), data)
+    assert await cache.get(key_of(bytes(step))) is None
+    assert await read(cache, key_of(data)) == data
+
+
+async def test_files_of_an_earlier_run_are_hashed_before_they_are_used(tmp_path: Path) -> None:
+    first = BlobCache(tmp_path / "cache", limit=100)
+    good, bad = added(first, b"good"), added(first, b"bad!")
+    (first.directory / bad[0] / bad[1]).write_bytes(b"evil")
+    again = BlobCache(tmp_path / "cache", limit=100)
+    assert await read(again, good) == b"good"
+    assert await read(again, bad) is None
+    assert not (again.directory / bad[0] / bad[1]).exists()
+
+
+async def test_a_planted_file_of_another_content_is_never_served(tmp_path: Path) -> None:
+    planted = tmp_path / "cache" / PROJECT / ("f" * 64)
+    planted.parent.mkdir(parents=True)
+    planted.write_bytes(b"planted")
+    cache = BlobCache(tmp_path / "cache", limit=100)
+    assert await read(cache, (PROJECT, "f" * 64)) is None
+
+
+async def test_files_of_an_earlier_run_count(tmp_path: Path) -> None:
+    first = BlobCache(tmp_path / "cache", limit=100)
+    old, new = added(first, b"o" * 60), key_of(b"n" * 30)
+    os.utime(first.directory / old[0] / old[1], (1, 1))
+    added(first, b"n" * 30)
+    smaller = BlobCache(tmp_path / "cache", limit=50)
+    assert await read(smaller, old) is None
+    assert await read(smaller, new) == b"n" * 30
+
+
+async def test_a_file_that_somebody_removed_is_a_miss(cache: BlobCache) -> None:
+    key = added(cache, b"gone")
+    (cache.directory / key[0] / key[1]).unlink()
+    assert await read(cache, key) is None
+
+
+async def test_a_part_is_read_in_pieces(cache: BlobCache) -> None:
+    key = added(cache, bytes(range(90)))
+    content = await cache.get(key)
+    assert content is not None
+    with content:
+        assert b"".join([piece async for piece in content.chunks(10, 20)]) == bytes(range(10, 20))
+
+
+def test_a_directory_of_its_own_is_private_and_removed() -> None:
+    cache = BlobCache(None, limit=100)
+    assert cache.directory.stat().st_mode & 0o077 == 0
+    cache.close()
+    assert not cache.directory.exists()
