@@ -2,11 +2,12 @@
 #
 #   make dev                                  everything on this machine, with a demo project
 #   make dev PORT=8001 SUPABASE_PORT=54421    on other ports; ARGS="--reset" and so on for `verso dev`
-#   make test ARGS="tests/unit -x"            some of the tests
+#   make test ARGS="tests/unit -x"            some of the tests; WORKERS=0 in one process
 #   PYTHON=python3.12 make test               with another interpreter (3.11 or newer)
 PYTHON ?= python3
 PORT ?= 8000
 SUPABASE_PORT ?= 54321
+WORKERS ?= 2
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -17,7 +18,7 @@ dev: $(STAMP)  ## start the embedded Supabase and the API with a demo project
 	@exec $(BIN)/verso dev --with-parent --port $(PORT) --supabase-port $(SUPABASE_PORT) $(ARGS)
 
 test: $(STAMP)  ## pass the tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: $(STAMP)  ## ruff, the type checker, the import contracts
 	$(BIN)/ruff check .
