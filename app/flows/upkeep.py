@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
@@ -72,7 +73,8 @@ class Upkeep:
         self._idle.clear()
         self._noted.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            # A context of its own: what is bound to the request that came first (ids, counts) is not ours.
+            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
     async def close(self) -> None:
         """Finish what is pending, within GRACE_S, and stop."""
