@@ -19,7 +19,8 @@ create table public.comments (
   sequence bigint not null,
   document_id uuid not null references public.documents,
   version public.sha256_hex not null references public.versions,
-  thread_id uuid references public.comments,
+  -- Never null, because row security holds coalesce for leaky: what needs it can't use an index.
+  thread_id uuid not null references public.comments,
   author_id uuid not null references public.profiles,
   actor public.actor_kind not null,
   agent text,
@@ -33,11 +34,11 @@ create table public.comments (
   constraint comments_event_fkey foreign key (project_id, sequence) references public.events (project_id, sequence),
   constraint comments_lines_rule check (num_nonnulls(side, first_line, last_line) in (0, 3)),
   constraint comments_lines_order check (first_line >= 1 and last_line >= first_line),
-  constraint comments_reply_rule check (thread_id is null or side is null)
+  constraint comments_reply_rule check (thread_id = id or side is null)
 );
 create index comments_document_idx on public.comments (document_id, sequence);
 create index comments_version_idx on public.comments (version, sequence);
-create index comments_thread_idx on public.comments (thread_id, sequence) where thread_id is not null;
+create index comments_thread_idx on public.comments (thread_id, sequence);
 create index comments_author_idx on public.comments (author_id);
 create unique index comments_idempotency_key on public.comments (project_id, author_id, idempotency_key)
   where idempotency_key is not null;
@@ -49,7 +50,7 @@ comment on column public.comments.project_id is 'The project.';
 comment on column public.comments.sequence is 'The number of its event: its place in the project''s order.';
 comment on column public.comments.document_id is 'The document of its version.';
 comment on column public.comments.version is 'The version it is about.';
-comment on column public.comments.thread_id is 'The comment that it replies to, which is itself no reply; null in the first of a thread.';
+comment on column public.comments.thread_id is 'The first comment of its thread: its own id when it is the first.';
 comment on column public.comments.author_id is 'The account that wrote it.';
 comment on column public.comments.actor is 'A person or an agent.';
 comment on column public.comments.agent is 'The agent''s name, when an agent wrote it.';
@@ -359,7 +360,7 @@ create view public.comment_details with (security_invoker = true) as
          coalesce(to_jsonb(p), jsonb_build_object('id', c.author_id)) as author, c.actor, c.agent, t.body, c.created_at,
          r.side, r.first_line, r.last_line, coalesce(s.act = 'resolve', false) as resolved, x.created_at as retracted_at
   from public.comments c
-  join public.comments r on r.id = coalesce(c.thread_id, c.id)
+  join public.comments r on r.id = c.thread_id
   join public.versions v on v.hash = c.version
   left join public.comment_texts t on t.comment_id = c.id
   left join public.people p on p.id = c.author_id
@@ -397,7 +398,7 @@ declare
   v public.versions;
 begin
   if idempotency_key is not null then
-    select c.id, (c.version, c.thread_id, c.side, c.first_line, c.last_line, t.body)
+    select c.id, (c.version, nullif(c.thread_id, c.id), c.side, c.first_line, c.last_line, t.body)
                  is not distinct from (write_comment.version, thread, write_comment.side, write_comment.first_line,
                    write_comment.last_line, write_comment.body) as same into prior
     from public.comments c join public.comment_texts t on t.comment_id = c.id
@@ -427,7 +428,7 @@ begin
     'comment', made, 'thread', coalesce(thread, made), 'document', v.document_id, 'version', v.hash, 'number', v.number));
   insert into public.comments (id, project_id, sequence, document_id, version, thread_id, author_id, actor, agent,
     side, first_line, last_line, idempotency_key)
-  select made, project, p.event_sequence, v.document_id, v.hash, thread, auth.uid(), a.kind, a.agent,
+  select made, project, p.event_sequence, v.document_id, v.hash, coalesce(thread, made), auth.uid(), a.kind, a.agent,
     side, first_line, last_line, idempotency_key
   from public.projects p, private.actor() a where p.id = project;
   insert into public.comment_texts (comment_id, project_id, body) values (made, project, write_comment.body);
@@ -493,7 +494,7 @@ declare
   first public.comments;
 begin
   perform private.lock_project(project, 'reviewer');
-  select r.* into first from public.comments c join public.comments r on r.id = coalesce(c.thread_id, c.id)
+  select r.* into first from public.comments c join public.comments r on r.id = c.thread_id
   where c.id = comment and c.project_id = project;
   if first.id is null then
     perform private.fail(404, 'comment_not_found', 'There is no such comment, or you are not a member of its project.');
@@ -542,7 +543,7 @@ begin
       return;
     end if;
   else
-    target.id := coalesce(target.thread_id, target.id);
+    target.id := target.thread_id;
     select a.act into newest from public.comment_acts a
     where a.comment_id = target.id and a.act in ('resolve', 'reopen') order by a.sequence desc limit 1;
     if act = coalesce(newest, 'reopen') then
@@ -607,7 +608,7 @@ begin
     where c.document_id = document and c.sequence > seen
       and (list_document_comments.resolved is null or list_document_comments.resolved = coalesce((
         select a.act = 'resolve' from public.comment_acts a
-        where a.comment_id = coalesce(c.thread_id, c.id) and a.act in ('resolve', 'reopen')
+        where a.comment_id = c.thread_id and a.act in ('resolve', 'reopen')
         order by a.sequence desc limit 1), false))
     order by c.sequence limit private.page_rows(page_size));
   return jsonb_build_object(
@@ -621,7 +622,7 @@ begin
       select coalesce(jsonb_agg(public.version_answer(s.version)), '[]') from (
         select distinct case r.side when 'old' then v.parent else v.hash end as version
         from public.comments c
-        join public.comments r on r.id = coalesce(c.thread_id, c.id)
+        join public.comments r on r.id = c.thread_id
         join public.versions v on v.hash = r.version
         where c.id = any (page) and r.side is not null) s));
 end
