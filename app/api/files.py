@@ -35,7 +35,7 @@ ROUTE = "/v1/projects/{project:str}/files/{path:path}"
 At = Annotated[
     str | None,
     QueryParameter(
-        description="A point in history: 42 (after change 42), v7 (version 7), a hash, a tag, or a time (RFC 3339).",
+        description="A point: 42 (after change 42), v7 (version 7), a hash, a tag, or a time (RFC 3339).",
         max_length=200,
     ),
 ]
