@@ -8,6 +8,8 @@ itself would have.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -23,14 +25,14 @@ PIECE = 256 * 1024
 
 
 class Connections(AiohttpTransport):
-    """At most `connections` at a time, kept open; proxies of the environment count.
+    """At most `connections` at a time to `url`, kept open; a proxy that the environment names counts.
 
     Raises httpx.ConnectError and ConnectTimeout when nothing was sent (a pool without room included), and
     other httpx.TransportErrors when the request may have been carried out.
     """
 
-    def __init__(self, connections: int) -> None:
-        super().__init__(client=self._session)
+    def __init__(self, url: str, *, connections: int) -> None:
+        super().__init__(client=self._session, proxy=_proxy_for(url))
         self._connections = connections
 
     def _session(self) -> aiohttp.ClientSession:
@@ -39,7 +41,8 @@ class Connections(AiohttpTransport):
                 limit=self._connections, keepalive_timeout=IDLE_SECONDS, ssl=self.ssl_context
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            # True would look for proxies and a .netrc in a thread, anew for each request.
+            trust_env=False,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -70,6 +73,15 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+def _proxy_for(url: str) -> httpx.Proxy | None:
+    parts = urlsplit(url)
+    proxies = getproxies()
+    address = proxies.get(parts.scheme) or proxies.get("all")
+    if address is None or proxy_bypass(parts.hostname or ""):
+        return None
+    return httpx.Proxy(address)
 
 
 def _named(error: Exception) -> httpx.TransportError:

@@ -44,7 +44,7 @@ class Pool:
             timeout=httpx.Timeout(
                 settings.request_timeout, read=settings.request_timeout, pool=settings.request_timeout
             ),
-            transport=Connections(settings.supabase_connections),
+            transport=Connections(self.url, connections=settings.supabase_connections),
             event_hooks={"request": [self._count]},
         )
         self.transfer_seconds = settings.transfer_timeout

@@ -325,3 +325,31 @@ async def test_an_encrypted_connection_is_made_to_whom_it_is_meant_for_only(
             with pytest.raises(httpx.ConnectError):
                 await client.get(f"https://localhost:{port}/")
     server.close()
+
+
+# Proxies ---------------------------------------------------------------------------------------------
+
+
+async def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n"))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with serving(proxy) as (client, _), serving(saying(OK)) as (_, taken):
+        monkeypatch.setenv("http_proxy", str(client.base_url))
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        async with connected("http://supabase.invalid") as through:
+            assert (await through.get("/rest")).text == "ok"
+        assert asked == [b"GET http://supabase.invalid/rest HTTP/1.1\r\n"]
+        assert taken == []
+        async with connected("http://localhost:1") as direct:
+            with pytest.raises(httpx.ConnectError):
+                await direct.get("/")
+        assert len(asked) == 1
