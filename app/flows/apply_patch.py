@@ -14,7 +14,7 @@ from app.flows.add_change import Item
 from app.flows.read_content import read_content
 from app.model import normal_path
 from app.supabase.upload import Upload
-from app.text.errors import PatchRejectedError, PatchUnreadableError, TookTooLongError
+from app.text.errors import PatchRejectedError, PatchUnreadableError, TookTooLongError, WorkersBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ async def patch_tree(
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(item(patch)) for patch in patches]
-    except* VersoError as errors:
+    except* (VersoError, WorkersBusyError) as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 

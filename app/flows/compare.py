@@ -13,6 +13,7 @@ from app.flows.read_content import check_readable, read_content
 from app.model import Version  # msgspec reads the annotation
 from app.supabase.blobs import Blobs
 from app.text.bounded import TextWorkers, TooDifferentError
+from app.text.errors import WorkersBusyError
 from app.text.hunks import DiffResult
 from app.text.lines import Ignoring
 from app.text.unified import unified_diff
@@ -172,7 +173,7 @@ async def _some_at_once(work: Callable[[Pair], Awaitable[T]], pairs: Sequence[Pa
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(pair)) for pair in pairs]
-    except* VersoError as errors:
+    except* (VersoError, WorkersBusyError) as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
 
