@@ -164,7 +164,7 @@ def git(repository: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_it_agrees_with_git_blame_line_by_line(project, people, tmp_path, seed):
-    rng = random.Random(seed)  # noqa: S311 - a history to compare with, the same each time
+    rng = random.Random(seed)
     git(tmp_path, "init", "--quiet")
     lines = [rng.choice(["", "}", f"line {n}"]) for n in range(60)]
     base = None
