@@ -125,11 +125,13 @@ begin
     perform private.fail(422, 'bad_attribution', 'Attributions come as a list of at most 1,000.');
   end if;
   for item in select value from jsonb_array_elements(items) loop
-    v := null;
-    select x.* into v from public.versions x
-    join public.changes c on c.project_id = x.project_id and c.sequence = x.change_sequence
-    where x.hash = item ->> 'version' and c.author_id = auth.uid() and x.project_id in (select private.my_projects());
-    if v.hash is null then
+    -- One look-up after another, each by its key: joined, they were planned while the tables were empty,
+    -- and every item scanned them all (measured: 57 ms an item at 600 versions).
+    select * into v from public.versions x where x.hash = item ->> 'version';
+    if v.hash is null
+      or not exists (select from public.changes c
+        where c.project_id = v.project_id and c.sequence = v.change_sequence and c.author_id = auth.uid())
+      or not exists (select from public.members m where m.project_id = v.project_id and m.user_id = auth.uid()) then
       perform private.fail(404, 'version_not_found', 'There is no such version, or you did not write it: only its author says who wrote its lines.');
     end if;
     begin
