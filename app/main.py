@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -30,13 +28,14 @@ from app.api import (
     sessions,
     tags,
 )
+from app.api.logs import configure_logs
 from app.api.observing import Metrics, Observer
 from app.api.openapi import operation_name
 from app.api.reference import DocumentPlugin, PagePlugin, StylePlugin
 from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
-from app.flows.diff_cache import DiffCache
 from app.flows.attribute import Memory
+from app.flows.diff_cache import DiffCache
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
@@ -207,26 +206,3 @@ OPENAPI = OpenAPIConfig(
         }
     ),
 )
-
-
-def configure_logs(settings: Settings) -> None:
-    """JSON lines on standard output (or coloured ones for people), from the given level on."""
-    level = getattr(logging, settings.log_level.upper())
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
-    # httpx logs every URL at info, and URLs may carry names.
-    logging.getLogger("httpx").setLevel(logging.WARNING)

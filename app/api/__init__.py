@@ -8,7 +8,12 @@ ranges.py       Range and If-Range (RFC 9110)
 links.py        Link relations (RFC 8288, RFC 5829) and cursors
 bodies.py       raw, multipart and JSON bodies in, with their limits
 content.py      a version's bytes out
-observing.py    request ids, one log line a request, metrics
+media_types.py  what kind of content a name suggests
+observing.py    request ids, one log line a request, metrics, headers that every answer has
+logs.py         JSON lines
+openapi.py      the OpenAPI document; described.py and examples.py say what signatures don't
+reference.py    its page at /schema
 
-me.py projects.py members.py sessions.py files.py changes.py documents.py tags.py operations.py
+One file a resource: projects.py (with people and members) sessions.py files.py changes.py documents.py
+tags.py history.py patches.py blame.py reviews.py … operations.py; writing.py is what every write shares.
 """

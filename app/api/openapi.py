@@ -38,7 +38,6 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "items": {"type": "array", "description": "Everything that is wrong with a change."},
     },
 }
-_EVERYWHERE = ("bad_request", "not_found", "method_not_allowed")
 _SIGNED_IN = ("unauthenticated", "forbidden", "supabase_unavailable", "supabase_failed", "database_timeout")
 _BY_PARAMETER = {
     "project": "project_not_found",
