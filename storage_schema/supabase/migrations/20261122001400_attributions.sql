@@ -79,10 +79,12 @@ begin
     return 'Lines that the version wrote itself are where they are.';
   end if;
   if exists (
-    select from private.runs_of(given) r
-    join public.versions o on o.document_id = v.document_id and o.number = r.origin
-    left join public.attributions a on a.version = o.hash
-    where r.origin < v.number and (o.sha256 is null or r.line + r.lines - 1 > coalesce(a.lines, o.size))) then
+    select from (
+      select x.origin, max(x.line + x.lines - 1) as last from private.runs_of(given) x where x.origin < v.number group by x.origin) r
+    cross join lateral (  -- by key, never by a scan of the whole history
+      select y.sha256, coalesce((select a.lines from public.attributions a where a.version = y.hash), y.size) as lines
+      from public.versions y where y.document_id = v.document_id and y.number = r.origin offset 0) o
+    where o.sha256 is null or r.last > o.lines) then
     return 'A run names lines that its version doesn''t have.';
   end if;
   -- Lines of others come through a version that this one was made from. Where those are attributed, only what
