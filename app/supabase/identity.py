@@ -51,7 +51,7 @@ class Identity:
         self._settings = settings
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = float("-inf")
+        self._fetched_at = self._asked_at = float("-inf")
         self._fetching = asyncio.Lock()
         self._remembered: OrderedDict[bytes, Actor] = OrderedDict()
 
@@ -116,14 +116,18 @@ class Identity:
         return claims
 
     async def _key(self, kid: str) -> jwt.PyJWK:
-        age = self._clock() - self._fetched_at
-        if age > KEYS_SECONDS or (kid not in self._keys and age > UNKNOWN_KEY_SECONDS):
+        due = kid not in self._keys or self._clock() - self._fetched_at > KEYS_SECONDS
+        # Who has a known key doesn't wait for someone else's question.
+        if due and self._may_ask() and not (kid in self._keys and self._fetching.locked()):
             async with self._fetching:
-                if self._clock() - self._fetched_at >= min(age, UNKNOWN_KEY_SECONDS):
+                if self._may_ask():
                     await self._fetch()
         if kid not in self._keys:
             raise _refused("The access token is signed with a key that Supabase does not publish.")
         return self._keys[kid]
+
+    def _may_ask(self) -> bool:
+        return self._clock() - self._asked_at > UNKNOWN_KEY_SECONDS
 
     async def _fetch(self) -> None:
         try:
@@ -134,7 +138,9 @@ class Identity:
             published = response.json()["keys"]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             if self._keys:
-                return  # old keys are better than none; the next token tries again
+                # Old keys are better than none, and a silent Auth is not asked for each token.
+                self._asked_at = self._clock()
+                return
             raise VersoError(
                 "supabase_unavailable",
                 "The keys of Supabase Auth cannot be had, so nobody can be recognised. Try again.",
@@ -148,7 +154,7 @@ class Identity:
             if key.key_id and key.algorithm_name in ALGORITHMS:
                 keys[key.key_id] = key
         self._keys = keys
-        self._fetched_at = self._clock()
+        self._fetched_at = self._asked_at = self._clock()
 
 
 def has_expired(token: str) -> bool:
