@@ -9,8 +9,8 @@ from litestar import Request
 
 from app.errors import VersoError
 from app.flows.attribute import Memory
-from app.flows.upkeep import Upkeep
 from app.flows.diff_cache import DiffCache
+from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity

@@ -65,6 +65,7 @@ PARTS = {
             "version_answer",
         },
         on_behalf={
+            "caller",
             "change_answer",
             "change_at",
             "change_project",

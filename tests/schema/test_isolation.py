@@ -133,7 +133,6 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "found_id": target.session,
         "version": target.hash,
         "versions": f"{{{target.hash}}}",
-        "versions": f"{{{target.hash}}}",
         "at": target.hash,
         "point": target.change_hash,
         "from_point": "v1",

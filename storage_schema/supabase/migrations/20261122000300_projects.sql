@@ -74,6 +74,17 @@ comment on function private.remember_member is 'Notes that someone has been a me
 create trigger remember_member after insert on public.members
   for each row execute function private.remember_member();
 
+-- A token outlives its account by up to an hour; the account's rights end with it.
+create function private.caller()
+returns uuid
+language sql stable security definer
+set search_path = ''
+as $$
+  select p.id from public.profiles p where p.id = (select auth.uid()) and p.account_deleted_at is null
+$$;
+comment on function private.caller is 'The caller''s account; null when it is deleted, or has no profile yet.';
+grant execute on function private.caller to authenticated;
+
 -- The three questions that policies ask. They run as their owner, because the tables they read have
 -- policies that ask them; each answers only about the caller.
 create function private.my_projects(at_least public.member_role default 'reader')
@@ -81,7 +92,7 @@ returns setof uuid
 language sql stable security definer
 set search_path = ''
 as $$
-  select m.project_id from public.members m where m.user_id = (select auth.uid()) and m.role >= at_least
+  select m.project_id from public.members m where m.user_id = (select private.caller()) and m.role >= at_least
 $$;
 comment on function private.my_projects is 'The projects in which the caller has at least the given role.';
 grant execute on function private.my_projects to authenticated;
@@ -92,7 +103,7 @@ language sql stable security definer
 set search_path = ''
 as $$
   select m.project_id from public.members m join public.projects p on p.id = m.project_id
-  where m.user_id = (select auth.uid()) and m.role >= at_least and p.archived_at is null
+  where m.user_id = (select private.caller()) and m.role >= at_least and p.archived_at is null
 $$;
 comment on function private.my_open_projects is 'As my_projects, without the archived ones.';
 grant execute on function private.my_open_projects to authenticated;
@@ -104,7 +115,7 @@ set search_path = ''
 as $$
   select person = (select auth.uid()) or exists (
     select from public.members m join public.acquaintances a on a.project_id = m.project_id
-    where m.user_id = (select auth.uid()) and a.user_id = person)
+    where m.user_id = (select private.caller()) and a.user_id = person)
 $$;
 comment on function private.knows is 'Whether the caller may read this person''s profile: their own, or that of someone who has been in one of their projects.';
 grant execute on function private.knows to authenticated;
@@ -130,7 +141,7 @@ language plpgsql stable security definer
 set search_path = ''
 as $$
 declare
-  caller uuid := auth.uid();
+  caller uuid := private.caller();
   found_id uuid;
 begin
   if private.uuid_or_null(ref) is not null then
@@ -160,7 +171,7 @@ as $$
 declare
   held public.member_role;
 begin
-  select m.role into held from public.members m where m.user_id = auth.uid() and m.project_id = project;
+  select m.role into held from public.members m where m.user_id = private.caller() and m.project_id = project;
   if held is null then
     perform private.fail(404, 'project_not_found',
       'There is no such project, or you are not a member of it. GET /v1/projects lists yours.');

@@ -34,7 +34,7 @@ as $$
   select to_jsonb(p) || jsonb_build_object(
     'projects', coalesce((select jsonb_agg(jsonb_build_object('id', d.id, 'slug', d.slug, 'role', d.role) order by d.joined_at, d.id)
                  from (select * from public.project_details order by joined_at, id limit 100) d), '[]'))
-  from public.people p where p.id = (select auth.uid())
+  from public.people p where p.id = (select private.caller())
 $$;
 comment on function public.me is 'The caller''s profile and up to 100 of their projects; null before they have a profile.';
 revoke execute on function public.me from public, anon, service_role;

@@ -466,7 +466,7 @@ begin
     return private.project_id(project);
   end if;
   select d.project_id into home from public.documents d
-  join public.members m on m.project_id = d.project_id and m.user_id = auth.uid()
+  join public.members m on m.project_id = d.project_id and m.user_id = private.caller()
   where d.id = private.uuid_or_null(items -> 0 ->> 'document');
   if home is null then
     perform private.fail(404, 'document_not_found', 'There is no such document, or you are not a member of its project.');

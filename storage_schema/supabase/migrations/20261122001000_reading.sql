@@ -286,7 +286,7 @@ begin
   return (
     select to_jsonb(d) || jsonb_build_object('version', to_jsonb(v) - 'change_sequence' - 'position')
     from public.document_details d join public.version_details v on v.hash = d.head
-    where d.id = document);
+    where d.id = read_document.document);
 end
 $$;
 comment on function public.read_document is 'A document with its newest version.';
