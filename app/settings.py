@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The most connections to Supabase."""
 
     cache_dir: Path | None = None
-    """Where read blobs are kept; unless set, a directory of this process's own below the system's temporary one."""
+    """Where read blobs are kept; unless set, a temporary directory of this process's own."""
     cache_size: int = 1024 * MIB
     """The most bytes of the blob cache on disk."""
     spool_dir: Path | None = None
@@ -151,7 +151,7 @@ def variable_name(field: str) -> str:
 
 
 def data_directory(name: str) -> Path:
-    """A directory that ships with Verso (`storage_schema`, `fixtures`), in a checkout or an installed wheel."""
+    """A directory that ships with Verso (`storage_schema`, `fixtures`): a checkout's, or a wheel's."""
     package = Path(__file__).parent
     checkout = package.parent / name
     return checkout if checkout.is_dir() else package / "_data" / name

@@ -148,7 +148,13 @@ async def test_more_requests_than_connections_take_turns(database: Database):
 
 
 async def test_an_unknown_role_is_refused(database: Database):
-    for role in ("postgres", "supabase_admin; drop table x", "nobody", "supabase_admin", "supabase_auth_admin"):
+    for role in (
+        "postgres",
+        "supabase_admin; drop table x",
+        "nobody",
+        "supabase_admin",
+        "supabase_auth_admin",
+    ):
         with pytest.raises(UnknownRole):
             async with database.transaction(Caller(role, {}, "{}")):
                 pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -18,6 +17,7 @@ from tests.stack import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 # The CLI is a script for node, which the wheel puts beside Python.
 
