@@ -116,7 +116,7 @@ async def test_what_cannot_be_an_item_is_refused_by_a_sentence(world, team, item
         ({"path": "x" * 1025}, "bad_path"),
         ({"path": "x"}, "no_content"),
         ({"document": "not-an-id", "delete": True}, "document_not_found"),
-        ({"document": str(uuid.uuid4()), "delete": True}, "document_not_found"),
+        ({"document": "2a788d07-3256-4ca6-a5d2-feecb176c1a5", "delete": True}, "document_not_found"),
         ({"from": "nowhere", "path": "x"}, "document_not_found"),
         ({"path": "nowhere", "delete": True}, "document_not_found"),
     ],
