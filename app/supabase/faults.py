@@ -23,7 +23,8 @@ log = structlog.get_logger(__name__)
 UNAVAILABLE = "Supabase cannot be reached or is not ready. Nothing was changed; try again in a moment."
 UNKNOWN_OUTCOME = (
     "Supabase did not answer in time, so it is not known whether this was written. "
-    "Send it again with the same Idempotency-Key (it is written once), or read what is there first."
+    "Read what is there first; a change that you sent with an Idempotency-Key may be sent again, and is "
+    "written once."
 )
 EXPIRED = "The access token expired on the way. Nothing was changed; refresh it and send it again."
 

@@ -75,6 +75,10 @@ def scan(data: bytes, *, max_files: int) -> list[ScannedFile]:
             at = _scan_header(lines, at, files)
         if len(files) > max_files:
             raise PatchUnreadableError(f"The patch changes more than {max_files} files. Send it in parts.")
+    if any(file.old_name is not None and not file.hunks for file in files):
+        raise PatchUnreadableError(
+            "The patch names a file (--- and +++) and says nothing of it, as if it were cut off. Send it whole."
+        )
     return files
 
 

@@ -86,6 +86,8 @@ def test_a_patch_of_many_files_keeps_their_order():
         (b"", "no file"),
         (b"hello\n", "no file"),
         (patch_of(b"@@ -1 +1 @@\n-a\n+b"), "middle of a line"),
+        (b"--- a/x\n+++ b/x\n", "says nothing of it"),
+        (patch_of(b"@@ -1 +1 @@\n-a\n+b\n") + b"--- a/y\n+++ b/y\n", "says nothing of it"),
         (b"@@ -1 +1 @@\n-a\n+b\n", "Line 1 .* before the names"),
         (patch_of(b"@@ -1,2 +1 @@\n-a\n+b\n"), "Line 3 .* numbers of lines"),
         (patch_of(b"@@ -1 +1 @@\n-a\n-b\n"), "numbers of lines"),
