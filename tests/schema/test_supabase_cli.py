@@ -32,7 +32,8 @@ def cli() -> Path:
     launcher = JS / "node_modules" / "supabase" / "dist" / "supabase.js"
     if not launcher.exists():
         npm = subprocess.run(
-            [BIN / "npm", "ci", "--no-audit", "--no-fund"],
+            # Not `ci`: the lock names this platform's program only, which `ci` takes for out of date.
+            [BIN / "npm", "install", "--no-save", "--no-audit", "--no-fund"],
             cwd=JS,
             capture_output=True,
             text=True,
