@@ -152,7 +152,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         HANDLERS,
         lifespan=[lifespan],
         state=State({"metrics": metrics}),
-        dependencies={"services": Provide(provide_services), "actor": Provide(provide_actor)},
+        dependencies={"services": Provide(provide_services, use_cache=True), "actor": Provide(provide_actor)},
         exception_handlers={
             VersoError: problems.on_verso_error,
             WorkersBusyError: problems.on_busy,

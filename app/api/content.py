@@ -54,10 +54,11 @@ async def answer_content(
     second, and nobody shall be told that nothing changed when something did.
     """
     version = read.version
-    headers = _headers(read, cache_control)
+    headers = _validators(read, cache_control)
     check_match(request, version.hash)
     if is_unchanged(request, version.hash):
         return Response(None, status_code=304, headers=headers)
+    headers |= _description(read)
     size = version.size or 0
     headers["Content-Type"] = _with_charset(version.media_type or "application/octet-stream")
     if request.method == "HEAD":
@@ -84,15 +85,21 @@ async def _pieces(content: Content, start: int, stop: int) -> AsyncIterator[byte
             yield piece
 
 
-def _headers(read: VersionRead, cache_control: str) -> dict[str, str]:
-    version = read.version
-    headers = {
-        "ETag": etag_of(version.hash),
+def _validators(read: VersionRead, cache_control: str) -> dict[str, str]:
+    """All that a 304 says (RFC 9110, 15.4.5), and where the version stands now."""
+    return {
+        "ETag": etag_of(read.version.hash),
         "Cache-Control": cache_control,
         "Vary": "Authorization",
+        "Link": version_links(read.version, read.head),
+    }
+
+
+def _description(read: VersionRead) -> dict[str, str]:
+    version = read.version
+    headers = {
         "Accept-Ranges": "bytes",
         "Last-Modified": version.change.committed_at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
-        "Link": version_links(version, read.head),
         "Verso-Version": str(version.number),
         "Verso-Change": str(version.change.sequence),
         "Verso-Document": version.document,

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-log = structlog.get_logger("verso.request")
 
 _TALLY: ContextVar[list[str] | None] = ContextVar("round_trips", default=None)
 """What the request that is being answered has asked of Supabase so far; tasks that it starts share it."""
@@ -43,6 +42,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "verso_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
@@ -56,6 +56,15 @@ class Metrics:
         self.round_trips = Counter(
             "verso_supabase_requests", "HTTP requests sent to Supabase.", ["service"], registry=self.registry
         )
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer. Its series are looked up once: that takes a lock and three strings each time."""
+        found = self._series.get((method, route, status))
+        if found is None:
+            found = (self.requests.labels(method, route, status), self.seconds.labels(method, route))
+            self._series[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def count_round_trip(self, service: str) -> None:
         """Count a request to `rest`, `storage` or `auth`, also for the request that it is made for."""
@@ -71,6 +80,8 @@ class Observer:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        # Bound once: a lazy logger is made anew for each line.
+        self._log = structlog.get_logger("verso.request").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -119,9 +130,8 @@ class Observer:
             if scope["method"] in {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"}
             else "other"
         )
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.seconds.labels(method, route).observe(seconds)
-        log.info(
+        self._metrics.count_request(method, route, status, seconds)
+        self._log.info(
             "request",
             request_id=request_id,
             method=method,

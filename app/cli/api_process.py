@@ -28,6 +28,9 @@ def main() -> int:
 
     # What is loaded stays: looking for garbage in it, now and later, costs a tenth of the loading.
     gc.disable()
+    # httpx and structlog load rich, click and pygments for terminals wherever they find them; here there is
+    # none, and that was a tenth of the loading, too.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None is how the import system says: not here
     from app.cli.serving import serve_socket
     from app.settings import Settings, SettingsError
 

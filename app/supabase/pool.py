@@ -1,13 +1,14 @@
 """The shared connections to Supabase, and one call: `rpc`.
 
 One httpx client serves PostgREST, Storage and Auth for the whole process. A user's token is never put
-into anything shared: `schema("public")` makes a builder of its own for each call, and `auth()` on that
-one (never on `client.postgrest`, whose headers every request shares).
+into anything shared: `schema("public")` makes a client of its own for each token, and `auth()` is called on
+that one, once (never on `client.postgrest`, whose headers every request shares).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,11 +22,13 @@ from app.supabase.connections import Connections
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from postgrest import AsyncPostgrestClient
     from storage3._async.file_api import AsyncBucketProxy
 
     from app.settings import Settings
 
 BUCKET = "documents"
+REMEMBERED_CLIENTS = 1_000
 RETRY_DELAYS = (0.1, 0.4, 1.0)
 """Seconds before each further try: together long enough for a database to restart."""
 
@@ -67,6 +70,7 @@ class Pool:
             transport=Connections(self.url, connections=settings.supabase_connections),
             event_hooks={"request": [self._count]},
         )
+        self._clients: OrderedDict[str | None, AsyncPostgrestClient] = OrderedDict()
         self.transfer_seconds = settings.transfer_timeout
         self.transfer_timeout = httpx.Timeout(settings.transfer_timeout)
         self._client = AsyncClient(
@@ -95,11 +99,8 @@ class Pool:
         wrote = not repeatable or function == "commit_change"
         delays = iter(RETRY_DELAYS if repeatable else ())
         while True:
-            builder = self._client.schema("public")
-            if token is not None:
-                builder.auth(token)
             try:
-                return (await builder.rpc(function, arguments).execute()).data
+                return (await self._rows_of(token).rpc(function, arguments).execute()).data
             except APIError as error:
                 delay = next(delays, None) if faults.is_transient(error) else None
                 if delay is None:
@@ -111,6 +112,18 @@ class Pool:
                 if delay is None:
                     raise faults.from_transport(error, what="supabase", wrote=wrote) from error
             await asyncio.sleep(delay)
+
+    def _rows_of(self, token: str | None) -> AsyncPostgrestClient:
+        """The client of one token's owner. Its headers never change after this."""
+        client = self._clients.get(token)
+        if client is None:
+            client = self._client.schema("public")
+            if token is not None:
+                client.auth(token)
+            self._clients[token] = client
+            if len(self._clients) > REMEMBERED_CLIENTS:
+                self._clients.popitem(last=False)
+        return client
 
     def bucket(self, token: str) -> AsyncBucketProxy:
         """The documents bucket, as the token's owner."""
