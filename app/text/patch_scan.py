@@ -77,7 +77,7 @@ def scan(data: bytes, *, max_files: int) -> list[ScannedFile]:
             raise PatchUnreadableError(f"The patch changes more than {max_files} files. Send it in parts.")
     if any(file.old_name is not None and not file.hunks for file in files):
         raise PatchUnreadableError(
-            "The patch names a file (--- and +++) and says nothing of it, as if it were cut off. Send it whole."
+            "The patch names a file (--- and +++) and says nothing of it, as if cut off. Send it whole."
         )
     return files
 
