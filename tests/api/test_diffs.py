@@ -103,6 +103,20 @@ def test_swapped_names_and_taken_ones_apply(project: Project) -> None:
     assert git_applied(tree_at(project, 3), diff(project, from_=3).content) == tree_at(project)
 
 
+def test_a_name_that_was_deleted_and_taken_is_left_before_it_is_taken(project: Project) -> None:
+    """Ids are random, so one pair could be in order by luck."""
+    for number in range(6):
+        taker, gone = (project.written(f"{number}/{name}", f"{name} of {number}\n") for name in ("z", "a"))
+        project.change(
+            {"document": gone["document"], "base": gone["hash"], "delete": True},
+            {"document": taker["document"], "base": taker["hash"], "path": f"{number}/a"},
+        )
+    for number in range(6):
+        at = 3 * number + 2
+        patch = diff(project, from_=at, to=at + 1).content
+        assert git_applied(tree_at(project, at), patch) == tree_at(project, at + 1)
+
+
 def test_what_became_a_folder_applies(project: Project) -> None:
     a = project.written("a", "file\n")
     project.change(

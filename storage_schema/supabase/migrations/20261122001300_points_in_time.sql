@@ -25,7 +25,9 @@ begin
       from touched t
     ),
     named as (
-      select s.document_id, s.before, s.behind, coalesce(b.path, a.path)::text || ' ' || s.document_id as place,
+      -- What left a path comes before what took it: a patch is applied in this order.
+      select s.document_id, s.before, s.behind,
+             coalesce(b.path, a.path)::text || ' ' || (s.behind is not null)::integer || s.document_id as place,
              a.path as old_path, b.path as new_path
       from states s
       left join public.versions a on a.hash = s.before
