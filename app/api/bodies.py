@@ -175,16 +175,6 @@ def too_large(limit: int) -> VersoError:
     )
 
 
-def upload_of(data: bytes) -> Upload:
-    """An upload of bytes in memory."""
-    return Upload(
-        sha256=hashlib.sha256(data).hexdigest(),
-        md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        size=len(data),
-        data=data,
-    )
-
-
 def check_message(message: str, settings: Settings) -> str:
     """The message of a change. Raises VersoError `message_too_long` or `bad_value`."""
     if "\x00" in message:
@@ -208,14 +198,14 @@ def _content_of(item: ChangeItem) -> Upload | None:
         raise VersoError("bad_change", "An item has one content: text, base64 or a file.", path=item.path)
     if item.text is not None:
         try:
-            return upload_of(item.text.encode())
+            return Upload.of(item.text.encode())
         except UnicodeEncodeError:
             raise VersoError(
                 "bad_change", "The text holds a lone surrogate; send base64.", path=item.path
             ) from None
     if item.base64 is not None:
         try:
-            return upload_of(base64.b64decode(item.base64, validate=True))
+            return Upload.of(base64.b64decode(item.base64, validate=True))
         except (binascii.Error, ValueError):
             raise VersoError("bad_change", "The base64 of an item is not valid.", path=item.path) from None
     return None

@@ -15,12 +15,12 @@ asked for again without writing twice.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from app.errors import VersoError
+from app.supabase.pool import key_of
 from app.supabase.upload import Upload  # msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def add_change(
     new content, else 2 and one for each blob that the project lacks, `concurrency` of them at a time.
     Raises VersoError; then nothing was changed.
     """
-    key = idempotency_key or f"auto-{secrets.token_hex(16)}"
+    key = key_of(idempotency_key)
     asked = [item.asked() for item in items]
     home = project
     uploads = {item.upload.sha256: item.upload for item in items if item.upload is not None}

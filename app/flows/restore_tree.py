@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
+from app.supabase.pool import key_of
 
 if TYPE_CHECKING:
     from app.model import Change
@@ -44,5 +44,5 @@ async def restore_tree(
         project=project,
         items=planned.items,
         message=message or f"Restore {prefix or 'everything'} to change {planned.sequence}",
-        idempotency_key=idempotency_key or f"auto-{secrets.token_hex(16)}",
+        idempotency_key=key_of(idempotency_key),
     )

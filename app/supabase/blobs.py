@@ -82,14 +82,12 @@ class Blobs:
             name = f"{project}/{upload.sha256}"
             if await self._put(token, name, upload) or await self._holds(token, name, upload):
                 return Stored(None, is_new=True)
-        suffix = secrets.token_hex(16)
-        log.warning("blob.further_copy", project=project, sha256=upload.sha256, suffix=suffix)
-        await self._put(token, f"{project}/{upload.sha256}.{suffix}", upload)
-        return Stored(suffix, is_new=True)
+        return Stored(await self.store_further_copy(token, project=project, upload=upload), is_new=True)
 
     async def store_further_copy(self, token: str, *, project: str, upload: Upload) -> str:
         """Store the bytes under a name of their own, because the plain one was found to hold others."""
         suffix = secrets.token_hex(16)
+        log.warning("blob.further_copy", project=project, sha256=upload.sha256, suffix=suffix)
         await self._put(token, f"{project}/{upload.sha256}.{suffix}", upload)
         return suffix
 

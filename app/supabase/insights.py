@@ -7,7 +7,7 @@ and raises VersoError with the database's own code and sentence.
 from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -154,34 +154,30 @@ class Presences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Insights:
-    """The derived rows of one Supabase project."""
+    """The derived rows of one Supabase project. What is stored twice changes nothing the second time."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-
-    async def _call(self, kind: type[T], token: str, function: str, **arguments: Any) -> T:
-        given = {name: value for name, value in arguments.items() if value is not None}
-        # Whatever is stored here may be stored twice: the second time changes nothing.
-        answer = await self._pool.rpc(token, function, given)
-        return msgspec.convert(answer, kind, strict=False)
 
     async def read_blame(
         self, token: str, *, document: str, at: str | None, first: int, last: int | None
     ) -> KeptBlame:
         """A version, and who wrote some of its lines if that is kept."""
-        return await self._call(
+        return await self._pool.call(
             KeptBlame, token, "read_blame", document=document, at=at, first_line=first, last_line=last
         )
 
     async def list_origins(self, token: str, *, document: str, numbers: Sequence[int]) -> list[Origin]:
         """Versions of a document as blame names them."""
-        return await self._call(list[Origin], token, "list_origins", document=document, numbers=list(numbers))
+        return await self._pool.call(
+            list[Origin], token, "list_origins", document=document, numbers=list(numbers)
+        )
 
     async def list_attributions(
         self, token: str, *, document: str, upto: int, page_size: int, ignore_kept: bool
     ) -> list[Ancestor]:
         """Versions from a number down to the nearest one whose attribution is kept."""
-        return await self._call(
+        return await self._pool.call(
             list[Ancestor],
             token,
             "list_attributions",
@@ -197,7 +193,9 @@ class Insights:
 
     async def read_diffstat(self, token: str, *, project: str, sequence: int) -> list[LineCounts]:
         """How many lines each version of a change added and removed."""
-        return await self._call(list[LineCounts], token, "read_diffstat", project=project, sequence=sequence)
+        return await self._pool.call(
+            list[LineCounts], token, "read_diffstat", project=project, sequence=sequence
+        )
 
     async def store_texts(
         self, token: str, *, project: str, items: Sequence[TextToStore], documents: Sequence[str] | None
@@ -223,7 +221,7 @@ class Insights:
         not_text: Sequence[str],
     ) -> FoundPage:
         """Versions whose text matches, newest first."""
-        return await self._call(
+        return await self._pool.call(
             FoundPage,
             token,
             "search",
@@ -251,7 +249,7 @@ class Insights:
         page_size: int,
     ) -> Unsearched:
         """Contents that aren't in the index yet."""
-        return await self._call(
+        return await self._pool.call(
             Unsearched,
             token,
             "list_unsearched",
@@ -266,7 +264,7 @@ class Insights:
         self, token: str, *, document: str, needle: str, after: int, page_size: int
     ) -> Presences:
         """In which versions a text occurs, oldest first."""
-        return await self._call(
+        return await self._pool.call(
             Presences,
             token,
             "list_occurrences",

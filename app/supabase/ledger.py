@@ -117,13 +117,6 @@ class Ledger:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def _call(
-        self, kind: type[T], token: str | None, function: str, *, repeatable: bool = True, **arguments: Any
-    ) -> T:
-        given = {name: value for name, value in arguments.items() if value is not None}
-        answer = await self._pool.rpc(token, function, given, repeatable=repeatable)
-        return msgspec.convert(answer, kind, strict=False)
-
     # Changes ---------------------------------------------------------------------------------------
 
     async def prepare_change(
@@ -176,7 +169,7 @@ class Ledger:
         search: str | None = None,
     ) -> list[ChangeSummary]:
         """A project's changes, newest first."""
-        return await self._call(
+        return await self._pool.call(
             list[ChangeSummary],
             token,
             "list_changes",
@@ -192,32 +185,34 @@ class Ledger:
 
     async def read_change(self, token: str, *, project: str, sequence: int) -> Change:
         """A change with its versions."""
-        return await self._call(Change, token, "read_change", project=project, sequence=sequence)
+        return await self._pool.call(Change, token, "read_change", project=project, sequence=sequence)
 
     # Documents and versions ------------------------------------------------------------------------
 
     async def read_file(self, token: str, *, project: str, path: str, at: str | None = None) -> VersionRead:
         """The version that a path has, now or at a point."""
-        return await self._call(VersionRead, token, "read_file", project=project, path=path, at=at)
+        return await self._pool.call(VersionRead, token, "read_file", project=project, path=path, at=at)
 
     async def read_version(self, token: str, *, document: str, at: str | None = None) -> VersionRead:
         """A document's version at a point; its newest when there is none."""
-        return await self._call(VersionRead, token, "read_version", document=document, at=at)
+        return await self._pool.call(VersionRead, token, "read_version", document=document, at=at)
 
     async def read_versions(self, token: str, *, project: str, versions: list[str]) -> list[VersionRead]:
         """The versions of a project that have these hashes."""
-        return await self._call(list[VersionRead], token, "read_versions", project=project, versions=versions)
+        return await self._pool.call(
+            list[VersionRead], token, "read_versions", project=project, versions=versions
+        )
 
     async def read_document(self, token: str, *, document: str, at: str | None = None) -> Document:
         """A document with its newest version, or the one at a point."""
         function = "read_document" if at is None else "read_document_at"
-        return await self._call(Document, token, function, document=document, at=at)
+        return await self._pool.call(Document, token, function, document=document, at=at)
 
     async def list_versions(
         self, token: str, *, document: str, before: int | None, page_size: int
     ) -> list[Version]:
         """A document's versions, newest first."""
-        return await self._call(
+        return await self._pool.call(
             list[Version], token, "list_versions", document=document, before=before, page_size=page_size
         )
 
@@ -225,7 +220,7 @@ class Ledger:
         self, token: str, *, document: str, older: str | None, newer: str | None
     ) -> Compared:
         """Two versions: the newest and the one before it unless said."""
-        return await self._call(
+        return await self._pool.call(
             Compared, token, "compare_versions", document=document, from_point=older, to_point=newer
         )
 
@@ -233,7 +228,7 @@ class Ledger:
         self, token: str, *, project: str, older: tuple[str, str | None], newer: tuple[str, str | None]
     ) -> Compared:
         """Two documents of a project, each by path or id, now or at a point."""
-        return await self._call(
+        return await self._pool.call(
             Compared,
             token,
             "compare_files",
@@ -248,7 +243,7 @@ class Ledger:
         self, token: str, *, project: str, at: str | None, prefix: str, after: str, page_size: int
     ) -> Tree:
         """A page of the paths of a project at a point, in byte order."""
-        return await self._call(
+        return await self._pool.call(
             Tree, token, "list_tree", project=project, at=at, prefix=prefix, after=after, page_size=page_size
         )
 
@@ -264,7 +259,7 @@ class Ledger:
         page_size: int,
     ) -> ComparedTrees:
         """A page of the documents that differ between two points."""
-        return await self._call(
+        return await self._pool.call(
             ComparedTrees,
             token,
             "compare_trees",
@@ -280,7 +275,7 @@ class Ledger:
         self, token: str, *, project: str, at: str | None, prefix: str, after: str, page_size: int
     ) -> Contents:
         """A page of the tree at a point, with the objects that may hold each content."""
-        return await self._call(
+        return await self._pool.call(
             Contents,
             token,
             "list_contents",
@@ -293,7 +288,9 @@ class Ledger:
 
     async def plan_restore(self, token: str, *, project: str, at: str, prefix: str) -> PlannedRestore:
         """What a change must do to bring a folder or the project back to a point."""
-        return await self._call(PlannedRestore, token, "plan_restore", project=project, at=at, prefix=prefix)
+        return await self._pool.call(
+            PlannedRestore, token, "plan_restore", project=project, at=at, prefix=prefix
+        )
 
     # Projects, members, sessions, tags -------------------------------------------------------------
 
@@ -306,23 +303,23 @@ class Ledger:
 
     async def create_project(self, token: str, *, slug: str, name: str | None, description: str) -> Project:
         """Make a project; the caller becomes its owner."""
-        return await self._call(
+        return await self._pool.call(
             Project, token, "create_project", repeatable=False, slug=slug, name=name, description=description
         )
 
     async def read_project(self, token: str, *, project: str) -> Project:
         """One of the caller's projects."""
-        return await self._call(Project, token, "read_project", project=project)
+        return await self._pool.call(Project, token, "read_project", project=project)
 
     async def list_projects(self, token: str, *, after: str | None, page_size: int) -> list[Project]:
         """The caller's projects by slug."""
-        return await self._call(list[Project], token, "list_projects", after=after, page_size=page_size)
+        return await self._pool.call(list[Project], token, "list_projects", after=after, page_size=page_size)
 
     async def update_project(
         self, token: str, *, project: str, name: str | None, description: str | None, archived: bool | None
     ) -> Project:
         """Rename, describe, archive or reopen a project; None leaves a field as it is."""
-        return await self._call(
+        return await self._pool.call(
             Project,
             token,
             "update_project",
@@ -334,11 +331,13 @@ class Ledger:
 
     async def list_members(self, token: str, *, project: str) -> list[Member]:
         """A project's members, owners first."""
-        return await self._call(list[Member], token, "list_members", project=project)
+        return await self._pool.call(list[Member], token, "list_members", project=project)
 
     async def set_member(self, token: str, *, project: str, person: str, role: Role) -> Member:
         """Add a member by handle or id, or change their role."""
-        return await self._call(Member, token, "set_member", project=project, person=person, role=role.value)
+        return await self._pool.call(
+            Member, token, "set_member", project=project, person=person, role=role.value
+        )
 
     async def remove_member(self, token: str, *, project: str, person: str) -> None:
         """Remove a member by handle or id; anyone may remove themselves."""
@@ -357,7 +356,7 @@ class Ledger:
         status: SessionStatus,
     ) -> Session:
         """Start a session; its root is sessions/<slug> unless said."""
-        return await self._call(
+        return await self._pool.call(
             Session,
             token,
             "create_session",
@@ -373,13 +372,13 @@ class Ledger:
 
     async def read_session(self, token: str, *, project: str, session: str) -> Session:
         """A session with its live documents."""
-        return await self._call(Session, token, "read_session", project=project, session=session)
+        return await self._pool.call(Session, token, "read_session", project=project, session=session)
 
     async def update_session(
         self, token: str, *, project: str, session: str, title: str | None, status: SessionStatus | None
     ) -> Session:
         """Retitle a session or move it on; None leaves a field as it is."""
-        return await self._call(
+        return await self._pool.call(
             Session,
             token,
             "update_session",
@@ -393,7 +392,7 @@ class Ledger:
         self, token: str, *, project: str, status: SessionStatus | None, after: str | None, page_size: int
     ) -> list[Session]:
         """A project's sessions by slug."""
-        return await self._call(
+        return await self._pool.call(
             list[Session],
             token,
             "list_sessions",
@@ -405,13 +404,13 @@ class Ledger:
 
     async def create_tag(self, token: str, *, project: str, name: str, at: str | None, message: str) -> Tag:
         """Name the project at a change, or a version by its hash."""
-        return await self._call(
+        return await self._pool.call(
             Tag, token, "create_tag", repeatable=False, project=project, name=name, at=at, message=message
         )
 
     async def list_tags(self, token: str, *, project: str, after: str, page_size: int) -> list[Tag]:
         """A project's tags by name."""
-        return await self._call(
+        return await self._pool.call(
             list[Tag], token, "list_tags", project=project, after=after, page_size=page_size
         )
 

@@ -8,10 +8,12 @@ that one, once (never on `client.postgrest`, whose headers every request shares)
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
+import msgspec
 from postgrest.exceptions import APIError
 from storage3 import AsyncStorageClient
 from supabase import AsyncClient, AsyncClientOptions
@@ -27,10 +29,17 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
+T = TypeVar("T")
+
 BUCKET = "documents"
 REMEMBERED_CLIENTS = 1_000
 RETRY_DELAYS = (0.1, 0.4, 1.0)
 """Seconds before each further try: together long enough for a database to restart."""
+
+
+def key_of(given: str | None) -> str:
+    """The idempotency key of a write: the client's, or one of our own, so that it can be sent again."""
+    return given or f"auto-{secrets.token_hex(16)}"
 
 
 class _NoCookies(httpx.Cookies):
@@ -112,6 +121,14 @@ class Pool:
                 if delay is None:
                     raise faults.from_transport(error, what="supabase", wrote=wrote) from error
             await asyncio.sleep(delay)
+
+    async def call(
+        self, kind: type[T], token: str | None, function: str, *, repeatable: bool = True, **arguments: Any
+    ) -> T:
+        """As `rpc`, with its answer as a kind; arguments that are None are left to their defaults."""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        answer = await self.rpc(token, function, given, repeatable=repeatable)
+        return msgspec.convert(answer, kind, strict=False)
 
     def _rows_of(self, token: str | None) -> AsyncPostgrestClient:
         """The client of one token's owner. Its headers never change after this."""

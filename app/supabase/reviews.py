@@ -6,15 +6,15 @@ code and sentence.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime  # msgspec reads the annotations
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from app.errors import VersoError
 from app.model import ActorKind, Person, VersionRead
+from app.supabase.pool import key_of
 
 if TYPE_CHECKING:
     from app.supabase.pool import Pool
@@ -131,21 +131,14 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """A tag needs an approval of every version that it names, and no open request for changes."""
 
 
-def _key(given: str | None) -> str:
-    return given or f"auto-{secrets.token_hex(16)}"
-
-
 class Reviews:
-    """The reviews and comments of one Supabase project."""
+    """The reviews and comments of one Supabase project.
+
+    All of it may be asked again: what writes has a key, or does nothing the second time.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-
-    async def _call(self, kind: type[T], token: str, function: str, **arguments: Any) -> T:
-        # All of it may be asked again: what writes has a key, or does nothing the second time.
-        given = {name: value for name, value in arguments.items() if value is not None}
-        answer = await self._pool.rpc(token, function, given)
-        return msgspec.convert(answer, kind, strict=False)
 
     async def read_version(self, token: str, *, version: str) -> VersionRead:
         """A version by its hash alone. Raises VersoError `version_not_found`."""
@@ -160,19 +153,19 @@ class Reviews:
         self, token: str, *, version: str, verdict: Verdict, body: str, idempotency_key: str | None
     ) -> Review:
         """Give a verdict on a version; it replaces the caller's earlier one."""
-        return await self._call(
+        return await self._pool.call(
             Review,
             token,
             "create_review",
             version=version,
             verdict=verdict.value,
             body=body,
-            idempotency_key=_key(idempotency_key),
+            idempotency_key=key_of(idempotency_key),
         )
 
     async def list_reviews(self, token: str, *, version: str, before: int | None, page_size: int) -> Reviewed:
         """A version's reviews, newest first; `before` is the sequence of the last one seen."""
-        return await self._call(
+        return await self._pool.call(
             Reviewed, token, "list_reviews", version=version, before=before, page_size=page_size
         )
 
@@ -188,7 +181,7 @@ class Reviews:
     ) -> Comment:
         """Start a thread on lines of a version (first and last, from 1), or on all of it."""
         first, last = lines or (None, None)
-        return await self._call(
+        return await self._pool.call(
             Comment,
             token,
             "create_comment",
@@ -197,27 +190,27 @@ class Reviews:
             side=side and side.value,
             first_line=first,
             last_line=last,
-            idempotency_key=_key(idempotency_key),
+            idempotency_key=key_of(idempotency_key),
         )
 
     async def reply(self, token: str, *, comment: str, body: str, idempotency_key: str | None) -> Comment:
         """Add to the thread of a comment."""
-        key = _key(idempotency_key)
-        return await self._call(Comment, token, "reply", comment=comment, body=body, idempotency_key=key)
+        key = key_of(idempotency_key)
+        return await self._pool.call(Comment, token, "reply", comment=comment, body=body, idempotency_key=key)
 
     async def act_on_comment(self, token: str, *, comment: str, act: CommentAct) -> Comment:
         """Resolve or reopen a comment's thread, or retract the comment. Twice is once."""
-        return await self._call(Comment, token, "act_on_comment", comment=comment, act=act.value)
+        return await self._pool.call(Comment, token, "act_on_comment", comment=comment, act=act.value)
 
     async def read_comment(self, token: str, *, comment: str) -> Comment:
         """One comment."""
-        return await self._call(Comment, token, "read_comment", comment=comment)
+        return await self._pool.call(Comment, token, "read_comment", comment=comment)
 
     async def list_comments(
         self, token: str, *, version: str, seen: int | None, page_size: int
     ) -> list[Comment]:
         """The comments made on a version, oldest first; `seen` is the sequence of the last one seen."""
-        return await self._call(
+        return await self._pool.call(
             list[Comment], token, "list_comments", version=version, seen=seen, page_size=page_size
         )
 
@@ -232,7 +225,7 @@ class Reviews:
         page_size: int,
     ) -> DocumentComments:
         """All comments on a document, oldest first, and the versions needed to find their lines."""
-        return await self._call(
+        return await self._pool.call(
             DocumentComments,
             token,
             "list_document_comments",
@@ -245,10 +238,10 @@ class Reviews:
 
     async def read_rules(self, token: str, *, project: str) -> Rules:
         """The rules of a project."""
-        return await self._call(Rules, token, "read_rules", project=project)
+        return await self._pool.call(Rules, token, "read_rules", project=project)
 
     async def set_rules(self, token: str, *, project: str, tags_need_approval: bool | None) -> Rules:
         """Set the rules of a project; None leaves one as it is."""
-        return await self._call(
+        return await self._pool.call(
             Rules, token, "set_rules", project=project, tags_need_approval=tags_need_approval
         )
