@@ -14,8 +14,8 @@ from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.model import Member, Project, Role, TreeEntry
+from app.supabase.answers import Me
 from app.supabase.identity import Actor
-from app.supabase.ledger import Me
 
 Slug = Annotated[
     str,

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.model import Change
+    from app.supabase.answers import Prepared
     from app.supabase.blobs import Blobs, Stored
     from app.supabase.identity import Actor
-    from app.supabase.ledger import Ledger, Prepared
+    from app.supabase.ledger import Ledger
 
 COMMIT_TRIES = 3
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from app.model import Version, VersionRead
+    from app.supabase.answers import Contents
     from app.supabase.blobs import Blobs
     from app.supabase.cache import Content
     from app.supabase.identity import Actor
-    from app.supabase.ledger import Contents, Ledger
+    from app.supabase.ledger import Ledger
 
 Format = Literal["zip", "tar.gz"]
 PAGE = 200

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from app.model import VersionRead
+    from app.supabase.answers import Compared, ComparedTrees, Pair
     from app.supabase.identity import Actor
-    from app.supabase.ledger import Compared, ComparedTrees, Ledger, Pair
+    from app.supabase.ledger import Ledger
 
     Sides = Compared | Pair
 

@@ -6,7 +6,7 @@ VersoError with the database's own code and sentence.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,10 +14,8 @@ from app.errors import VersoError
 from app.model import (
     Change,
     ChangeSummary,
-    Copy,
     Document,
     Member,
-    Person,
     Project,
     Role,
     Session,
@@ -28,87 +26,20 @@ from app.model import (
     Version,
     VersionRead,
 )
+from app.supabase.answers import (
+    Committed,
+    Compared,
+    ComparedTrees,
+    Contents,
+    Me,
+    PlannedRestore,
+    Prepared,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from app.supabase.pool import Pool
-
-T = TypeVar("T")
-
-
-class MyProject(msgspec.Struct, frozen=True, kw_only=True):
-    """A project in the answer to who-am-I."""
-
-    id: str
-    slug: str
-    role: Role
-
-
-class Me(Person, frozen=True, kw_only=True):
-    """The caller's profile and up to 100 of their projects."""
-
-    projects: list[MyProject]
-
-
-class PreparedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database says of one item before its bytes travel."""
-
-    document: str | None
-    number: int
-    path: str
-    unchanged: bool
-    copies: list[Copy]
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database says of a change before its bytes travel."""
-
-    project: str
-    repeat_of: int | None
-    """The change that the same Idempotency-Key wrote, when this is a repeat."""
-    items: list[PreparedItem]
-
-
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """Two versions of a document; `older` is null before the first."""
-
-    older: VersionRead | None = msgspec.field(name="from")
-    newer: VersionRead = msgspec.field(name="to")
-
-
-class Pair(msgspec.Struct, frozen=True, kw_only=True):
-    """A document as it was at two points; a side is null where it wasn't live. `place` orders the pairs."""
-
-    place: str
-    older: VersionRead | None = msgspec.field(name="from")
-    newer: VersionRead | None = msgspec.field(name="to")
-
-
-class ComparedTrees(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of the documents that differ between two changes."""
-
-    older: int = msgspec.field(name="from")
-    newer: int = msgspec.field(name="to")
-    pairs: list[Pair]
-
-
-class Contents(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of a tree as readers of bytes need it."""
-
-    sequence: int
-    reads: list[VersionRead]
-
-
-class PlannedRestore(msgspec.Struct, frozen=True, kw_only=True):
-    """The change that brings an earlier tree back: items for commit_change; none when it is there already."""
-
-    sequence: int
-    items: list[dict[str, Any]]
-
-
-class _Committed(msgspec.Struct, frozen=True):
-    change: Change | None
 
 
 class Ledger:
@@ -153,7 +84,7 @@ class Ledger:
                 "authored_at": authored_at,
             },
         )
-        return msgspec.convert(answer, _Committed, strict=False).change
+        return msgspec.convert(answer, Committed, strict=False).change
 
     async def list_changes(  # the filters of the project log
         self,

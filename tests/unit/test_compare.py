@@ -15,10 +15,10 @@ from app.flows.compare import Comparing, compare_as_hunks, compare_as_patch
 from app.flows.diff_cache import DiffCache
 from app.model import Copy, Head, VersionRead
 from app.settings import Settings
+from app.supabase.answers import Pair
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
 from app.supabase.identity import Actor
-from app.supabase.ledger import Pair
 from app.supabase.pool import Pool
 from app.text.bounded import TextWorkers
 
