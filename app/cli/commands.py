@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import rich_click as click
 
+from app.cli.importing import importing
+
 PORT = click.IntRange(0, 65535)
 NOT_CONFIGURED = 2
 
@@ -171,6 +173,9 @@ def migrate(db_url: str) -> None:
         if applied
         else "Nothing to do: the database has every migration."
     )
+
+
+verso.add_command(importing)
 
 
 def _fail(sentence: str, *, code: int) -> NoReturn:

@@ -1,0 +1,13 @@
+"""`verso import …`: what there was before Verso comes in.
+
+One command a source, each in a module of its own that is added at the end of this one.
+"""
+
+from __future__ import annotations
+
+import rich_click as click
+
+
+@click.group(name="import")
+def importing() -> None:
+    """Bring in what there is: a Git history, a folder, an archive."""
