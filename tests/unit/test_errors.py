@@ -20,7 +20,7 @@ def service_modules() -> list[ast.Module]:
     return [
         ast.parse(path.read_text())
         for path in (REPOSITORY / "app").rglob("*.py")
-        if not {"local", "cli"} & set(path.parts)
+        if not {"local", "cli", "client"} & set(path.parts)
     ]
 
 
