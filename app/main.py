@@ -19,6 +19,7 @@ from app.api import (
     files,
     history,
     memento,
+    mirroring,
     operations,
     patches,
     problems,
@@ -43,6 +44,7 @@ from app.supabase.cache import BlobCache
 from app.supabase.identity import Identity
 from app.supabase.insights import Insights
 from app.supabase.ledger import Ledger
+from app.supabase.mirroring import Mirroring
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
@@ -76,6 +78,10 @@ HANDLERS = [
     history.compare_files,
     history.archive_project,
     history.restore_project,
+    mirroring.read_history,
+    mirroring.list_held,
+    mirroring.read_many_contents,
+    mirroring.read_held_content,
     documents.read_document,
     documents.edit_document,
     documents.delete_document,
@@ -89,7 +95,6 @@ HANDLERS = [
     documents.bisect_document,
     memento.read_timemap,
     blame.blame_document,
-    blame.read_diffstat,
     search.search_project,
     search.find_text,
     tags.list_tags,
@@ -131,6 +136,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         app.state.services = Services(
             settings=settings,
             ledger=Ledger(pool),
+            mirroring=Mirroring(pool),
             reviews=Reviews(pool),
             blobs=blobs,
             identity=Identity(pool, settings),

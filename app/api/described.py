@@ -261,7 +261,6 @@ OPERATIONS: dict[str, Operation] = {
             "storage_unavailable",
         ),
     ),
-    "read_diffstat": Operation(refuses=("change_not_found",)),
     "search_project": Operation(answered=("Link",), refuses=("bad_query",)),
     "find_text": Operation(refuses=("bad_query", "history_too_long")),
     "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
@@ -312,6 +311,25 @@ OPERATIONS: dict[str, Operation] = {
     "list_tree": Operation(answered=("Link",), refuses=("point_not_found", "bad_point")),
     "list_changes": Operation(answered=("Link",)),
     "read_change": Operation(refuses=("change_not_found",)),
+    "read_history": Operation(answered=("Link",), refuses=("bad_value",)),
+    "list_held": Operation(refuses=("bad_json", "bad_value")),
+    "read_many_contents": Operation(
+        refuses=("content_not_found", "bad_json", "bad_value", "storage_unavailable"),
+        produces={"application/x-tar": {"schema": {"type": "string", "format": "binary"}}},
+    ),
+    "read_held_content": Operation(
+        headers=("If-None-Match",),
+        answers={304: "What you have is what there is."},
+        answered=("ETag", "Repr-Digest"),
+        refuses=(
+            "content_not_found",
+            "content_erased",
+            "content_altered",
+            "content_missing",
+            "storage_unavailable",
+        ),
+        produces=BINARY,
+    ),
     "create_session": Operation(
         answered=("Location",),
         refuses=("session_exists", "session_not_found", "parent_rule", "parent_not_blueprint", "bad_path"),

@@ -48,6 +48,7 @@ PROBLEMS = {
     "version_is_delete": Problem(404, "A delete has no content"),
     "change_not_found": Problem(404, "No such change"),
     "point_not_found": Problem(404, "No such point in history"),
+    "content_not_found": Problem(404, "No version of the project has that content"),
     "session_not_found": Problem(404, "No such session"),
     "person_not_found": Problem(404, "No such person"),
     "member_not_found": Problem(404, "No such member"),

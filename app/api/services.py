@@ -16,6 +16,7 @@ from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
 from app.supabase.insights import Insights
 from app.supabase.ledger import Ledger
+from app.supabase.mirroring import Mirroring
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
 
@@ -25,6 +26,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: Settings
     ledger: Ledger
+    mirroring: Mirroring
     reviews: Reviews
     blobs: Blobs
     identity: Identity

@@ -12,10 +12,10 @@ import gzip
 import io
 import tarfile
 import zipfile
-from collections import deque
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from app.flows.fetch_ahead import fetch_ahead
 from app.flows.read_content import read_content
 
 if TYPE_CHECKING:
@@ -64,9 +64,13 @@ async def archive_tree(
     """The archive's bytes. Raises VersoError when a content cannot be had; the archive then ends early."""
     sink = _Sink()
     archive: _Archive = _Zip(sink) if form == "zip" else _Tar(sink)
-    async for version, content in _contents(reads, blobs, actor=actor):
+
+    async def fetch(read: VersionRead) -> Content:
+        return await read_content(blobs, actor=actor, read=read)
+
+    async for read, content in fetch_ahead(reads, fetch, ahead=AHEAD):
         with content:
-            archive.begin(version, content.size)
+            archive.begin(read.version, content.size)
             async for piece in content.chunks(0, content.size):
                 await asyncio.to_thread(archive.write, piece)  # compressing is work
                 yield sink.take()
@@ -74,31 +78,6 @@ async def archive_tree(
         yield sink.take()
     archive.close()
     yield sink.take()
-
-
-async def _contents(
-    reads: AsyncIterator[VersionRead], blobs: Blobs, *, actor: Actor
-) -> AsyncIterator[tuple[Version, Content]]:
-    waiting: deque[tuple[Version, asyncio.Task[Content]]] = deque()
-    try:
-        async for read in reads:
-            task = asyncio.create_task(read_content(blobs, actor=actor, read=read))
-            waiting.append((read.version, task))
-            if len(waiting) > AHEAD:
-                version, task = waiting.popleft()
-                yield version, await task
-        while waiting:
-            version, task = waiting.popleft()
-            yield version, await task
-    finally:
-        for _, task in waiting:
-            task.add_done_callback(_discard)
-            task.cancel()
-
-
-def _discard(task: asyncio.Task[Content]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
 
 
 class _Sink(io.RawIOBase):

@@ -104,8 +104,8 @@ PARTS = {
     ),
     "attributions": Part(
         history={"attributions"},
-        exposed={"list_attributions", "list_origins", "read_blame", "read_diffstat", "store_attributions"},
-        on_behalf={"runs_of", "store_attributions"},
+        exposed={"list_attributions", "list_origins", "read_blame", "store_attributions"},
+        on_behalf={"diffstat", "diffstats", "runs_of", "store_attributions"},
     ),
     "search": Part(
         other_tables={"head_texts", "texts"},
@@ -146,6 +146,7 @@ PARTS = {
             "version_project",
         },
     ),
+    "mirroring": Part(exposed={"list_held", "list_history", "locate_contents"}),
 }
 _HERE = [part for name, part in PARTS.items() if list(MIGRATIONS.glob(f"*_{name}.sql"))]
 

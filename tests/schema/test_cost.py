@@ -159,6 +159,22 @@ async def test_the_log_of_changes_costs_the_same_on_every_page(world, long):
     await alike(world, long, *(call.format(before) for before in ("null", VERSIONS // 2, 51)))
 
 
+async def test_whole_changes_cost_the_same_on_every_page(world, long):
+    call = f"list_history('{long.team.id}', {{}}, 50)"
+    # Change 1 holds all the many documents, so it is a page of its own and none of these.
+    await alike(world, long, *(call.format(after) for after in (1, VERSIONS // 2, VERSIONS - 50)))
+    page = await world.rpc(
+        long.team.reader, "list_history", project=long.team.id, after=VERSIONS - 50, page_size=50
+    )
+    assert [change["sequence"] for change in page["changes"]] == list(range(VERSIONS - 49, VERSIONS + 1))
+
+
+async def test_a_content_is_found_without_a_look_at_the_others(world, long):
+    asked = f"array['{sha256(b'x')}']"
+    assert await pages(world, long.team.reader, f"list_held('{long.team.id}', {asked})") < 40
+    assert await pages(world, long.team.reader, f"locate_contents('{long.team.id}', {asked})") < 60
+
+
 async def test_a_time_is_found_in_the_log_without_walking_to_it(world, long):
     call = f"list_changes('{long.team.id}', null, 50{{}})"
     until = ", until => '2020-01-02T00:00:00Z'"
