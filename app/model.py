@@ -189,10 +189,44 @@ class Version(VersionState, frozen=True, kw_only=True):
     change: ChangeSummary
 
 
+class DiffTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """How many lines a change added and removed: sums over the versions of which it is known."""
+
+    added: int | None
+    """Null when it is known of none."""
+    removed: int | None
+    unknown: int
+    """Of how many versions it isn't known: not computed yet, too large, or erased."""
+
+
+class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many lines a version has, added and removed; null where it isn't known."""
+
+    version: str
+    lines: int | None
+    added: int | None
+    removed: int | None
+
+
+class Diffstat(DiffTotals, frozen=True, kw_only=True):
+    """How many lines a change added and removed, with the counts of each version in their order."""
+
+    versions: list[LineCounts]
+
+
+class LoggedChange(ChangeSummary, frozen=True, kw_only=True):
+    """A change as the log shows it."""
+
+    diffstat: DiffTotals | None = None
+    """As far as it was computed; null for a change of more than 20 versions."""
+
+
 class Change(ChangeSummary, frozen=True, kw_only=True):
     """One atomic write with its versions."""
 
     versions: list[VersionState]
+    diffstat: Diffstat | None = None
+    """In the answer of a write null, unless everything that it takes was at hand."""
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):

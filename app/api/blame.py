@@ -1,4 +1,4 @@
-"""Who wrote each line of a document, and how many lines a change added and removed."""
+"""Who wrote each line of a document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from app.errors import VersoError
 from app.flows.blame import read_blame
 from app.flows.blame_text import blame_text
 from app.supabase.identity import Actor
-from app.supabase.insights import LineCounts
 
 _LINES = re.compile(r"([1-9][0-9]{0,8})(-([1-9][0-9]{0,8})?)?\Z")
 
@@ -70,23 +69,6 @@ async def blame_document(
     text = await blame_text(services.blobs, actor=actor, blamed=blamed)
     headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
     return Response(text, headers=headers, media_type="text/plain")
-
-
-@get(
-    "/v1/projects/{project:str}/changes/{sequence:int}/diffstat",
-    tags=["history"],
-    summary="How many lines a change added and removed",
-)
-async def read_diffstat(
-    services: NamedDependency[Services],
-    actor: NamedDependency[Actor],
-    project: FromPath[str],
-    sequence: FromPath[int],
-) -> list[LineCounts]:
-    """For each version of the change. Numbers are null where they aren't known (yet): ask for its blame."""
-    if not 0 < sequence < 1 << 62:
-        raise VersoError("change_not_found", "The project has no change of that number.")
-    return await services.insights.read_diffstat(actor.token, project=project, sequence=sequence)
 
 
 def wants_text(request: Request[Any, Any, Any]) -> bool:

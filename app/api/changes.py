@@ -29,7 +29,9 @@ from app.api.writing import Merge, check_first, write_change
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.find_moves import FoundMove, find_moves
-from app.model import Change, ChangeSummary
+from app.flows.read_change import Counting, diffstat_of_adds
+from app.flows.read_change import read_change as read_change_counted
+from app.model import Change, LoggedChange
 from app.supabase.identity import Actor
 
 
@@ -134,6 +136,9 @@ async def _add(
     )
     if change is None:
         return Response(ChangeWritten(None), status_code=200)
+    uploads = [item.upload for item in items if item.upload is not None]
+    texts = {each.sha256: each.data for each in uploads if each.data is not None}
+    change = msgspec.structs.replace(change, diffstat=diffstat_of_adds(change, texts))
     location = f"/v1/projects/{change.project}/changes/{change.sequence}"
     return Response(ChangeWritten(change, moves), status_code=201, headers={"Location": location})
 
@@ -159,8 +164,8 @@ async def list_changes(
     text: Annotated[
         str | None, QueryParameter(description="Only changes whose message has this, in any case.")
     ] = None,
-) -> Response[Page[ChangeSummary]]:
-    """A page of changes with author, dates, message and hash."""
+) -> Response[Page[LoggedChange]]:
+    """Changes with author, dates, message, hash, and the lines added and removed as far as counted."""
     size = page_size(limit, services.settings)
     found = await services.ledger.list_changes(
         actor.token,
@@ -188,7 +193,14 @@ async def read_change(
     project: FromPath[str],
     sequence: FromPath[int],
 ) -> Change:
-    """A change with the versions that it wrote, and the hash that certifies all history up to it."""
+    """A change with the versions that it wrote, and the hash that certifies all history up to it.
+
+    Its diffstat has the lines that each version added and removed; null of contents that are too large (over
+    1 MiB), erased, or too many to be counted at once (over 20 that nobody has counted yet).
+    """
     if not 0 < sequence < 1 << 62:
         raise VersoError("change_not_found", "The project has no change of that number.")
-    return await services.ledger.read_change(actor.token, project=project, sequence=sequence)
+    counting = Counting(services.blobs, services.workers, services.memory, services.diffs)
+    return await read_change_counted(
+        services.ledger, counting, actor=actor, project=project, sequence=sequence
+    )

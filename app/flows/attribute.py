@@ -216,13 +216,9 @@ class Attributor:
         if before.sha256 == row.sha256:
             return 0, 0
         try:
-            old = await self._text(before)
-            lines = len(split_lines(old))
-            source = Source(old, (Run("before", 1, lines),) if lines else ())
-            runs = await self._attributed(await self._text(row), "own", [source])
-        except VersoError:
+            return await count_lines(self._workers, await self._text(before), await self._text(row))
+        except (VersoError, TookTooLongError):
             return None, None  # blame does without
-        return _counts(runs, own="own", before=[source])
 
     async def _attributed(self, text: bytes, version: str, sources: Sequence[Source]) -> Attribution:
         try:
@@ -282,6 +278,14 @@ def _sources_of(row: Ancestor, rows: Mapping[int, Ancestor]) -> list[int]:
     if parent is not None and parent.sha256 == row.sha256:
         return [before]
     return [before, *others]
+
+
+async def count_lines(workers: TextWorkers, old: bytes, new: bytes) -> tuple[int, int]:
+    """How many lines `new` has that `old` hasn't, and the other way round. Raises TookTooLongError."""
+    lines = len(split_lines(old))
+    source = Source(old, (Run("old", 1, lines),) if lines else ())
+    runs = await workers.attribute(new, version="new", sources=[source])
+    return _counts(runs, own="new", before=[source])
 
 
 def _counts(runs: Attribution, *, own: str, before: Sequence[Source]) -> tuple[int, int]:

@@ -81,18 +81,6 @@ class AttributionToKeep(msgspec.Struct, frozen=True, kw_only=True):
     removed: int | None
 
 
-class LineCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many lines a version has, and how many it added and removed; null where it isn't known."""
-
-    version: str
-    document: str
-    path: str
-    action: Action
-    lines: int | None
-    added: int | None
-    removed: int | None
-
-
 class TextToStore(msgspec.Struct, frozen=True, kw_only=True):
     """A content as text, which the database proves by its hash."""
 
@@ -190,12 +178,6 @@ class Insights:
     async def store_attributions(self, token: str, *, items: Sequence[AttributionToKeep]) -> None:
         """Keep who wrote the lines of the caller's own versions."""
         await self._pool.rpc(token, "store_attributions", {"items": msgspec.to_builtins(items)})
-
-    async def read_diffstat(self, token: str, *, project: str, sequence: int) -> list[LineCounts]:
-        """How many lines each version of a change added and removed."""
-        return await self._pool.call(
-            list[LineCounts], token, "read_diffstat", project=project, sequence=sequence
-        )
 
     async def store_texts(
         self, token: str, *, project: str, items: Sequence[TextToStore], documents: Sequence[str] | None

@@ -13,8 +13,8 @@ import msgspec
 from app.errors import VersoError
 from app.model import (
     Change,
-    ChangeSummary,
     Document,
+    LoggedChange,
     Member,
     Project,
     Role,
@@ -98,10 +98,10 @@ class Ledger:
         since: datetime | None = None,
         until: datetime | None = None,
         search: str | None = None,
-    ) -> list[ChangeSummary]:
+    ) -> list[LoggedChange]:
         """A project's changes, newest first."""
         return await self._pool.call(
-            list[ChangeSummary],
+            list[LoggedChange],
             token,
             "list_changes",
             project=project,
@@ -115,7 +115,7 @@ class Ledger:
         )
 
     async def read_change(self, token: str, *, project: str, sequence: int) -> Change:
-        """A change with its versions."""
+        """A change with its versions, and its diffstat as far as that is kept."""
         return await self._pool.call(Change, token, "read_change", project=project, sequence=sequence)
 
     # Documents and versions ------------------------------------------------------------------------

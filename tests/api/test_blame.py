@@ -129,8 +129,8 @@ def test_a_merge_gives_each_side_its_lines(project, people):
     wanted[3], wanted[15] = (2, 4), (3, 16)
     assert lines_of(blame(people.reader, first["document"])) == wanted
     until_kept(people.reader, first["document"])
-    stat = people.reader.get(f"{project.url}/changes/3/diffstat").json()
-    assert (stat[0]["added"], stat[0]["removed"], stat[0]["lines"]) == (1, 1, 20)
+    stat = people.reader.get(f"{project.url}/changes/3").json()["diffstat"]["versions"][0]
+    assert (stat["added"], stat["removed"], stat["lines"]) == (1, 1, 20)
 
 
 def edited(rng: random.Random, lines: list[str]) -> list[str]:
@@ -301,23 +301,6 @@ def test_a_long_history_is_gone_through_in_parts(stack: Stack, api: Api, project
     assert (refused.status_code, code_of(refused)) == (503, "blame_unfinished")
     assert refused.headers["retry-after"]
     assert lines_of(httpx.get(address, headers=asked, timeout=60).json()) == [(1, 1)]
-
-
-def test_a_change_says_how_many_lines_it_added_and_removed(project, people):
-    first = project.written("a.md", "1\n2\n3\n")
-    second = project.written("b.md", "1\n")
-    project.change(
-        {"document": first["document"], "base": first["hash"], "text": "1\nx\ny\n3\n"},
-        {"document": second["document"], "base": second["hash"], "delete": True},
-    )
-    until_kept(people.reader, first["document"])
-    stat = people.reader.get(f"{project.url}/changes/3/diffstat").json()
-    assert [(each["path"], each["lines"], each["added"], each["removed"]) for each in stat] == [
-        ("a.md", 4, 2, 1),
-        ("b.md", 0, 0, 1),
-    ]
-    answer = people.reader.get(f"{project.url}/changes/99/diffstat")
-    assert (answer.status_code, code_of(answer)) == (404, "change_not_found")
 
 
 def test_restores_of_a_folder_are_kept_as_well(project: Project, people):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from tests.schema.world import refused, sha256
+from tests.schema.world import put, refused, sha256
 
 if TYPE_CHECKING:
     from tests.schema.world import Person, Team, World
@@ -44,8 +44,47 @@ async def test_what_is_kept_is_answered(world, team):
     assert (said["lines"], said["runs"]) == (4, [[2, 2, 2, 1], [3, 1, 3, 1]])
     assert [origin["number"] for origin in said["origins"]] == [1, 2]
     assert said["origins"][1]["author"]["id"] == team.owner.id
-    stat = await world.rpc(team.reader, "read_diffstat", project=team.id, sequence=2)
-    assert (stat[0]["added"], stat[0]["removed"]) == (1, 1)
+    change = await world.rpc(team.reader, "read_change", project=team.id, sequence=2)
+    assert change["diffstat"] == {
+        "added": 1,
+        "removed": 1,
+        "unknown": 0,
+        "versions": [{"version": two["hash"], "lines": 3, "added": 1, "removed": 1}],
+    }
+    log = await world.rpc(team.reader, "list_changes", project=team.id)
+    assert [each["diffstat"] for each in log] == [
+        {"added": None, "removed": None, "unknown": 1},
+        {"added": 1, "removed": 1, "unknown": 0},
+        {"added": 3, "removed": 0, "unknown": 0},
+    ]
+
+
+async def test_a_diffstat_knows_deletes_and_moves_and_sums_what_is_kept(world, team):
+    one = await world.write(team.editor, team.id, "a.md", "1\n2\n3\n")
+    two = await world.write(team.editor, team.id, "b.md", "1\n2\n")
+    await keep(world, team.editor, item(two, 1, 1, 2, added=2, removed=0))
+    await world.store(team.id, b"new\n")
+    await world.commit(
+        team.editor,
+        team.id,
+        {"document": one["document"], "base": one["hash"], "path": "c.md"},
+        {"document": two["document"], "base": two["hash"], "delete": True},
+        put("d.md", b"new\n"),
+    )
+    stat = (await world.rpc(team.reader, "read_change", project=team.id, sequence=3))["diffstat"]
+    counts = [(each["lines"], each["added"], each["removed"]) for each in stat["versions"]]
+    assert counts == [(None, 0, 0), (0, 0, 2), (None, None, None)]
+    assert (stat["added"], stat["removed"], stat["unknown"]) == (0, 2, 1)
+
+
+async def test_the_log_sums_small_changes_only(world, team):
+    for count in (20, 21):
+        items = [put(f"{count}/{n}.md", f"{count} {n}\n") for n in range(count)]
+        for each in range(count):
+            await world.store(team.id, f"{count} {each}\n".encode())
+        await world.commit(team.editor, team.id, *items)
+    log = await world.rpc(team.reader, "list_changes", project=team.id)
+    assert [each["diffstat"] for each in log] == [None, {"added": None, "removed": None, "unknown": 20}]
 
 
 async def test_the_first_word_stays(world, team):

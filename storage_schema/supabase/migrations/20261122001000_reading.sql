@@ -3,7 +3,14 @@
 create view public.change_details with (security_invoker = true) as
   select c.project_id as project, c.sequence, c.message,
          coalesce(to_jsonb(p), jsonb_build_object('id', c.author_id)) as author,
-         c.actor, c.agent, c.authored_at, c.committed_at, c.source, c.version_count, c.previous, c.hash
+         c.actor, c.agent, c.authored_at, c.committed_at, c.source, c.version_count, c.previous, c.hash,
+         c.author_name,
+         case when c.origin_id is not null then jsonb_build_object(
+           'id', c.origin_id, 'sha256', c.origin_sha256, 'size', c.origin_size, 'author_name', c.author_name,
+           'author_email', c.author_email, 'imported_at', c.imported_at,
+           'attributed_to', case when c.attributed_to is not null then coalesce(
+             (select to_jsonb(a) from public.people a where a.id = c.attributed_to), jsonb_build_object('id', c.attributed_to)) end)
+         end as origin
   from public.changes c left join public.people p on p.id = c.author_id;
 comment on view public.change_details is 'Changes with their authors, as answers show them.';
 revoke all on public.change_details from anon, authenticated, service_role;
@@ -11,7 +18,7 @@ grant select on public.change_details to authenticated;
 
 create view public.version_details with (security_invoker = true) as
   select v.hash, v.project_id as project, v.document_id as document, v.number, v.parent, v.merged_from,
-         v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type,
+         v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type, v.mode,
          v.change_sequence, v.position, to_jsonb(c) as change
   from public.versions v
   join public.change_details c on c.project = v.project_id and c.sequence = v.change_sequence;
@@ -49,6 +56,7 @@ grant execute on function public.version_answer to authenticated;
 --   42       the state after change 42
 --   v7       version 7 of the document
 --   <hash>   the version with that hash, or the state after the change with that hash
+--   <commit> the state after the change that this Git commit was imported as, by its whole id
 --   <tag>    the change or version that the tag names
 --   <time>   the state at that time: RFC 3339, or a date for its first moment in UTC
 create function private.moment_or_null(value text)
@@ -87,9 +95,16 @@ begin
     return point::bigint;
   elsif point ~ '^[0-9a-f]{64}$' then
     select c.sequence into found_sequence from public.changes c where c.hash = point and c.project_id = project;
+  end if;
+  if found_sequence is null and point ~ '^([0-9a-f]{40}|[0-9a-f]{64})$' then
+    select c.sequence into found_sequence from public.changes c where c.project_id = project and c.origin_id = point;
     if found_sequence is null then
-      perform private.fail(404, 'point_not_found', 'No change of this project has that hash.', jsonb_build_object('at', point));
+      perform private.fail(404, 'point_not_found',
+        case when length(point) = 64 then 'No change of this project has that hash.'
+             else 'No change of this project was imported from that Git commit.' end, jsonb_build_object('at', point));
     end if;
+  end if;
+  if found_sequence is not null then
     return found_sequence;
   end if;
   select t.change_sequence into found_sequence from public.tags t where t.project_id = project and t.name = point;
@@ -246,7 +261,7 @@ begin
     limit private.page_rows(page_size));
   return jsonb_build_object('sequence', upto, 'entries', (
     select coalesce(jsonb_agg(to_jsonb(e) order by e.path), '[]') from (
-      select v.path, v.document_id as document, v.hash as version, v.number, v.sha256, v.size, v.media_type,
+      select v.path, v.document_id as document, v.hash as version, v.number, v.sha256, v.size, v.media_type, v.mode,
              v.change_sequence as change, d.session_id as session, d.stage
       from public.versions v join public.documents d on d.id = v.document_id
       where v.hash = any (page)) e));
@@ -366,27 +381,26 @@ begin
       select c.sequence from public.changes c where c.project_id = target and c.committed_at < since
       order by c.committed_at desc, c.sequence desc limit 1) c;
   end if;
-  if author is not null then
-    select p.id into wanted from public.people p
-    where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
-    if wanted is null then
-      return '[]';
-    end if;
-  end if;
+  select p.id into wanted from public.people p
+  where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
   page := array(
     select c.sequence from public.changes c
     where c.project_id = target and c.sequence < below and c.sequence > above
-      and (wanted is null or c.author_id = wanted)
+      -- Whoever imported a change is not its author.
+      and (author is null or wanted = case when c.origin_id is null then c.author_id else c.attributed_to end
+        or lower(c.author_name) = lower(author) or lower(c.author_email) = lower(author))
       and (search is null or strpos(lower(c.message), lower(search)) > 0)
       and (prefix is null or exists (
         select from public.versions v
         where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix))
     order by c.sequence desc limit private.page_rows(page_size));
-  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.sequence desc), '[]')
-          from public.change_details d where d.project = target and d.sequence = any (page));
+  return (select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object('diffstat', t.diffstat) order by d.sequence desc), '[]')
+          from public.change_details d
+          left join private.diffstats(target, page) t on t.sequence = d.sequence  -- migration 1400
+          where d.project = target and d.sequence = any (page));
 end
 $$;
-comment on function public.list_changes is 'A project''s changes, newest first, filtered by path prefix, author, time and text of the message.';
+comment on function public.list_changes is 'A project''s changes, newest first, filtered by path prefix, author, time and text of the message; each with its kept diffstat.';
 revoke execute on function public.list_changes from public, anon, service_role;
 grant execute on function public.list_changes to authenticated;
 
@@ -396,9 +410,9 @@ language sql stable
 set search_path = ''
 as $$
   select to_jsonb(c) || jsonb_build_object('versions', (
-    select jsonb_agg(to_jsonb(v) - 'change' - 'change_sequence' - 'position' order by v.position)
+    select coalesce(jsonb_agg(to_jsonb(v) - 'change' - 'change_sequence' - 'position' order by v.position), '[]')
     from (select v.hash, v.project_id as project, v.document_id as document, v.number, v.parent, v.merged_from,
-            v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type, v.position
+            v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type, v.mode, v.position
           from public.versions v
           where v.project_id = change_answer.project and v.change_sequence = change_answer.sequence) v))
   from public.change_details c where c.project = change_answer.project and c.sequence = change_answer.sequence
@@ -412,15 +426,16 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  answer jsonb := private.change_answer(private.project_id(project), sequence);
+  target uuid := private.project_id(project);
+  answer jsonb := private.change_answer(target, sequence);
 begin
   if answer is null then
     perform private.fail(404, 'change_not_found', 'The project has no change of that number.');
   end if;
-  return answer;
+  return answer || jsonb_build_object('diffstat', private.diffstat(target, sequence));  -- migration 1400
 end
 $$;
-comment on function public.read_change is 'A change with its versions.';
+comment on function public.read_change is 'A change with its versions, and how many lines each added and removed where that is kept.';
 revoke execute on function public.read_change from public, anon, service_role;
 grant execute on function public.read_change to authenticated;
 

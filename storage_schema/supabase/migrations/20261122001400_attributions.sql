@@ -245,34 +245,56 @@ $$;
 comment on function public.list_attributions is
   'A document''s versions from a number down to the nearest that has an attribution, newest first: what blame is computed from.';
 
--- How many lines a change added and removed, by version, where it is known.
-create function public.read_diffstat(project text, sequence bigint)
+-- How many lines a change added and removed, as far as it is kept: a part of the answers of migration 1000.
+
+create function private.diffstat(project uuid, sequence bigint)
 returns jsonb
-language plpgsql stable
+language sql stable
 set search_path = ''
 as $$
-declare
-  target uuid := private.project_id(project);
-begin
-  if not exists (select from public.changes c where c.project_id = target and c.sequence = read_diffstat.sequence) then
-    perform private.fail(404, 'change_not_found', 'The project has no change of that number.');
-  end if;
-  return (
-    select jsonb_agg(jsonb_build_object('version', v.hash, 'document', v.document_id, 'path', v.path, 'action', v.action,
-      'lines', case when v.action = 'delete' then 0 else a.lines end,
-      'added', case when v.action = 'delete' then 0 else a.lines_added end,
-      'removed', case when v.action = 'delete' then p.lines else a.lines_removed end) order by v.position)
+  select jsonb_build_object(
+    'added', case when count(*) = 0 then 0 else sum(k.added) end, 'removed', case when count(*) = 0 then 0 else sum(k.removed) end,
+    'unknown', count(*) - count(k.added),
+    'versions', coalesce(jsonb_agg(
+      jsonb_build_object('version', k.hash, 'lines', k.lines, 'added', k.added, 'removed', k.removed) order by k.position), '[]'))
+  from (
+    select v.hash, v.position, case when v.action = 'delete' then 0 else a.lines end as lines,
+           case when v.sha256 = b.sha256 then 0 when v.action = 'delete' then a.lines - a.lines else a.lines_added end as added,
+           case when v.sha256 = b.sha256 then 0 when v.action = 'delete' then a.lines else a.lines_removed end as removed
     from public.versions v
-    left join public.attributions a on a.version = v.hash
-    left join public.attributions p on p.version = v.parent
-    where v.project_id = target and v.change_sequence = read_diffstat.sequence);
-end
+    -- A delete removes the lines that the version before it has.
+    left join public.attributions a on a.version = case when v.action = 'delete' then v.parent else v.hash end
+    left join public.versions b on a.version is null and b.hash = v.parent
+    where v.project_id = diffstat.project and v.change_sequence = diffstat.sequence) k
 $$;
-comment on function public.read_diffstat is '[{version, document, path, action, lines, added, removed}] of a change; numbers are null where they aren''t known.';
+comment on function private.diffstat is
+  '{added, removed, unknown, versions: [{version, lines, added, removed}]} of a change: numbers are null where they are not kept, sums are of those that are, unknown is how many versions have none.';
 
-revoke execute on function public.store_attributions, public.read_blame, public.list_origins, public.list_attributions,
-  public.read_diffstat from public, anon, service_role;
-grant execute on function public.store_attributions, public.read_blame, public.list_origins, public.list_attributions,
-  public.read_diffstat to authenticated;
+-- For a page of the log, so with a limit: a page costs what its changes cost, however many versions one of them has.
+create function private.diffstats(project uuid, sequences bigint[])
+returns table (sequence bigint, diffstat jsonb)
+language sql stable
+set search_path = ''
+as $$
+  select s.sequence, jsonb_build_object(
+    'added', case when count(k.hash) = 0 then 0 else sum(k.added) end, 'removed', case when count(k.hash) = 0 then 0 else sum(k.removed) end,
+    'unknown', count(k.hash) - count(k.added))
+  from unnest(sequences) s (sequence)
+  left join lateral (
+    select v.hash, case when v.action = 'delete' then a.lines - a.lines else a.lines_added end as added,
+           case when v.action = 'delete' then a.lines else a.lines_removed end as removed
+    from public.versions v
+    left join public.attributions a on a.version = case when v.action = 'delete' then v.parent else v.hash end
+    where v.project_id = diffstats.project and v.change_sequence = s.sequence
+    limit 21) k on true
+  group by s.sequence
+  having count(k.hash) <= 20
+$$;
+comment on function private.diffstats is '{added, removed, unknown} of changes as far as it is kept; none of a change of more than 20 versions.';
+
+revoke execute on function public.store_attributions, public.read_blame, public.list_origins, public.list_attributions
+  from public, anon, service_role;
+grant execute on function public.store_attributions, public.read_blame, public.list_origins, public.list_attributions
+  to authenticated;
 revoke execute on all functions in schema private from public;
-grant execute on function private.runs_of to authenticated;
+grant execute on function private.runs_of, private.diffstat, private.diffstats to authenticated;
