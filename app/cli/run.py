@@ -90,6 +90,7 @@ class Run:
                 *("--data", str(self._place.supabase)),
                 *("--port", str(port)),
                 *("--migrations", str(migrations)),
+                *("--site-url", self._api_url),
             ],
             log=self._place.log("supabase"),
         )

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         migrations=options.migrations,
                         lifeline=options.lifeline_fd,
                         file_size_limit=options.file_size_limit,
+                        site_url=options.site_url,
                     )
                 except MigrationError as error:
                     sys.stderr.write(f"{error}\n")
@@ -78,6 +79,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         default=5 * 1024**3,
         help="the most bytes of one object (default: 5 GiB)",
+    )
+    parser.add_argument(
+        "--site-url",
+        help="where sign-ins end unless they say otherwise (default: config.toml's auth.site_url)",
     )
     return parser.parse_args(arguments)
 

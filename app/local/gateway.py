@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 
 from app.local.auth import routes as auth_routes
+from app.local.auth.github import GitHub, GitHubPerson
 from app.local.database import DatabaseUnavailable
 from app.local.rest import routes as rest_routes
 from app.local.storage import routes as storage_routes
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from app.local.auth.redirects import Redirects
     from app.local.database import Database
     from app.local.keys import Keys
 
@@ -34,6 +36,7 @@ Auth APIs that the official clients use. It listens on this machine only; it's n
   /rest/v1      tables and functions, as PostgREST serves them
   /storage/v1   buckets and objects
   /auth/v1      accounts and tokens
+  /github       a stand-in for GitHub: a page on which one picks who signs in
 """
 
 _PREFLIGHT = (
@@ -51,10 +54,16 @@ _EXPOSED = (
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be set about the gateway. `site_url` is where it is reached, without a final slash."""
+    """What can be set about the gateway.
 
-    site_url: str
+    `own_url` is where it is reached, without a final slash; `redirects` where sign-ins may end; `people` whom
+    the GitHub stand-in offers.
+    """
+
+    own_url: str
     file_size_limit: int
+    redirects: Redirects
+    people: tuple[GitHubPerson, ...] = ()
     max_rows: int = 1000
 
 
@@ -98,11 +107,15 @@ def create_gateway(*, keys: Keys, database: Database, data_dir: Path, options: O
     storage = storage_routes(
         database, keys, root=data_dir / "storage", file_size_limit=options.file_size_limit
     )
+    auth_url = f"{options.own_url}/auth/v1"
+    github = GitHub(f"{options.own_url}/github", callback=f"{auth_url}/callback", people=options.people)
+    auth = auth_routes(database, keys, own_url=auth_url, github=github, redirects=options.redirects)
     return Starlette(
         routes=[
             _mount("/rest/v1", rest_routes(database, keys, max_rows=options.max_rows)),
             _mount("/storage/v1", storage),
-            _mount("/auth/v1", auth_routes(database, keys, site_url=options.site_url)),
+            _mount("/auth/v1", auth),
+            _mount("/github", github.routes()),
             Route("/", _welcome),
         ],
         middleware=[Middleware(Cors)],

@@ -9,16 +9,20 @@ import os
 import signal
 import sys
 import threading
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import uvicorn
 
+from app.local.auth.github import read_people
+from app.local.auth.redirects import Redirects
 from app.local.bootstrap import bootstrap
 from app.local.database import Database
 from app.local.gateway import Options, create_gateway
 from app.local.keys import Keys
 from app.local.migrate import migrate
+from app.settings import data_directory
 
 if TYPE_CHECKING:
     import socket
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 3
 KEEP_ALIVE_SECONDS = 75
+# Where `verso dev` serves; GoTrue has no sign-in without a site.
+DEFAULT_SITE_URL = "http://127.0.0.1:8000"
 
 
 class _Server(uvicorn.Server):
@@ -46,6 +52,7 @@ def serve_until_told(
     migrations: Path | None,
     lifeline: int | None,
     file_size_limit: int,
+    site_url: str | None,
 ) -> None:
     """Serve until SIGINT, SIGTERM or the end of the lifeline.
 
@@ -59,6 +66,7 @@ def serve_until_told(
                 migrations=migrations,
                 lifeline=lifeline,
                 file_size_limit=file_size_limit,
+                site_url=site_url,
             )
         )
 
@@ -78,6 +86,7 @@ async def _serve(
     migrations: Path | None,
     lifeline: int | None,
     file_size_limit: int,
+    site_url: str | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
@@ -91,12 +100,17 @@ async def _serve(
     await asyncio.to_thread(postgres.wait_until_ready)
     await _prepare(postgres, migrations)
     database = await Database.connect(postgres.dsn("supabase_admin"))
-    site_url = "http://{}:{}".format(*listener.getsockname())
+    own_url = "http://{}:{}".format(*listener.getsockname())
     gateway = create_gateway(
         keys=keys,
         database=database,
         data_dir=postgres.data_dir,
-        options=Options(site_url=site_url, file_size_limit=file_size_limit),
+        options=Options(
+            own_url=own_url,
+            file_size_limit=file_size_limit,
+            redirects=_redirects(migrations, site_url),
+            people=read_people(data_directory("fixtures") / "demo" / "people.toml"),
+        ),
     )
     server = _Server(
         uvicorn.Config(
@@ -117,7 +131,7 @@ async def _serve(
     watching = asyncio.create_task(_keep_running(postgres, told))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
-    _announce(postgres, keys=keys, site_url=site_url)
+    _announce(postgres, keys=keys, own_url=own_url)
     ending = asyncio.create_task(told.wait())
     await asyncio.wait((ending, serving, watching), return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
@@ -139,9 +153,20 @@ async def _prepare(postgres: Postgres, migrations: Path | None) -> None:
         await migrate(postgres.dsn(), migrations)
 
 
-def _announce(postgres: Postgres, *, keys: Keys, site_url: str) -> None:
+def _redirects(migrations: Path | None, site_url: str | None) -> Redirects:
+    """Where sign-ins may end, as the config.toml beside the migrations says; `site_url` replaces its site."""
+    config = migrations.parent / "config.toml" if migrations else None
+    auth: dict[str, Any] = {}
+    if config is not None and config.exists():
+        auth = tomllib.loads(config.read_text(encoding="utf-8")).get("auth", {})
+    return Redirects(
+        site_url or auth.get("site_url", DEFAULT_SITE_URL), tuple(auth.get("additional_redirect_urls", ()))
+    )
+
+
+def _announce(postgres: Postgres, *, keys: Keys, own_url: str) -> None:
     ready = {
-        "supabase_url": site_url,
+        "supabase_url": own_url,
         "publishable_key": keys.publishable_key,
         "secret_key": keys.secret_key,
         "anon_key": keys.anon_key,
@@ -150,9 +175,7 @@ def _announce(postgres: Postgres, *, keys: Keys, site_url: str) -> None:
         "db_url": postgres.url(),
         "postgres_pid": postgres.pid,
     }
-    sys.stderr.write(
-        f"Embedded Supabase at {site_url}: for laptops, tests and demos, on this machine only.\n"
-    )
+    sys.stderr.write(f"Embedded Supabase at {own_url}: for laptops, tests and demos, on this machine only.\n")
     sys.stdout.write(json.dumps(ready, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

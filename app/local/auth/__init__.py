@@ -1,8 +1,9 @@
 """The Auth server (GoTrue) at `/auth/v1`: accounts, sessions and tokens as the official clients use them.
 
-`requests` reads what a request carries, `errors` shapes refusals, `passwords`, `users` and `sessions` do the
-work in the caller's transaction, `accounts` and `admin` are the endpoints. Nothing in here sends e-mail, so
-addresses are confirmed at once and the routes that would send one aren't there.
+`requests` reads what a request carries, `errors` shapes refusals, `passwords`, `users`, `sessions`, `flows`
+and `external` do the work in the caller's transaction, `accounts`, `oauth` and `admin` are the endpoints,
+`github` is the stand-in for the provider, `redirects` says where a sign-in may end. Nothing in here sends
+e-mail, so addresses are confirmed at once and the routes that would send one aren't there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from app.local.auth.accounts import Accounts
 from app.local.auth.admin import Admin
 from app.local.auth.errors import AuthError, refusal
+from app.local.auth.oauth import OAuth
 from app.local.auth.requests import require_key
 from app.local.database import UNREACHABLE, DatabaseUnavailable
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from app.local.auth.github import GitHub
+    from app.local.auth.redirects import Redirects
     from app.local.database import Database
     from app.local.keys import Keys
 
@@ -35,9 +39,12 @@ LOG = logging.getLogger(__name__)
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
-    """The routes below /auth/v1. `site_url` is the gateway's address; the tokens' issuer follows from it."""
-    accounts = Accounts(database, keys, issuer=f"{site_url}/auth/v1")
+def routes(
+    database: Database, keys: Keys, *, own_url: str, github: GitHub, redirects: Redirects
+) -> list[Route]:
+    """The routes below /auth/v1. `own_url` is Auth's address with that path: the tokens' issuer."""
+    oauth = OAuth(database, keys, issuer=own_url, github=github, redirects=redirects)
+    accounts = Accounts(database, keys, issuer=own_url, oauth=oauth)
     admin = Admin(database, keys)
 
     async def jwks(_: Request) -> Response:
@@ -53,7 +60,7 @@ def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
         require_key(request, keys)
         return JSONResponse(
             {
-                "external": {"email": True, "phone": False, "anonymous_users": False, "github": False},
+                "external": {"email": True, "phone": False, "anonymous_users": False, "github": True},
                 "disable_signup": False,
                 "mailer_autoconfirm": True,
                 "phone_autoconfirm": False,
@@ -75,6 +82,8 @@ def routes(database: Database, keys: Keys, *, site_url: str) -> list[Route]:
         ("GET", "/user", accounts.user),
         ("PUT", "/user", accounts.change_user),
         ("POST", "/logout", accounts.sign_out),
+        ("GET", "/authorize", oauth.authorize),
+        ("GET", "/callback", oauth.callback),
         ("GET", "/admin/users", admin.list_users),
         ("POST", "/admin/users", admin.add_user),
         ("GET", "/admin/users/{user_id}", admin.user),

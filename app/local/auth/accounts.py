@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,22 @@ from starlette.responses import JSONResponse, Response
 
 from app.local.auth import passwords, sessions, users
 from app.local.auth.errors import AuthError, invalid
-from app.local.auth.requests import SignedIn, json_body, mapping, require_key, require_user, text
+from app.local.auth.requests import (
+    SignedIn,
+    device_of,
+    json_body,
+    mapping,
+    require_key,
+    require_user,
+    text,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from starlette.requests import Request
 
+    from app.local.auth.oauth import OAuth
     from app.local.database import Database
     from app.local.keys import Keys
 
@@ -31,6 +39,7 @@ class Accounts:
     database: Database
     keys: Keys
     issuer: str
+    oauth: OAuth
 
     async def sign_up(self, request: Request) -> Response:
         """POST /signup: make an account, confirmed at once (nothing here sends e-mail), and sign it in."""
@@ -67,13 +76,15 @@ class Accounts:
             return JSONResponse(await self._sign_in(conn, row["id"], request))
 
     async def token(self, request: Request) -> Response:
-        """POST /token: by password or by refresh token."""
+        """POST /token: by password, by refresh token, or by the code of a sign-in through a provider."""
         require_key(request, self.keys)
         grant_type = request.query_params.get("grant_type", "")
         if grant_type == "password":
             return JSONResponse(await self._by_password(request))
         if grant_type == "refresh_token":
             return JSONResponse(await self._by_refresh_token(request))
+        if grant_type == "pkce":
+            return JSONResponse(await self.oauth.exchange(request, await json_body(request)))
         raise AuthError(400, "invalid_credentials", "unsupported_grant_type")
 
     async def user(self, request: Request) -> Response:
@@ -170,7 +181,7 @@ class Accounts:
 
     async def _sign_in(self, conn: asyncpg.Connection, user_id: UUID, request: Request) -> dict[str, Any]:
         session_id, token = await sessions.open_session(
-            conn, user_id, method="password", device=_device(request)
+            conn, user_id, method="password", device=device_of(request)
         )
         return await sessions.grant(
             conn, self.keys, issuer=self.issuer, user_id=user_id, session_id=session_id, refresh_token=token
@@ -189,12 +200,3 @@ async def _account(conn: asyncpg.Connection, signed_in: SignedIn) -> asyncpg.Rec
         if not alive:
             raise AuthError(403, "session_not_found", "Session from session_id claim in JWT does not exist")
     return row
-
-
-def _device(request: Request) -> sessions.Device:
-    host = request.client.host if request.client else ""
-    try:
-        ip: str | None = str(ipaddress.ip_address(host))
-    except ValueError:
-        ip = None
-    return sessions.Device(user_agent=request.headers.get("user-agent", "").replace("\0", ""), ip=ip)

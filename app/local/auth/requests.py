@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from app.local.auth.errors import AuthError, KeyRefused
+from app.local.auth.sessions import Device
 from app.local.caller import InvalidToken, MissingKey, bearer_of, caller_of, caller_of_key, caller_of_token
 
 if TYPE_CHECKING:
@@ -87,6 +89,16 @@ async def json_body(request: Request) -> dict[str, Any]:
     if b"\\u0000" in raw:
         raise AuthError(400, "bad_json", "Could not parse request body as JSON: it holds a NUL character")
     return body
+
+
+def device_of(request: Request) -> Device:
+    """Where a request comes from, for the session's row."""
+    host = request.client.host if request.client else ""
+    try:
+        ip: str | None = str(ipaddress.ip_address(host))
+    except ValueError:
+        ip = None
+    return Device(user_agent=request.headers.get("user-agent", "").replace("\0", ""), ip=ip)
 
 
 def text(body: dict[str, Any], name: str) -> str:
