@@ -13,13 +13,32 @@ create table public.changes (
   authored_at timestamptz not null,
   committed_at timestamptz not null,
   source text not null default 'api' constraint changes_source_form check (source ~ '^[a-z0-9-]{1,32}$'),
-  version_count integer not null constraint changes_version_count_positive check (version_count > 0),
+  version_count integer not null,
   idempotency_key text
     constraint changes_idempotency_key_length check (char_length(idempotency_key) between 1 and 255),
   request_hash public.sha256_hex not null,
+  -- The name that the author went by then: an account may be renamed, what history says of it may not.
+  author_name text
+    constraint changes_author_name_form check (octet_length(author_name) between 1 and 1000 and author_name !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'),
+  -- What came from elsewhere (migration 1700): a Git commit, whole, and who it says wrote it.
+  author_email text
+    constraint changes_author_email_form check (octet_length(author_email) between 1 and 1000 and author_email !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'),
+  attributed_to uuid references public.profiles,
+  origin bytea constraint changes_origin_size check (octet_length(origin) <= 1048576),
+  origin_id text constraint changes_origin_id_form check (origin_id ~ '^([0-9a-f]{40}|[0-9a-f]{64})$'),
+  -- Beside the object itself, so that the chain verifies without it.
+  origin_sha256 public.sha256_hex,
+  origin_size integer,
+  imported_at timestamptz,
   previous public.sha256_hex,
   hash public.sha256_hex not null,
   primary key (project_id, sequence),
+  -- A commit may be empty, or lie outside of what was imported.
+  constraint changes_version_count_positive check (version_count > 0 or version_count = 0 and origin_id is not null),
+  constraint changes_origin_rule check (
+    num_nonnulls(origin, origin_id, origin_sha256, origin_size, imported_at) in (0, 5)
+      and (origin_id is not null) = (actor = 'import')
+      and (origin_id is not null or num_nonnulls(author_email, attributed_to) = 0)),
   constraint changes_agent_named check ((actor = 'agent') = (agent is not null)),
   constraint changes_previous_rule check ((sequence = 1) = (previous is null)),
   constraint changes_dates check (authored_at between '1900-01-01' and '9999-01-01')
@@ -28,23 +47,35 @@ create unique index changes_idempotency_key on public.changes (project_id, autho
   where idempotency_key is not null;
 create index changes_author_idx on public.changes (author_id, project_id, sequence desc);
 create unique index changes_hash_key on public.changes (hash);
+create unique index changes_origin_key on public.changes (project_id, origin_id) where origin_id is not null;
+-- The newest imported change is found without a walk over what was written after it.
+create index changes_imported_idx on public.changes (project_id, sequence) where origin_id is not null;
+create index changes_attributed_to_idx on public.changes (attributed_to) where attributed_to is not null;
 -- Times never go back in a project, so a time is a bound on numbers.
 create index changes_time_idx on public.changes (project_id, committed_at, sequence);
 alter table public.changes enable row level security;
 
-comment on table public.changes is 'One atomic write of one or more versions. Never changes.';
+comment on table public.changes is 'One atomic write of one or more versions, or an imported commit, which may have none. Never changes.';
 comment on column public.changes.project_id is 'The project.';
 comment on column public.changes.sequence is 'Its number in the project, from 1, without gaps.';
 comment on column public.changes.message is 'Why, at most 65,536 bytes.';
-comment on column public.changes.author_id is 'The account that made it.';
+comment on column public.changes.author_id is 'The account that made it, or imported it.';
 comment on column public.changes.actor is 'A person, an agent, or an import.';
 comment on column public.changes.agent is 'The agent''s name, when an agent made it.';
 comment on column public.changes.authored_at is 'When the author says it was made.';
-comment on column public.changes.committed_at is 'When it was accepted: never before the change before it.';
+comment on column public.changes.committed_at is 'When it was accepted; of an imported one, when its origin says. Never before the change before it.';
 comment on column public.changes.source is 'What sent it: api, cli, git, …';
 comment on column public.changes.version_count is 'How many versions it holds.';
 comment on column public.changes.idempotency_key is 'The key under which a repeated request gives the same answer.';
 comment on column public.changes.request_hash is 'Hash of what was asked, to tell a repeat from another request with the same key.';
+comment on column public.changes.author_name is 'The author''s name at that time: of the account, or of an imported change''s author.';
+comment on column public.changes.author_email is 'The address of an imported change''s author.';
+comment on column public.changes.attributed_to is 'The account that an imported change''s author is, by an owner''s word.';
+comment on column public.changes.origin is 'The Git commit object that it came from, as it was: headers and message, at most 1 MiB.';
+comment on column public.changes.origin_id is 'The object id of that commit: 40 or 64 hexadecimal digits.';
+comment on column public.changes.origin_sha256 is 'SHA-256 of the commit object, computed here.';
+comment on column public.changes.origin_size is 'Bytes of the commit object.';
+comment on column public.changes.imported_at is 'When it was imported, by this database''s clock.';
 comment on column public.changes.previous is 'Hash of the change before it; null in the first.';
 comment on column public.changes.hash is 'SHA-256 of its canonical form (docs/hashes.md), its versions'' hashes included.';
 
@@ -68,6 +99,8 @@ create table public.versions (
   media_type text
     constraint versions_media_type_form check (
       char_length(media_type) <= 200 and media_type ~ '^[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*$'),
+  -- Git's file mode, where it isn't that of an ordinary file: executable, symbolic link, submodule.
+  mode text constraint versions_mode_known check (mode in ('100755', '120000', '160000')),
   constraint versions_number_key unique (document_id, number),
   constraint versions_change_fkey foreign key (project_id, change_sequence)
     references public.changes (project_id, sequence) deferrable initially deferred,
@@ -75,7 +108,8 @@ create table public.versions (
   constraint versions_parent_rule check ((number = 1) = (parent is null)),
   constraint versions_content_rule check (
     (action = 'delete') = (sha256 is null) and (sha256 is null) = (size is null)
-      and (sha256 is null) = (media_type is null) and (sha256 is null) = (object_id is null)),
+      and (sha256 is null) = (media_type is null) and (sha256 is null) = (object_id is null)
+      and (sha256 is not null or mode is null)),
   constraint versions_restore_rule check ((action = 'restore') = (restored_from is not null))
 );
 create index versions_object_idx on public.versions (object_id);
@@ -100,6 +134,8 @@ comment on column public.versions.sha256 is 'SHA-256 of the bytes; null in a del
 comment on column public.versions.size is 'Bytes; null in a delete.';
 comment on column public.versions.object_id is 'The stored object that holds the bytes; null in a delete. Not part of the hash.';
 comment on column public.versions.media_type is 'What kind of content; null in a delete.';
+comment on column public.versions.mode is
+  '100755 executable; 120000 a symbolic link, whose content is its target; 160000 a submodule, whose content is its commit''s id. Null: an ordinary file.';
 
 -- What path had what at a change: append-only, so that the tree at any point is one index walk.
 -- Made from `versions` and nothing else; a row without a version says that the path became free.
@@ -166,7 +202,8 @@ begin
     || 'action ' || v.action || E'\n'
     || 'path ' || v.path || E'\n'
     || coalesce('content ' || v.sha256 || ' ' || v.size || E'\n', '')
-    || coalesce('media-type ' || v.media_type || E'\n', '');
+    || coalesce('media-type ' || v.media_type || E'\n', '')
+    || coalesce('mode ' || v.mode || E'\n', '');
 end
 $$;
 comment on function private.version_canonical is 'The canonical form of a version, which its hash is of.';
@@ -193,6 +230,11 @@ as $$
     || 'authored-at ' || private.canonical_time(c.authored_at) || E'\n'
     || 'committed-at ' || private.canonical_time(c.committed_at) || E'\n'
     || 'source ' || c.source || E'\n'
+    || coalesce('author-name ' || c.author_name || E'\n', '')
+    || coalesce('author-email ' || c.author_email || E'\n', '')
+    || coalesce('attributed-to ' || c.attributed_to || E'\n', '')
+    || coalesce('imported-at ' || private.canonical_time(c.imported_at) || E'\n', '')
+    || coalesce('origin ' || c.origin_id || ' ' || c.origin_sha256 || ' ' || c.origin_size || E'\n', '')
     || 'message ' || octet_length(c.message) || E'\n' || c.message || E'\n'
     || array_to_string(array(select 'version ' || v || E'\n' from unnest(versions) with ordinality u(v, n) order by n), '')
 $$;
@@ -245,15 +287,28 @@ set search_path = ''
 as $$
 declare
   project public.projects;
+  newest public.changes;
   hashes text[];
 begin
   select * into project from public.projects p where p.id = new.project_id;
+  select * into newest from public.changes c where c.project_id = new.project_id and c.sequence = project.change_sequence;
   select array_agg(v.hash order by v.position) into hashes
   from public.versions v where v.project_id = new.project_id and v.change_sequence = new.sequence;
+  -- What only the database can say, whoever writes the row.
+  if new.origin is null then
+    select p.display_name into new.author_name from public.profiles p where p.id = new.author_id;
+  else
+    new.origin_sha256 := encode(sha256(new.origin), 'hex');
+    new.origin_size := octet_length(new.origin);
+    new.imported_at := clock_timestamp();
+  end if;
   if new.sequence <> project.change_sequence + 1 or new.previous is distinct from project.change_hash::text
     or coalesce(array_length(hashes, 1), 0) <> new.version_count
-    or exists (select from public.changes c where c.project_id = new.project_id and c.sequence = project.change_sequence
-               and c.committed_at > new.committed_at) then
+    or newest.committed_at > new.committed_at
+    -- What is imported lies below what is written here, and is never of a time to come.
+    or new.origin is not null and (
+      newest.sequence is not null and newest.origin_id is null
+      or new.committed_at > greatest(new.imported_at, newest.committed_at)) then
     perform private.fail(409, 'broken_chain', 'A change follows its project''s newest one, in number, hash and time, and holds its versions.');
   end if;
   new.hash := private.hash_of(private.change_canonical(new, hashes));

@@ -2,7 +2,8 @@
 --
 --   plan_change    what each item means against the heads now, or why it may not be
 --   prepare_change the same, without a lock, before any bytes travel; and which blobs need no upload
---   commit_change  the same again under the project's lock, then rows, heads, tree and events
+--   commit_change  the same again under the project's lock, then write_change
+--   write_change   rows, heads, tree and events; import_changes (migration 1700) writes through it, too
 --
 -- An item is an object. A key with null is a key that isn't there.
 --   path      where the document shall be; may be left out when `document` is given
@@ -14,6 +15,7 @@
 --   delete    true to delete
 --   restore   number of an earlier version whose content to bring back; "latest" for the newest that has any
 --   sha256, size, media_type   new content; left out to keep the content (move)
+--   mode      Git's file mode: 100755, 120000, 160000; 100644 for an ordinary file; left out to keep it
 --   copy      the suffix of the object's name, when the plain name holds other bytes
 --   md5       of the new content: compared with storage's own, when storage has one
 --   proven    true when the writer has read the stored bytes back
@@ -32,6 +34,7 @@ create type private.planned_version as (
   sha256 text,
   size bigint,
   media_type text,
+  mode text,
   object_id uuid,
   restored_from text,
   merged_from text,
@@ -70,7 +73,7 @@ begin
     if d.id is null then
       -- What was deleted here lives on in what is written here next: its history stays in one piece.
       select * into d from public.documents x
-      where x.project_id = project and x.path = item ->> 'path' and not x.live
+      where x.project_id = project and x.path = item ->> 'path' and not x.live and x.id <> all (departing)
       order by x.head_sequence desc limit 1;
     end if;
   end if;
@@ -88,8 +91,9 @@ as $$
 $$;
 comment on function private.problem is 'One item''s reason for refusal.';
 
--- Raises one error for all refused items: the first one's code, everyone's details.
-create function private.refuse(problems jsonb[])
+-- Raises one error for all refused items: the first one's code, everyone's details. Of an import it says
+-- in which commit they are.
+create function private.refuse(problems jsonb[], imported text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -99,7 +103,8 @@ declare
 begin
   perform private.fail((first ->> 'status')::integer, first ->> 'code', first ->> 'sentence',
     (first - 'status' - 'code' - 'sentence')
-    || jsonb_build_object('items', (select jsonb_agg(p - 'status') from unnest(problems) p)));
+    || jsonb_build_object('items', (select jsonb_agg(p - 'status') from unnest(problems) p))
+    || case when imported is null then '{}' else jsonb_build_object('origin_id', imported) end);
 end
 $$;
 comment on function private.refuse is 'Raises the first problem, with all of them in its detail.';
@@ -134,7 +139,7 @@ begin
   if jsonb_typeof(item) <> 'object' then
     return 'An item is an object.';
   end if;
-  select k into wrong from unnest(array['path', 'document', 'from', 'base', 'merged_from', 'sha256', 'media_type', 'copy', 'md5']) k
+  select k into wrong from unnest(array['path', 'document', 'from', 'base', 'merged_from', 'sha256', 'media_type', 'mode', 'copy', 'md5']) k
   where jsonb_typeof(item -> k) <> 'string' limit 1;
   if wrong is not null then
     return format('An item''s %s is a string.', wrong);
@@ -147,9 +152,10 @@ begin
     when item ->> 'restore' !~ '^([1-9][0-9]{0,8}|latest)$' then 'An item''s restore is the number of a version, or "latest".'
     when item ->> 'sha256' !~ '^[0-9a-f]{64}$' then 'An item''s sha256 is 64 lower-case hexadecimal digits.'
     when item ->> 'copy' !~ '^[0-9a-f]{32}$' then 'An item''s copy is 32 lower-case hexadecimal digits.'
+    when item ->> 'mode' not in ('100644', '100755', '120000', '160000') then 'An item''s mode is 100644, 100755, 120000 or 160000.'
     when item ? 'sha256' and (jsonb_typeof(item -> 'size') is distinct from 'number' or item ->> 'size' !~ '^[0-9]{1,15}$')
       then 'An item with content says its size in bytes.'
-    when item ? 'restore' and item ? 'sha256' or (item -> 'delete')::boolean and (item ? 'sha256' or item ? 'restore')
+    when item ? 'restore' and item ? 'sha256' or (item -> 'delete')::boolean and (item ? 'sha256' or item ? 'restore' or item ? 'mode')
       then 'An item writes, restores or deletes: one of them.'
   end;
 end
@@ -172,7 +178,8 @@ as $$
 $$;
 comment on function private.already_applied is 'Whether the caller''s own newest write is the one that is asked for again.';
 
-create function private.plan_change(project uuid, items jsonb)
+-- An import names no bases: it holds the lock, so each is the head. `imported` is its commit's id.
+create function private.plan_change(project uuid, items jsonb, imported text default null)
 returns private.planned_version[]
 language plpgsql stable
 set search_path = ''
@@ -187,6 +194,7 @@ declare
   head public.versions;
   source public.versions;
   p private.planned_version;
+  base text;
   why text;
 begin
   if coalesce(jsonb_typeof(items), 'null') <> 'array' then
@@ -204,15 +212,16 @@ begin
     end if;
   end loop;
   if array_length(problems, 1) > 0 then
-    perform private.refuse(problems);
+    perform private.refuse(problems, imported);
   end if;
   i := 0;
 
-  -- A path whose document moves away in this change is free for another item of it.
+  -- A path whose document moves away in this change is free for another item of it, and so is the one
+  -- where a document was deleted that comes back elsewhere.
   select coalesce(array_agg(x.id), '{}') into departing
   from jsonb_array_elements(items) e(value)
   cross join lateral private.item_document(project, e.value, '{}') x
-  where (e.value ? 'document' or e.value ? 'from') and x.live and e.value ->> 'path' <> x.path;
+  where (e.value ? 'document' or e.value ? 'from') and e.value ->> 'path' <> x.path;
 
   for item in select value from jsonb_array_elements(items) loop
     i := i + 1;
@@ -227,6 +236,7 @@ begin
       end if;
     end if;
     d := private.item_document(project, item, departing);
+    base := case when imported is null then item ->> 'base' else d.head end;
 
     if d.id is null then
       if item ? 'document' or item ? 'from' or coalesce((item ->> 'delete')::boolean, false) or item ? 'restore' then
@@ -239,16 +249,16 @@ begin
         problems := problems || private.problem(i, 422, 'bad_path', 'An item names a path or a document.');
         continue;
       end if;
-      if item ->> 'base' is not null then
+      if base is not null then
         problems := problems || private.problem(i, 412, 'stale_base',
           'The document that this write is based on is not there. Read the path again, or create it without a base.',
-          jsonb_build_object('path', item ->> 'path', 'base', item ->> 'base', 'head', null));
+          jsonb_build_object('path', item ->> 'path', 'base', base, 'head', null));
         continue;
       end if;
     elsif not d.live and coalesce((item ->> 'delete')::boolean, false) then
       problems := problems || private.problem(i, 404, 'already_deleted', 'The document is deleted already.', private.head_json(d));
       continue;
-    elsif d.live and item ->> 'base' is null then
+    elsif d.live and base is null then
       if coalesce((item ->> 'create')::boolean, false) then
         problems := problems || private.problem(i, 412, 'already_exists',
           'A document is there already. Read it, then send its ETag as If-Match to write the next version.',
@@ -259,16 +269,16 @@ begin
           private.head_json(d));
       end if;
       continue;
-    elsif item ->> 'base' is not null or item ? 'document' or item ? 'restore' or coalesce((item ->> 'delete')::boolean, false) then
-      if item ->> 'base' is null then
+    elsif base is not null or item ? 'document' or item ? 'restore' or coalesce((item ->> 'delete')::boolean, false) then
+      if base is null then
         problems := problems || private.problem(i, 428, 'base_required',
           'Say which version this write is based on: its hash as base (If-Match).', private.head_json(d));
         continue;
       end if;
-      if item ->> 'base' <> d.head and not private.already_applied(d, item) then
+      if base <> d.head and not private.already_applied(d, item) then
         problems := problems || private.problem(i, 412, 'stale_base',
           'Someone wrote a newer version. Read it, put your work on top of it, and send its ETag as If-Match (base).',
-          private.head_json(d) || jsonb_build_object('base', item ->> 'base'));
+          private.head_json(d) || jsonb_build_object('base', base));
         continue;
       end if;
     end if;
@@ -287,6 +297,10 @@ begin
     p.path := coalesce(item ->> 'path', d.path);
     p.copy := item ->> 'copy';
     p.merged_from := item ->> 'merged_from';
+    if imported is not null and not exists (
+      select from public.versions v where v.hash = p.merged_from and v.document_id = d.id and v.hash <> d.head) then
+      p.merged_from := null;  -- Git merges trees: what it took in of another document is no merge of this one
+    end if;
     if p.merged_from is not null and not exists (
       select from public.versions v where v.hash = p.merged_from and v.document_id = d.id and v.hash <> d.head) then
       problems := problems || private.problem(i, 422, 'bad_item', 'A merge takes in another version of the same document.',
@@ -296,9 +310,11 @@ begin
     p.md5 := item ->> 'md5';
     p.proven := coalesce((item ->> 'proven')::boolean, false);
     p.unchanged := false;
+    p.mode := case when item ? 'mode' then nullif(item ->> 'mode', '100644') when p.was_live then head.mode end;
 
     if coalesce((item ->> 'delete')::boolean, false) then
       p.action := 'delete';
+      p.mode := null;
       p.path := d.path;
     elsif item ? 'restore' then
       if item ->> 'restore' = 'latest' then
@@ -326,6 +342,9 @@ begin
       p.action := 'restore';
       p.sha256 := source.sha256; p.size := source.size; p.media_type := source.media_type; p.object_id := source.object_id;
       p.restored_from := source.hash;
+      p.mode := case when item ? 'mode' then p.mode else source.mode end;
+      p.unchanged := imported is not null and p.was_live and p.path = d.path and p.sha256 = head.sha256
+        and p.media_type = head.media_type and p.mode is not distinct from head.mode;
     elsif item ->> 'sha256' is not null or coalesce((item ->> 'pending')::boolean, false) then
       p.sha256 := item ->> 'sha256';
       p.size := (item ->> 'size')::bigint;
@@ -333,12 +352,17 @@ begin
       p.action := case when not p.was_live then 'add' when p.path <> d.path then 'move' else 'edit' end;
       if p.sha256 = head.sha256 and p.size = head.size then
         p.object_id := head.object_id;
-        p.unchanged := p.action = 'edit' and head.media_type = p.media_type;
+        p.unchanged := p.action = 'edit' and head.media_type = p.media_type and p.mode is not distinct from head.mode;
+      elsif imported is not null and not item ? 'md5' and not item ? 'copy' then
+        -- Its bytes were not sent: they are those that an earlier change proved.
+        select b.object_id into p.object_id from public.blobs b
+        where b.project_id = project and b.sha256 = p.sha256 and b.size = p.size and b.erased_at is null
+        order by b.created_at desc, b.object_id limit 1;
       end if;
     elsif p.was_live then
-      p.action := 'move';
+      p.action := case when p.path <> d.path or not item ? 'mode' then 'move' else 'edit' end;
       p.sha256 := head.sha256; p.size := head.size; p.media_type := head.media_type; p.object_id := head.object_id;
-      p.unchanged := p.path = d.path;
+      p.unchanged := p.path = d.path and p.mode is not distinct from head.mode;
     else
       problems := problems || private.problem(i, 422, 'no_content',
         'This item has no content, and there is no live document whose content it could keep.',
@@ -355,7 +379,7 @@ begin
     from unnest(planned) u group by u.document_id having count(*) > 1)
     || private.path_conflicts(project, planned);
   if array_length(problems, 1) > 0 then
-    perform private.refuse(problems);
+    perform private.refuse(problems, imported);
   end if;
   return planned;
 end
@@ -492,7 +516,7 @@ grant execute on function public.prepare_change to authenticated;
 -- The objects that hold new content: each must be in the project's folder, with that size, and be what
 -- was sent by storage's own word when it has one. An item may bring a copy of content that is there
 -- already: so the honest bytes find a place beside junk, even when nothing else changes.
-create function private.claim_blobs(project uuid, planned private.planned_version[])
+create function private.claim_blobs(project uuid, planned private.planned_version[], imported text default null)
 returns private.planned_version[]
 language plpgsql
 set search_path = ''
@@ -528,7 +552,7 @@ begin
     end if;
   end loop;
   if array_length(problems, 1) > 0 then
-    perform private.refuse(problems);
+    perform private.refuse(problems, imported);
   end if;
   insert into public.blobs (object_id, project_id, sha256, size, name)
   select o.id, project, u.sha256, u.size, o.name
@@ -551,6 +575,57 @@ as $$
 $$;
 comment on function private.actor is 'Whether the caller''s account is a person''s or an agent''s, and the agent''s name.';
 
+-- Writes what was planned, under the project's lock. `c` holds what the caller says of the change; its
+-- number, its place in the chain and its hash follow from the rows.
+create function private.write_change(c public.changes, planned private.planned_version[])
+returns public.changes
+language plpgsql
+set search_path = ''
+as $$
+declare
+  made public.changes;
+begin
+  select p.change_sequence + 1, p.change_hash into c.sequence, c.previous from public.projects p where p.id = c.project_id;
+  c.version_count := coalesce(array_length(planned, 1), 0);
+  c.hash := repeat('0', 64);
+
+  -- Free every path that is left before any is taken: two documents may swap.
+  update public.documents d set live = false
+  from unnest(planned) u where d.id = u.document_id and u.was_live and (u.action = 'delete' or u.path <> u.old_path);
+  -- A new document gets its head below, from its first version, whose hash the trigger computes.
+  insert into public.documents (id, project_id, path, live, session_id, stage, head, head_number, head_sequence)
+  select u.document_id, c.project_id, u.path, true, s.id, private.stage_of(u.path, s.root), c.hash, u.number, c.sequence
+  from unnest(planned) u left join public.sessions s on s.id = private.session_of(c.project_id, u.path)
+  where u.is_new;
+  insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent,
+    restored_from, merged_from, action, path, sha256, size, object_id, media_type, mode)
+  select c.hash, c.project_id, u.document_id, u.number, c.sequence, u.n, u.parent,
+    u.restored_from, u.merged_from, u.action, u.path, u.sha256, u.size, u.object_id, u.media_type, u.mode
+  from (select *, row_number() over (order by p.position) as n from unnest(planned) p) u order by u.n;
+  update public.documents d set
+    path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = c.sequence
+  from public.versions v
+  where v.project_id = c.project_id and v.change_sequence = c.sequence and d.id = v.document_id;
+  update public.documents d set session_id = s.id, stage = private.stage_of(u.path, s.root)
+  from unnest(planned) u left join public.sessions s on s.id = private.session_of(c.project_id, u.path)
+  where d.id = u.document_id and not u.is_new and u.path <> u.old_path;
+
+  insert into public.tree_entries (project_id, path, sequence, document_id, version)
+  select c.project_id, v.path, c.sequence, v.document_id, v.hash
+  from public.versions v where v.project_id = c.project_id and v.change_sequence = c.sequence and v.action <> 'delete';
+  -- Paths that were left and that nothing in this change took.
+  insert into public.tree_entries (project_id, path, sequence, document_id)
+  select c.project_id, u.old_path, c.sequence, u.document_id from unnest(planned) u
+  where u.was_live and (u.action = 'delete' or u.path <> u.old_path)
+  on conflict do nothing;
+
+  insert into public.changes select c.* returning * into made;
+  perform private.add_event(c.project_id, 'change.added', jsonb_build_object('versions', c.version_count), c.sequence);
+  return made;
+end
+$$;
+comment on function private.write_change is 'Writes a planned change: documents, versions, tree, change, event. Its caller holds the lock and has checked everything.';
+
 create function private.commit_change(
   project uuid, items jsonb, message text, idempotency_key text, source text, authored_at timestamptz)
 returns bigint
@@ -558,14 +633,11 @@ language plpgsql security definer
 set search_path = ''
 as $$
 declare
-  caller uuid := auth.uid();
   held public.projects;
   asked public.sha256_hex;
   prior record;
   planned private.planned_version[];
-  upcoming bigint;
-  moment timestamptz;
-  written integer;
+  c public.changes;
 begin
   if coalesce(jsonb_typeof(items), 'null') <> 'array' or items = '[]' then
     perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
@@ -577,12 +649,10 @@ begin
 
   -- What was asked, without how its bytes came into storage: a repeat may find another way.
   asked := private.hash_of(jsonb_build_array(
-    (select jsonb_agg(case when jsonb_typeof(value) = 'object' then value - 'copy' - 'md5' - 'proven' else value end order by n)
-     from jsonb_array_elements(items) with ordinality e (value, n)),
-    message, source, private.canonical_time(authored_at))::text);
+    private.asked_items(items), message, source, private.canonical_time(authored_at))::text);
   if idempotency_key is not null then
-    select c.sequence, c.request_hash into prior from public.changes c
-    where c.project_id = project and c.author_id = caller and c.idempotency_key = commit_change.idempotency_key;
+    select x.sequence, x.request_hash into prior from public.changes x
+    where x.project_id = project and x.author_id = auth.uid() and x.idempotency_key = commit_change.idempotency_key;
     if prior.sequence is not null then
       if prior.request_hash <> asked then
         perform private.fail(409, 'idempotency_key_reused',
@@ -595,55 +665,35 @@ begin
 
   planned := private.claim_blobs(project, private.plan_change(project, items));
   planned := array(select u from unnest(planned) u where not u.unchanged order by u.position);
-  written := coalesce(array_length(planned, 1), 0);
-  if written = 0 then
+  if planned = '{}' then
     return null;  -- everything is as asked already
   end if;
 
-  upcoming := held.change_sequence + 1;
-  select greatest(clock_timestamp(), max(c.committed_at)) into moment
-  from public.changes c where c.project_id = project and c.sequence = held.change_sequence;
-
-  -- Free every path that is left before any is taken: two documents may swap.
-  update public.documents d set live = false
-  from unnest(planned) u where d.id = u.document_id and u.was_live and (u.action = 'delete' or u.path <> u.old_path);
-  -- A new document gets its head below, from its first version, whose hash the trigger computes.
-  insert into public.documents (id, project_id, path, live, session_id, stage, head, head_number, head_sequence)
-  select u.document_id, project, u.path, true, s.id, private.stage_of(u.path, s.root), repeat('0', 64), u.number, upcoming
-  from unnest(planned) u left join public.sessions s on s.id = private.session_of(project, u.path)
-  where u.is_new;
-  insert into public.versions (hash, project_id, document_id, number, change_sequence, position, parent,
-    restored_from, merged_from, action, path, sha256, size, object_id, media_type)
-  select repeat('0', 64), project, u.document_id, u.number, upcoming, u.n, u.parent,
-    u.restored_from, u.merged_from, u.action, u.path, u.sha256, u.size, u.object_id, u.media_type
-  from (select *, row_number() over (order by p.position) as n from unnest(planned) p) u order by u.n;
-  update public.documents d set
-    path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = upcoming
-  from public.versions v
-  where v.project_id = project and v.change_sequence = upcoming and d.id = v.document_id;
-  update public.documents d set session_id = s.id, stage = private.stage_of(u.path, s.root)
-  from unnest(planned) u left join public.sessions s on s.id = private.session_of(project, u.path)
-  where d.id = u.document_id and not u.is_new and u.path <> u.old_path;
-
-  insert into public.tree_entries (project_id, path, sequence, document_id, version)
-  select project, v.path, upcoming, v.document_id, v.hash
-  from public.versions v where v.project_id = project and v.change_sequence = upcoming and v.action <> 'delete';
-  -- Paths that were left and that nothing in this change took.
-  insert into public.tree_entries (project_id, path, sequence, document_id)
-  select project, u.old_path, upcoming, u.document_id from unnest(planned) u
-  where u.was_live and (u.action = 'delete' or u.path <> u.old_path)
-  on conflict do nothing;
-
-  insert into public.changes (project_id, sequence, message, author_id, actor, agent, authored_at, committed_at,
-    source, version_count, idempotency_key, request_hash, previous, hash)
-  select project, upcoming, message, caller, a.kind, a.agent, coalesce(commit_change.authored_at, moment), moment,
-    source, written, idempotency_key, asked, held.change_hash, repeat('0', 64)
-  from private.actor() a;
-  perform private.add_event(project, 'change.added', jsonb_build_object('versions', written), upcoming);
-  return upcoming;
+  c.project_id := project;
+  c.message := message;
+  c.author_id := auth.uid();
+  select a.kind, a.agent into c.actor, c.agent from private.actor() a;
+  select greatest(clock_timestamp(), max(x.committed_at)) into c.committed_at
+  from public.changes x where x.project_id = project and x.sequence = held.change_sequence;
+  c.authored_at := coalesce(commit_change.authored_at, c.committed_at);
+  c.source := source;
+  c.idempotency_key := idempotency_key;
+  c.request_hash := asked;
+  c := private.write_change(c, planned);
+  return c.sequence;
 end
 $$;
 comment on function private.commit_change is 'Writes a change under the project''s lock; null when nothing would change.';
 grant execute on function private.commit_change to authenticated;
+
+create function private.asked_items(items jsonb)
+returns jsonb
+language sql immutable
+set search_path = ''
+as $$
+  select jsonb_agg(case when jsonb_typeof(value) = 'object' then value - 'copy' - 'md5' - 'proven' else value end order by n)
+  from jsonb_array_elements(items) with ordinality e (value, n)
+$$;
+comment on function private.asked_items is 'Items without what says how their bytes came into storage: what a repeat of them has in common.';
 
 revoke execute on all functions in schema private from public;

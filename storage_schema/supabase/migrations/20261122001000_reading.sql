@@ -117,6 +117,11 @@ begin
     where c.project_id = project and c.committed_at <= moment order by c.committed_at desc, c.sequence desc limit 1;
     return coalesce(found_sequence, 0);  -- before the first change: an empty tree
   end if;
+  if point ~ '^v[0-9]+$' then
+    perform private.fail(422, 'bad_point',
+      format('%s is a version of one document. For a whole project name a change (42), a tag, the hash of a change, or a time (2026-11-22T10:00:00Z).', left(point, 20)),
+      jsonb_build_object('at', point));
+  end if;
   if point ~ '^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$' then
     perform private.fail(404, 'point_not_found', 'The project has no tag of that name.', jsonb_build_object('at', point));
   end if;

@@ -33,7 +33,8 @@ begin
       left join public.versions a on a.hash = s.before
       left join public.versions b on b.hash = s.behind
       where s.before is distinct from s.behind
-        and (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type)
+        and (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type
+          or a.mode is distinct from b.mode)
         and (a.path ^@ prefix or b.path ^@ prefix)
     )
     select coalesce(jsonb_agg(jsonb_build_object('place', n.place,
@@ -85,7 +86,7 @@ declare
 begin
   return jsonb_build_object('sequence', upto, 'items', (
     with past as materialized (
-      select v.document_id, v.number, v.path, v.sha256, v.media_type
+      select v.document_id, v.number, v.path, v.sha256, v.media_type, v.mode
       from (
         select distinct on (t.path) t.path, t.version from public.tree_entries t
         where t.project_id = target and t.path ^@ prefix and t.sequence <= upto
@@ -98,6 +99,7 @@ begin
       join public.documents d on d.id = p.document_id
       join public.versions h on h.hash = d.head
       where not d.live or d.path <> p.path or h.sha256 is distinct from p.sha256 or h.media_type is distinct from p.media_type
+        or h.mode is distinct from p.mode
       union all
       select d.path, jsonb_build_object('document', d.id, 'base', d.head, 'delete', true)
       from public.documents d

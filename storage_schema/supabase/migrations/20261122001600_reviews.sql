@@ -174,7 +174,7 @@ begin
   if new.verdict = 'approve' and exists (
     select from public.versions v
     join public.changes c on c.project_id = v.project_id and c.sequence = v.change_sequence
-    where v.hash = new.version and c.author_id = new.reviewer_id) then
+    where v.hash = new.version and new.reviewer_id in (c.author_id, c.attributed_to)) then
     perform private.fail(403, 'own_version', 'You wrote this version, so somebody else has to approve it.',
       jsonb_build_object('version', new.version));
   end if;
