@@ -124,6 +124,19 @@ def test_what_is_no_point_is_told_so(
     assert (answer.status_code, code_of(answer)) == (status, code)
 
 
+def test_a_version_of_one_document_is_no_point_of_a_project(project: Project, story: dict[str, Any]) -> None:
+    reader, editor = project.people.reader, project.people.editor
+    for answer in (
+        reader.get(f"{project.url}/tree?at=v1"),
+        reader.get(f"{project.url}/archive?at=v12345678901"),
+        reader.get(f"{project.url}/diff?from=v1"),
+        editor.post(f"{project.url}/restore", json={"at": "v1"}),
+        editor.post(f"{project.url}/tags", json={"name": "one", "at": "v1"}),
+    ):
+        assert (answer.status_code, code_of(answer)) == (422, "bad_point"), answer.url
+        assert "is a version of one document" in answer.json()["detail"]
+
+
 def test_strangers_learn_nothing_from_points(project: Project, story: dict[str, Any]) -> None:
     outsider = project.people.outsider
     for url in (
@@ -227,15 +240,38 @@ def test_only_editors_restore(project: Project, role: str) -> None:
     assert project.people.outsider.post(f"{project.url}/restore", json={"at": "0"}).status_code == 404
 
 
-def test_a_repeated_restore_is_written_once(project: Project) -> None:
+@pytest.mark.parametrize("prefix", ["", "docs/"])
+def test_a_repeated_restore_is_written_once_and_answered_alike(project: Project, prefix: str) -> None:
     rearranged(project)
-    key = {"Idempotency-Key": "once"}
-    first, second = (
-        project.people.editor.post(f"{project.url}/restore", json={"at": "1"}, headers=key) for _ in range(2)
+
+    def restore(**other: Any) -> Any:
+        return project.people.editor.post(
+            f"{project.url}/restore",
+            json={"at": "1", "prefix": prefix} | other,
+            headers={"Idempotency-Key": "once"},
+        )
+
+    first = restore()
+    assert first.status_code == 201, first.text
+    again = restore()
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["location"] == first.headers["location"]
+    # What others write afterwards is neither undone nor a reason to refuse the repeat.
+    project.written("docs/later.md", "later")
+    assert restore().json() == first.json()
+    assert project.people.reader.get(project.url).json()["change_sequence"] == 4
+    for other in ({"at": "2"}, {"at": "0"}, {"message": "because"}, {"prefix": "keep.md"}):
+        answer = restore(**other)
+        assert (answer.status_code, code_of(answer)) == (409, "idempotency_key_reused"), other
+
+
+def test_a_key_that_wrote_something_else_restores_nothing(project: Project) -> None:
+    first = project.written("a.md", "1", Idempotency_Key="k")
+    project.written("a.md", "2", base=first["hash"])
+    answer = project.people.editor.post(
+        f"{project.url}/restore", json={"at": "1"}, headers={"Idempotency-Key": "k"}
     )
-    assert first.status_code == 201
-    assert (second.status_code, second.json()["change"]) == (200, None)
-    assert project.people.reader.get(project.url).json()["change_sequence"] == 3
+    assert (answer.status_code, code_of(answer)) == (409, "idempotency_key_reused")
 
 
 def test_whoever_writes_while_a_restore_is_made_never_loses_their_work(project: Project) -> None:
