@@ -1,0 +1,161 @@
+"""Raw Git objects taken apart: commits, trees and annotated tags, as bytes, whatever their encoding says.
+
+libgit2 normalises modes and guesses encodings; an import must know what is really there.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+MAX_MESSAGE_BYTES = 65536
+_IDENTITY = re.compile(rb"\A(.*?) ?<([^>]*)>(?:.*?)(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\s*\Z", re.DOTALL)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253402300799
+"""The end of the year 9999, beyond which neither Python nor RFC 3339 can say a time."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """A person as a commit names them, decoded; never empty, never with control characters."""
+
+    name: str
+    email: str
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """Who and when."""
+
+    who: Identity
+    seconds: int
+    """Seconds since 1970 in UTC, as they stand there; 0 when they can't be read."""
+
+    @property
+    def moment(self) -> datetime:
+        """The time in UTC, within the years 1970 to 9999."""
+        return moment_of(self.seconds)
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit object."""
+
+    id: str
+    tree: bytes
+    parents: tuple[str, ...]
+    author: Stamp
+    committer: Stamp
+    message: str
+    """Decoded, without NUL, at most 64 KiB in UTF-8; `raw` has all of it."""
+    raw: bytes
+
+
+class Tag(msgspec.Struct, frozen=True, kw_only=True):
+    """An annotated tag object."""
+
+    target: str
+    target_type: str
+    message: str
+    raw: bytes
+
+
+def moment_of(seconds: int) -> datetime:
+    """A Git time as a time in UTC, within the years 1970 to 9999."""
+    return _EPOCH + timedelta(seconds=min(max(seconds, 0), _LAST_SECOND))
+
+
+def parse_commit(object_id: str, raw: bytes) -> Commit:
+    """A commit from its bytes. Raises ValueError when it has no tree."""
+    headers, message = _split(raw)
+    single = dict(reversed(headers))  # of repeated headers the first one counts
+    encoding = single.get(b"encoding", b"")
+    if b"tree" not in single:
+        raise ValueError(f"{object_id} has no tree")
+    return Commit(
+        id=object_id,
+        tree=bytes.fromhex(single[b"tree"].decode("ascii")),
+        parents=tuple(value.decode("ascii") for name, value in headers if name == b"parent"),
+        author=_stamp(single.get(b"author", b""), encoding),
+        committer=_stamp(single.get(b"committer", b""), encoding),
+        message=_message(message, encoding),
+        raw=raw,
+    )
+
+
+def parse_tag(raw: bytes) -> Tag:
+    """An annotated tag from its bytes. Raises KeyError when it names no object."""
+    headers, message = _split(raw)
+    single = dict(reversed(headers))
+    return Tag(
+        target=single[b"object"].decode("ascii"),
+        target_type=single.get(b"type", b"commit").decode("ascii"),
+        message=_message(message, single.get(b"encoding", b"")),
+        raw=raw,
+    )
+
+
+def parse_tree(raw: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    """A tree's entries in their order: mode as it is written, raw name, object id (20 bytes)."""
+    entries = []
+    at = 0
+    while at < len(raw):
+        blank = raw.index(b" ", at)
+        end = raw.index(b"\0", blank)
+        entries.append((raw[at:blank], raw[blank + 1 : end], raw[end + 1 : end + 21]))
+        at = end + 21
+    return entries
+
+
+def decode(data: bytes, encoding: bytes = b"") -> str:
+    """Text in the encoding that its commit names, else UTF-8, else Latin-1, which can be every byte."""
+    named = encoding.decode("ascii", "replace").strip()
+    for each in (named, "utf-8"):
+        try:
+            if each:
+                return data.decode(each)
+        except (LookupError, ValueError):
+            continue
+    return data.decode("latin-1")
+
+
+def cut(text: str, limit: int) -> str:
+    """The text's beginning, at most `limit` bytes in UTF-8, between two characters."""
+    data = text.encode("utf-8", "surrogatepass")
+    return text if len(data) <= limit else data[:limit].decode("utf-8", "ignore")
+
+
+def _split(raw: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    head, _, message = raw.partition(b"\n\n")
+    headers: list[tuple[bytes, bytes]] = []
+    for line in head.split(b"\n"):
+        if line.startswith(b" ") and headers:  # the signature's and other long headers go on so
+            name, value = headers[-1]
+            headers[-1] = (name, value + b"\n" + line[1:])
+        else:
+            name, _, value = line.partition(b" ")
+            headers.append((name, value))
+    return headers, message
+
+
+def _stamp(line: bytes, encoding: bytes) -> Stamp:
+    found = _IDENTITY.match(line)
+    name, email, seconds = (found[1], found[2], int(found[3] or 0)) if found else (line, b"", 0)
+    mail = _one_line(decode(email, encoding), 320)
+    return Stamp(
+        who=Identity(name=_one_line(decode(name, encoding), 200) or mail or "unknown", email=mail),
+        seconds=seconds,
+    )
+
+
+def _one_line(text: str, limit: int) -> str:
+    return cut(_CONTROL.sub(" ", _scalar(text)).strip(), limit)
+
+
+def _message(data: bytes, encoding: bytes) -> str:
+    return cut(_scalar(decode(data, encoding)).replace("\0", ""), MAX_MESSAGE_BYTES)
+
+
+def _scalar(text: str) -> str:
+    """The text without lone surrogates, which some encodings let through and UTF-8 can't say."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
