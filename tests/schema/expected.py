@@ -21,6 +21,10 @@ class Part:
     """Functions in `public` for signed-in callers."""
     on_behalf: set[str] = field(default_factory=set)
     """Functions in `private` that policies and exposed functions call with a signed-in caller's rights."""
+    for_operators: set[str] = field(default_factory=set)
+    """Functions in `public` for the secret key, and for nobody else."""
+    on_operators_behalf: set[str] = field(default_factory=set)
+    """Functions in `private` that those call."""
 
 
 PARTS = {
@@ -147,6 +151,15 @@ PARTS = {
         },
     ),
     "mirroring": Part(exposed={"list_held", "list_history", "locate_contents"}),
+    "origins": Part(
+        exposed={"import_changes", "list_imports", "prepare_import", "read_import"},
+        on_behalf={"import_changes", "prepare_import"},
+    ),
+    "bundles": Part(
+        exposed={"list_rows"},
+        for_operators={"begin_restore", "restore_bundle", "stage_restore"},
+        on_operators_behalf={"begin_restore", "restore_project", "stage_restore"},
+    ),
 }
 _HERE = [part for name, part in PARTS.items() if list(MIGRATIONS.glob(f"*_{name}.sql"))]
 
@@ -155,3 +168,5 @@ TABLES = HISTORY | {name for part in _HERE for name in part.other_tables}
 VIEWS = {name for part in _HERE for name in part.views}
 EXPOSED = {name for part in _HERE for name in part.exposed}
 ON_BEHALF = {name for part in _HERE for name in part.on_behalf}
+FOR_OPERATORS = {name for part in _HERE for name in part.for_operators}
+ON_OPERATORS_BEHALF = {name for part in _HERE for name in part.on_operators_behalf}

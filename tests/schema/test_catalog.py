@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.schema.expected import EXPOSED, HISTORY, ON_BEHALF, TABLES, VIEWS
+from tests.schema.expected import (
+    EXPOSED,
+    FOR_OPERATORS,
+    HISTORY,
+    ON_BEHALF,
+    ON_OPERATORS_BEHALF,
+    TABLES,
+    VIEWS,
+)
 
 if TYPE_CHECKING:
     from tests.schema.world import World
@@ -46,10 +54,10 @@ async def test_no_column_has_a_grant_of_its_own(world):
     [
         ("public", "authenticated", EXPOSED | {"schema_version"}),
         ("public", "anon", {"schema_version"}),
-        ("public", "service_role", {"schema_version"}),
+        ("public", "service_role", FOR_OPERATORS | {"schema_version"}),
         ("private", "authenticated", ON_BEHALF),
         ("private", "anon", set()),
-        ("private", "service_role", set()),
+        ("private", "service_role", ON_OPERATORS_BEHALF),
     ],
 )
 async def test_the_functions_that_a_role_may_call_are_these_and_no_others(world, schema, role, expected):
@@ -91,7 +99,6 @@ async def test_no_exposed_function_runs_with_its_owners_rights(world):
     sql = "select proname from pg_proc where pronamespace = 'public'::regnamespace and prosecdef"
     assert await names(world, sql) == set()
     assert not await world.one("select has_schema_privilege('anon', 'private', 'usage')")
-    assert not await world.one("select has_schema_privilege('service_role', 'private', 'usage')")
 
 
 async def test_the_private_schema_is_not_in_the_configuration_of_the_api():
