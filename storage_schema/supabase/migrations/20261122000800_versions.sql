@@ -294,13 +294,13 @@ begin
   select * into newest from public.changes c where c.project_id = new.project_id and c.sequence = project.change_sequence;
   select array_agg(v.hash order by v.position) into hashes
   from public.versions v where v.project_id = new.project_id and v.change_sequence = new.sequence;
-  -- What only the database can say, whoever writes the row.
+  -- What only the database can say. What is put back from a bundle says it already, and the hash covers it.
   if new.origin is null then
-    select p.display_name into new.author_name from public.profiles p where p.id = new.author_id;
+    new.author_name := coalesce(new.author_name, (select p.display_name from public.profiles p where p.id = new.author_id));
   else
     new.origin_sha256 := encode(sha256(new.origin), 'hex');
     new.origin_size := octet_length(new.origin);
-    new.imported_at := clock_timestamp();
+    new.imported_at := coalesce(new.imported_at, clock_timestamp());
   end if;
   if new.sequence <> project.change_sequence + 1 or new.previous is distinct from project.change_hash::text
     or coalesce(array_length(hashes, 1), 0) <> new.version_count
