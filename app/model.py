@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from app.errors import VersoError
+from app.trailers import CoAuthor, co_authors
 
 MAX_PATH_BYTES = 1024
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -148,6 +149,22 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Up to 1000 live documents; only in the answer for one session."""
 
 
+class CommitOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """The Git commit that a change was imported from."""
+
+    id: str
+    """Its object id: 40 or 64 hexadecimal digits."""
+    sha256: str
+    """SHA-256 of the raw commit object."""
+    size: int
+    """Bytes of the raw commit object."""
+    author_name: str | None
+    author_email: str | None
+    attributed_to: Person | None
+    """The account that its author is, by the word of the owner who imported it."""
+    imported_at: datetime
+
+
 class ChangeSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One atomic write, without its versions."""
 
@@ -161,8 +178,19 @@ class ChangeSummary(msgspec.Struct, frozen=True, kw_only=True):
     committed_at: datetime
     source: str
     version_count: int
+    """0 only in an imported commit that changed nothing here."""
     previous: str | None = None
     hash: str
+    author_name: str | None = None
+    """What its author was called then; shown in place of the account's name, which may have changed."""
+    origin: CommitOrigin | None = None
+    """Of an imported change: the Git commit, and who wrote it. `author` is then who imported it."""
+    co_authors: list[CoAuthor] = []
+    """By the trailers of its message."""
+
+    def __post_init__(self) -> None:
+        """Read the co-authors out of the message: nothing else may say who they are."""
+        msgspec.structs.force_setattr(self, "co_authors", co_authors(self.message))
 
 
 class VersionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +209,8 @@ class VersionState(msgspec.Struct, frozen=True, kw_only=True):
     """SHA-256 of the bytes; null in a delete."""
     size: int | None = None
     media_type: str | None = None
+    mode: str | None = None
+    """Git's file mode: 100755 executable, 120000 symbolic link, 160000 submodule; null for ordinary files."""
 
 
 class Version(VersionState, frozen=True, kw_only=True):
@@ -227,6 +257,13 @@ class Change(ChangeSummary, frozen=True, kw_only=True):
     versions: list[VersionState]
     diffstat: Diffstat | None = None
     """In the answer of a write null, unless everything that it takes was at hand."""
+
+
+class MirroredChange(Change, frozen=True, kw_only=True):
+    """A change as those read it who keep a copy of all."""
+
+    origin_raw: bytes | None = None
+    """The Git commit that it was imported as, headers and message, as it was (base64 in JSON)."""
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,6 +317,8 @@ class TreeEntry(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     size: int
     media_type: str
+    mode: str | None = None
+    """Git's file mode, unless it is that of an ordinary file."""
     change: int
     session: str | None = None
     stage: Stage | None = None
@@ -302,6 +341,8 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     created_at: datetime
     created_by: Person
+    origin: str | None = None
+    """The annotated Git tag object that it came from, in base64."""
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
@@ -384,12 +425,14 @@ def version_canonical(version: VersionState) -> str:
         ("path", version.path),
         ("content", None if version.sha256 is None else f"{version.sha256} {version.size}"),
         ("media-type", version.media_type),
+        ("mode", version.mode),
     ]
     return _canonical_lines(lines)
 
 
 def change_canonical(change: ChangeSummary, versions: list[str]) -> str:
     """The canonical form of a change; `versions` are the hashes of its versions in their order."""
+    origin = change.origin
     head: list[tuple[str, Any]] = [
         ("verso-change", 1),
         ("project", change.project),
@@ -401,6 +444,11 @@ def change_canonical(change: ChangeSummary, versions: list[str]) -> str:
         ("authored-at", canonical_time(change.authored_at)),
         ("committed-at", canonical_time(change.committed_at)),
         ("source", change.source),
+        ("author-name", change.author_name),
+        ("author-email", origin and origin.author_email),
+        ("attributed-to", origin and origin.attributed_to and origin.attributed_to.id),
+        ("imported-at", origin and canonical_time(origin.imported_at)),
+        ("origin", origin and f"{origin.id} {origin.sha256} {origin.size}"),
         ("message", len(change.message.encode())),
     ]
     return f"{_canonical_lines(head)}{change.message}\n" + "".join(f"version {each}\n" for each in versions)
