@@ -7,6 +7,7 @@
     order        commits in one line, and dates that never go back
     renames      which added path continues which removed one
     identities   which document each path is, commit by commit
+    assigning    which document a path becomes in a commit
     planning     one commit as the items of one change
     people       authors mapped to accounts
     repository   where the history is: a path, a URL, a branch, its tags

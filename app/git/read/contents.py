@@ -34,7 +34,7 @@ class Content(NamedTuple):
 
 
 class Contents:
-    """A repository's blobs by their ids; keeps some 250 bytes for each that it has met. Not for two threads."""
+    """A repository's blobs by their ids; keeps some 250 bytes for each that it met. Not for two threads."""
 
     def __init__(self, repository: Any, *, keep_keys: bool = False) -> None:
         self._repository = repository

@@ -14,8 +14,8 @@ MAX_MESSAGE_BYTES = 65536
 _IDENTITY = re.compile(rb"\A(.*?) ?<([^>]*)>(?:.*?)(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\s*\Z", re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND = 253402300799
-"""The end of the year 9999, beyond which neither Python nor RFC 3339 can say a time."""
+_LAST_SECOND = 253370764799
+"""The end of the year 9998: what is beyond can be said neither by Python nor by RFC 3339 in every zone."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def moment(self) -> datetime:
-        """The time in UTC, within the years 1970 to 9999."""
+        """The time in UTC, within the years 1970 to 9998."""
         return moment_of(self.seconds)
 
 
@@ -61,7 +61,7 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def moment_of(seconds: int) -> datetime:
-    """A Git time as a time in UTC, within the years 1970 to 9999."""
+    """A Git time as a time in UTC, within the years 1970 to 9998."""
     return _EPOCH + timedelta(seconds=min(max(seconds, 0), _LAST_SECOND))
 
 

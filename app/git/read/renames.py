@@ -1,8 +1,8 @@
 """Which path that came continues which path that went, in the change from one tree to another.
 
-Equal contents first, by their ids and without limit; then what libgit2 finds similar (at least half of it, the
-limit of `git diff -M`), looking also at files that were rewritten where they are: two documents that swap their
-names are two moves, not two edits.
+Equal contents first, by their ids and without limit; then what libgit2 finds similar (at least half of it,
+the limit of `git diff -M`), looking also at files that were rewritten where they are: two documents that swap
+their names are two moves, not two edits.
 """
 
 from __future__ import annotations
