@@ -17,7 +17,7 @@ from app.api.paging import Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.read_contents import fetch_located, read_contents
-from app.model import Change, is_sha256
+from app.model import MirroredChange, is_sha256
 from app.supabase.cache import Content
 from app.supabase.identity import Actor
 from app.supabase.mirroring import MAX_ASKED, MAX_LOCATED
@@ -28,7 +28,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 class History(msgspec.Struct, frozen=True, kw_only=True):
     """Whole changes, oldest first. `next` is the `after` of the page that follows; null on the last one."""
 
-    items: list[Change]
+    items: list[MirroredChange]
     next: int | None
     newest: int
     """Number of the project's newest change when this was read; 0 before the first."""

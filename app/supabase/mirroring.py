@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.model import Change, Copy
+from app.model import Copy, MirroredChange
 
 if TYPE_CHECKING:
     from app.supabase.pool import Pool
@@ -25,7 +25,7 @@ class HistoryPage(msgspec.Struct, frozen=True, kw_only=True):
 
     newest: int
     """Number of the project's newest change; 0 before the first."""
-    changes: list[Change]
+    changes: list[MirroredChange]
 
 
 class LocatedContent(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 -- Mirroring: a project's whole history and contents in few round trips, for clients that keep a copy, for
 -- exports, and for Git over HTTP. What a member reads one by one elsewhere is read here in large pages.
 
--- A page ends early when it gets heavy (versions, bytes of messages), and never in the middle of a change.
+-- A page ends early when it gets heavy (versions, bytes of messages and of imported commits), and never in the middle of a change.
 create function public.list_history(project text, after bigint default 0, page_size integer default 200)
 returns jsonb
 language plpgsql stable
@@ -19,8 +19,8 @@ begin
       select c.sequence,
              row_number() over running as n,
              sum(c.version_count) over running as versions,
-             sum(octet_length(c.message)) over running as bytes
-      from (select c.sequence, c.version_count, c.message from public.changes c
+             sum(octet_length(c.message) + coalesce(c.origin_size, 0)) over running as bytes
+      from (select c.sequence, c.version_count, c.message, c.origin_size from public.changes c
             where c.project_id = target and c.sequence > list_history.after
             order by c.sequence limit private.page_rows(page_size)) c
       window running as (order by c.sequence)) w
@@ -31,17 +31,21 @@ begin
              jsonb_agg(jsonb_build_object(
                'hash', v.hash, 'project', v.project_id, 'document', v.document_id, 'number', v.number, 'parent', v.parent,
                'merged_from', v.merged_from, 'restored_from', v.restored_from, 'action', v.action, 'path', v.path,
-               'sha256', v.sha256, 'size', v.size, 'media_type', v.media_type) order by v.position) as versions
+               'sha256', v.sha256, 'size', v.size, 'media_type', v.media_type, 'mode', v.mode) order by v.position) as versions
       from public.versions v
       where v.project_id = target and v.change_sequence = any (page)
       group by v.change_sequence)
-    select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object('versions', coalesce(w.versions, '[]')) order by d.sequence), '[]')
-    from public.change_details d left join written w on w.change_sequence = d.sequence
+    select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object(
+      'versions', coalesce(w.versions, '[]'),
+      'origin_raw', translate(encode(c.origin, 'base64'), E'\n', '')) order by d.sequence), '[]')
+    from public.change_details d
+    join public.changes c on c.project_id = d.project and c.sequence = d.sequence
+    left join written w on w.change_sequence = d.sequence
     where d.project = target and d.sequence = any (page)));
 end
 $$;
 comment on function public.list_history is
-  '{newest, changes}: the number of the newest change, and whole changes with their versions, oldest first; after is the number of the last one seen. A page has at least one change, and fewer than asked for when they are heavy.';
+  '{newest, changes}: the number of the newest change, and whole changes with their versions, oldest first, imported ones with their commit in base64 (origin_raw); after is the number of the last one seen. A page has at least one change, and fewer than asked for when they are heavy.';
 revoke execute on function public.list_history from public, anon, service_role;
 grant execute on function public.list_history to authenticated;
 
