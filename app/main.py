@@ -25,8 +25,10 @@ from app.api import (
     problems,
     projects,
     reviews,
+    rows,
     search,
     sessions,
+    signing_in,
     tags,
 )
 from app.api.logs import configure_logs
@@ -82,6 +84,7 @@ HANDLERS = [
     mirroring.list_held,
     mirroring.read_many_contents,
     mirroring.read_held_content,
+    rows.list_rows,
     documents.read_document,
     documents.edit_document,
     documents.delete_document,
@@ -111,6 +114,7 @@ HANDLERS = [
     reviews.list_document_comments,
     reviews.read_rules,
     reviews.set_rules,
+    signing_in.read_sign_in,
     operations.live,
     operations.ready,
     operations.metrics,
@@ -174,6 +178,7 @@ def create_app(settings: Settings | None = None) -> Observer:
 
 
 TAGS = {
+    "sign-in": "Where clients sign in.",
     "people": "Who is asking.",
     "projects": "What members belong to; their roles; what paths there are.",
     "sessions": "Runs of the IDSE pipeline.",

@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where Supabase answers, e.g. http://127.0.0.1:54321 or https://<ref>.supabase.co."""
     supabase_publishable_key: str
     """The publishable (or legacy anon) key. The service never needs a secret key."""
+    supabase_public_url: str | None = None
+    """What people's clients call Supabase, where that differs; unless set, `supabase_url`."""
     jwt_secret: str | None = None
     """The legacy HS256 secret of projects that still sign with it; null accepts asymmetric tokens only."""
     jwt_issuer: str | None = None
@@ -121,6 +123,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """These settings, or SettingsError when one is out of its range."""
         if not self.supabase_url.startswith(("http://", "https://")):
             raise SettingsError("SUPABASE_URL must start with http:// or https://.")
+        if not (self.supabase_public_url or "https://").startswith(("http://", "https://")):
+            raise SettingsError("SUPABASE_PUBLIC_URL must start with http:// or https://.")
         for name, ceiling in (
             ("max_files_per_change", 10_000),
             ("max_message_length", 65_536),

@@ -50,7 +50,7 @@ _BY_PARAMETER = {
     "cursor": "bad_cursor",
 }
 _PAGE_OF = re.compile(r"Page_app\.(?:\w+\.)+(\w+)_")
-_PUBLIC = ("operations",)
+_PUBLIC = ("operations", "sign-in")
 _NO_BODY = (204, 304)
 
 

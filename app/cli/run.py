@@ -164,6 +164,7 @@ class Run:
                 "SUPABASE_URL": self._ready["supabase_url"],
                 "SUPABASE_PUBLISHABLE_KEY": self._ready["publishable_key"],
                 # What somebody set for a hosted project doesn't hold for this one.
+                "SUPABASE_PUBLIC_URL": "",
                 "VERSO_JWT_SECRET": "",
                 "VERSO_JWT_ISSUER": "",
                 "VERSO_JWT_AUDIENCE": "",
