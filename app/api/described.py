@@ -312,6 +312,7 @@ OPERATIONS: dict[str, Operation] = {
     "list_changes": Operation(answered=("Link",)),
     "read_change": Operation(refuses=("change_not_found",)),
     "read_history": Operation(answered=("Link",), refuses=("bad_value",)),
+    "list_rows": Operation(answered=("Link",), refuses=("part_not_found",)),
     "list_held": Operation(refuses=("bad_json", "bad_value")),
     "read_many_contents": Operation(
         refuses=("content_not_found", "bad_json", "bad_value", "storage_unavailable"),
@@ -332,9 +333,16 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "create_session": Operation(
         answered=("Location",),
-        refuses=("session_exists", "session_not_found", "parent_rule", "parent_not_blueprint", "bad_path"),
+        refuses=(
+            "session_exists",
+            "session_not_found",
+            "parent_rule",
+            "parent_not_blueprint",
+            "bad_path",
+            "approval_needed",
+        ),
     ),
-    "update_session": Operation(refuses=("blueprint_has_features",)),
+    "update_session": Operation(refuses=("blueprint_has_features", "approval_needed")),
     "create_tag": Operation(
         refuses=(
             "approval_needed",

@@ -55,6 +55,7 @@ class RulesEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to change of a project's rules; what is left out stays."""
 
     tags_need_approval: bool | None = None
+    completion_needs_approval: bool | None = None
 
 
 class ReviewPage(msgspec.Struct, frozen=True):
@@ -273,9 +274,15 @@ async def set_rules(
     project: FromPath[str],
     data: JSONBody[RulesEdit],
 ) -> Rules:
-    """For owners. With `tags_need_approval` a tag needs every version that it names to be approved."""
+    """For owners. With `tags_need_approval` a tag needs every version that it names to be approved.
+
+    With `completion_needs_approval` a session's stage documents have to be before its status is `complete`.
+    """
     return await services.reviews.set_rules(
-        actor.token, project=project, tags_need_approval=data.tags_need_approval
+        actor.token,
+        project=project,
+        tags_need_approval=data.tags_need_approval,
+        completion_needs_approval=data.completion_needs_approval,
     )
 
 

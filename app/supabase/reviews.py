@@ -129,6 +129,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     tags_need_approval: bool
     """A tag needs an approval of every version that it names, and no open request for changes."""
+    completion_needs_approval: bool
+    """So does the completion of a session, of every live stage document's newest version."""
 
 
 class Reviews:
@@ -240,8 +242,20 @@ class Reviews:
         """The rules of a project."""
         return await self._pool.call(Rules, token, "read_rules", project=project)
 
-    async def set_rules(self, token: str, *, project: str, tags_need_approval: bool | None) -> Rules:
+    async def set_rules(
+        self,
+        token: str,
+        *,
+        project: str,
+        tags_need_approval: bool | None,
+        completion_needs_approval: bool | None,
+    ) -> Rules:
         """Set the rules of a project; None leaves one as it is."""
         return await self._pool.call(
-            Rules, token, "set_rules", project=project, tags_need_approval=tags_need_approval
+            Rules,
+            token,
+            "set_rules",
+            project=project,
+            tags_need_approval=tags_need_approval,
+            completion_needs_approval=completion_needs_approval,
         )

@@ -369,13 +369,35 @@ def test_what_is_no_hash_is_no_version(project: Project, version: str) -> None:
 def test_a_project_may_ask_that_tags_name_approved_versions_only(project: Project) -> None:
     people, version = project.people, project.written("a.md", TEXT)["hash"]
     rules = f"{project.url}/rules"
-    assert people.reader.get(rules).json() == {"tags_need_approval": False}
+    assert people.reader.get(rules).json() == {
+        "tags_need_approval": False,
+        "completion_needs_approval": False,
+    }
     assert code_of(people.editor.patch(rules, json={"tags_need_approval": True})) == "role_too_low"
-    assert people.owner.patch(rules, json={"tags_need_approval": True}).json() == {"tags_need_approval": True}
-    assert people.owner.patch(rules, json={}).json() == {"tags_need_approval": True}
+    asked = {"tags_need_approval": True, "completion_needs_approval": False}
+    assert people.owner.patch(rules, json={"tags_need_approval": True}).json() == asked
+    assert people.owner.patch(rules, json={}).json() == asked
     for at in (version, "1", None):
         refused = people.editor.post(f"{project.url}/tags", json={"name": "done", "at": at})
         assert (refused.status_code, code_of(refused)) == (409, "approval_needed")
         assert [each["version"] for each in refused.json()["versions"]] == [version]
     review(people.reviewer, version, "approve")
     assert people.editor.post(f"{project.url}/tags", json={"name": "done"}).status_code == 201
+
+
+def test_a_project_may_ask_that_sessions_are_completed_with_approved_stages_only(project: Project) -> None:
+    people, url = project.people, f"{project.url}/sessions"
+    people.editor.post(url, json={"slug": "s"}).raise_for_status()
+    spec = project.written("sessions/s/specs/spec.md", TEXT)
+    project.written("sessions/s/notes.md", "of no stage")
+    answer = people.owner.patch(f"{project.url}/rules", json={"completion_needs_approval": True})
+    assert answer.json() == {"tags_need_approval": False, "completion_needs_approval": True}
+    assert people.editor.patch(f"{url}/s", json={"status": "review"}).status_code == 200
+    refused = people.editor.patch(f"{url}/s", json={"status": "complete"})
+    assert (refused.status_code, code_of(refused)) == (409, "approval_needed")
+    assert [(each["path"], each["state"]) for each in refused.json()["versions"]] == [
+        ("sessions/s/specs/spec.md", "pending")
+    ]
+    review(people.reviewer, spec["hash"], "approve")
+    done = people.editor.patch(f"{url}/s", json={"status": "complete"})
+    assert (done.status_code, done.json()["status"]) == (200, "complete")

@@ -179,6 +179,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "flat": "{1,1,1}",
         "ignore_kept": False,
         "tags_need_approval": True,
+        "completion_needs_approval": True,
         "archived": True,
         "even_archived": True,
         "message": "m",

@@ -314,7 +314,7 @@ async def test_a_verdict_is_about_one_version(world, team, version):
 
 async def need_approval(world: World, team: Team) -> None:
     answer = await world.rpc(team.owner, "set_rules", project=team.id, tags_need_approval=True)
-    assert answer == {"tags_need_approval": True}
+    assert answer == {"tags_need_approval": True, "completion_needs_approval": False}
 
 
 async def test_only_owners_set_rules(world, team):
@@ -323,7 +323,8 @@ async def test_only_owners_set_rules(world, team):
         assert denied.code == "role_too_low"
     unknown = await refused(world.rpc(team.outsider, "set_rules", project=team.id, tags_need_approval=True))
     assert unknown.code == "project_not_found"
-    assert await world.rpc(team.reader, "read_rules", project=team.id) == {"tags_need_approval": False}
+    rules = await world.rpc(team.reader, "read_rules", project=team.id)
+    assert rules == {"tags_need_approval": False, "completion_needs_approval": False}
 
 
 async def test_a_tag_on_a_version_needs_its_approval(world, team, version):
@@ -507,3 +508,146 @@ async def test_a_page_among_thousands_of_comments_costs_what_a_page_costs(world,
     found = [await cost(resolved) for resolved in (None, False, True)]
     # Measured: 1,200 to 1,600, with 6,000 comments as with 12,000; above 15,000 when every act is scanned.
     assert max(found) < 2_500, found
+
+
+# Sessions that need an approval ------------------------------------------------------------------------
+
+
+async def session(world: World, team: Team, **more: Any) -> str:
+    """A session with a document of two stages each, and one of none; the rule is set."""
+    made = await world.rpc(team.editor, "create_session", project=team.id, slug="s", **more)
+    for path in ("specs/spec.md", "plans/plan.md", "notes.md"):
+        await world.write(team.editor, team.id, f"sessions/s/{path}", path)
+    await world.rpc(team.owner, "set_rules", project=team.id, completion_needs_approval=True)
+    return str(made["id"])
+
+
+async def complete(world: World, team: Team, person: Person | None = None) -> str:
+    answer = await world.rpc(
+        person or team.editor, "update_session", project=team.id, session="s", status="complete"
+    )
+    return str(answer["status"])
+
+
+async def head(world: World, team: Team, path: str) -> str:
+    return str(
+        await world.one(
+            "select head from public.documents where project_id = $1 and path = $2",
+            team.id,
+            f"sessions/s/{path}",
+        )
+    )
+
+
+async def test_a_session_is_complete_when_all_its_stage_documents_are_approved(world, team):
+    await session(world, team)
+    denied = await refused(complete(world, team))
+    assert (denied.status, denied.code) == (409, "approval_needed")
+    assert [(each["path"], each["state"]) for each in denied.detail["versions"]] == [
+        ("sessions/s/plans/plan.md", "pending"),
+        ("sessions/s/specs/spec.md", "pending"),
+    ]
+    await say(world, team.reviewer, await head(world, team, "specs/spec.md"), "approve")
+    plan = await head(world, team, "plans/plan.md")
+    await say(world, team.reviewer, plan, "approve")
+    await say(world, team.owner, plan, "request_changes")
+    denied = await refused(complete(world, team, team.owner))
+    assert [each["state"] for each in denied.detail["versions"]] == ["changes_requested"]
+    await say(world, team.owner, plan, "withdraw")
+    assert await complete(world, team) == "complete"
+
+
+async def test_an_approval_is_of_the_version_that_is_the_head_now(world, team):
+    await session(world, team)
+    for path in ("specs/spec.md", "plans/plan.md"):
+        await say(world, team.reviewer, await head(world, team, path), "approve")
+    spec = await head(world, team, "specs/spec.md")
+    newer = (await world.write(team.editor, team.id, "sessions/s/specs/spec.md", "newer", base=spec))["hash"]
+    denied = await refused(complete(world, team))
+    assert [each["version"] for each in denied.detail["versions"]] == [newer]
+    # A document that is gone needs nobody's approval.
+    await world.commit(
+        team.editor, team.id, {"path": "sessions/s/specs/spec.md", "base": newer, "delete": True}
+    )
+    assert await complete(world, team) == "complete"
+
+
+async def test_up_to_twenty_unapproved_documents_are_named(world, team):
+    await session(world, team)
+    for n in range(25):
+        await world.write(team.editor, team.id, f"sessions/s/specs/{n:02}.md", f"{n}")
+    denied = await refused(complete(world, team))
+    assert len(denied.detail["versions"]) == 20
+
+
+async def test_nobody_completes_past_the_rule(world, team):
+    """Not by plain SQL, not as its owner, not by a session that is complete from its start."""
+    made = await session(world, team)
+    for person in (team.owner, team.editor, team.reviewer, team.reader):
+        with pytest.raises(asyncpg.PostgresError, match=r"approval_needed|role_too_low"):
+            async with world.as_person(person) as conn:
+                await conn.fetch(f"select private.update_session('{team.id}', '{made}', null, 'complete')")
+    for role in ("authenticated", "anon", "service_role"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await world.sql("update public.sessions set status = 'complete' where id = $1", made, role=role)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await world.sql(
+                "update public.projects set completion_needs_approval = false where id = $1",
+                team.id,
+                role=role,
+            )
+    with pytest.raises(asyncpg.PostgresError, match="approval_needed"):
+        await world.sql("update public.sessions set status = 'complete' where id = $1", made)
+    await world.write(team.editor, team.id, "elsewhere/specs/spec.md", "x")
+    early = world.rpc(
+        team.editor, "create_session", project=team.id, slug="early", root="elsewhere", status="complete"
+    )
+    assert (await refused(early)).code == "approval_needed"
+    empty = await world.rpc(team.editor, "create_session", project=team.id, slug="empty", status="complete")
+    assert empty["status"] == "complete", "there is nothing to approve in it"
+
+
+async def test_what_is_complete_stays_so_and_can_be_edited(world, team):
+    await session(world, team)
+    for path in ("specs/spec.md", "plans/plan.md"):
+        await say(world, team.reviewer, await head(world, team, path), "approve")
+    await complete(world, team)
+    spec = await head(world, team, "specs/spec.md")
+    await world.write(team.editor, team.id, "sessions/s/specs/spec.md", "newer", base=spec)
+    answer = await world.rpc(team.editor, "update_session", project=team.id, session="s", title="Renamed")
+    assert (answer["title"], answer["status"]) == ("Renamed", "complete")
+    await world.rpc(team.editor, "update_session", project=team.id, session="s", status="in_progress")
+    assert (await refused(complete(world, team))).code == "approval_needed"
+
+
+async def test_one_stage_can_be_asked_for(world, team):
+    made = await session(world, team)
+    await say(world, team.reviewer, await head(world, team, "specs/spec.md"), "approve")
+    call = "select private.require_stage_approval($1, $2, $3::public.stage)"
+    for stage in ("spec", "feedback"):
+        await world.sql(call, team.id, made, stage)
+    for stage in ("plan", None):
+        with pytest.raises(asyncpg.PostgresError, match="approval_needed"):
+            await world.sql(call, team.id, made, stage)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await world.sql(call, team.id, made, "spec", role="authenticated")
+
+
+async def test_each_rule_is_set_for_itself_and_told_as_an_event(world, team):
+    for rules in ({"completion_needs_approval": True}, {"tags_need_approval": True}, {}):
+        answer = await world.rpc(team.owner, "set_rules", project=team.id, **rules)
+    assert answer == {"tags_need_approval": True, "completion_needs_approval": True}
+    rows = await world.sql(
+        "select payload::text from public.events where project_id = $1 and kind = 'project.rules_set' order by sequence",
+        team.id,
+    )
+    assert [json.loads(row["payload"]) for row in rows] == [
+        {"completion_needs_approval": True},
+        {"tags_need_approval": True},
+    ]
+
+
+async def test_without_the_rule_sessions_are_completed_as_before(world, team):
+    await session(world, team)
+    await world.rpc(team.owner, "set_rules", project=team.id, completion_needs_approval=False)
+    assert await complete(world, team) == "complete"

@@ -12,6 +12,9 @@ comment on type public.comment_act is 'What can happen to a comment after it was
 
 alter table public.projects add column tags_need_approval boolean not null default false;
 comment on column public.projects.tags_need_approval is 'Whether a tag needs every version that it names to be approved.';
+alter table public.projects add column completion_needs_approval boolean not null default false;
+comment on column public.projects.completion_needs_approval is
+  'Whether a session, or a stage of one, needs its live stage documents to be approved before it is complete.';
 
 create table public.comments (
   id uuid primary key,
@@ -220,6 +223,18 @@ comment on function private.review_state is
   'approved, when somebody approves a version and nobody requests changes; changes_requested; else pending.';
 grant execute on function private.review_state to authenticated;
 
+create function private.unapproved(versions text[])
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select jsonb_agg(to_jsonb(l) order by l.path)
+  from (select v.document_id as document, v.number, v.path, v.hash as version, j.state
+        from private.review_state(unapproved.versions) j join public.versions v on v.hash = j.version
+        where j.state <> 'approved' order by v.path limit 20) l
+$$;
+comment on function private.unapproved is '[{document, number, path, version, state}]: up to 20 of these versions that are not approved; null when all are.';
+
 create function private.require_approval()
 returns trigger
 language plpgsql
@@ -249,10 +264,7 @@ begin
             from walk w where w.path is not null) e
       where e.version is not null);
   end if;
-  select jsonb_agg(to_jsonb(l) order by l.path) into lacking
-  from (select v.document_id as document, v.number, v.path, v.hash as version, j.state
-        from private.review_state(named) j join public.versions v on v.hash = j.version
-        where j.state <> 'approved' order by v.path limit 20) l;
+  lacking := private.unapproved(named);
   if lacking is not null then
     perform private.fail(409, 'approval_needed',
       'Tags of this project need an approval of every version that they name, and no open request for changes. Ask a reviewer.',
@@ -266,17 +278,87 @@ comment on function private.require_approval is
 create trigger require_approval before insert on public.tags
   for each row execute function private.require_approval();
 
-create function private.set_rules(project uuid, tags_need_approval boolean)
+-- Completion asks the documents as they are now: a session's, or those of one of its stages. Verdicts and
+-- completions are written under the project's lock, so that no request for changes slips in between.
+create function private.require_stage_approval(project uuid, session uuid, stage public.stage default null)
+returns void
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  lacking jsonb;
+begin
+  if not (select p.completion_needs_approval from public.projects p where p.id = project) then
+    return;
+  end if;
+  lacking := private.unapproved(array(
+    select d.head::text from public.documents d
+    where d.project_id = project and d.session_id = session and d.live
+      and case when require_stage_approval.stage is null then d.stage is not null else d.stage = require_stage_approval.stage end));
+  if lacking is not null then
+    perform private.fail(409, 'approval_needed',
+      'To be complete, this needs an approval of every stage document''s newest version, and no open request for changes. Ask a reviewer.',
+      jsonb_build_object('versions', lacking));
+  end if;
+end
+$$;
+comment on function private.require_stage_approval is
+  'Refuses what completes a session (or one stage of it) while one of its live stage documents is unapproved, in projects with that rule; its detail has up to 20 of them.';
+
+create function private.require_completion_approval()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if new.status <> 'complete' then
+    return new;
+  elsif tg_op = 'UPDATE' then
+    if old.status <> 'complete' then
+      perform private.require_stage_approval(new.project_id, new.id);
+    end if;
+    return new;
+  end if;
+  -- A session takes in the documents below its root after it was made: one that is complete from the start would
+  -- complete them unseen.
+  if (select p.completion_needs_approval from public.projects p where p.id = new.project_id)
+    and exists (
+      select from public.documents d
+      where d.project_id = new.project_id and d.live and d.path > new.root || '/' and d.path < new.root || '0'
+        and private.stage_of(d.path, new.root) is not null) then
+    perform private.fail(409, 'approval_needed',
+      'There are stage documents below this root, and completing them needs an approval. Start the session, have them approved, then complete it.',
+      jsonb_build_object('versions', '[]'::jsonb));
+  end if;
+  return new;
+end
+$$;
+comment on function private.require_completion_approval is
+  'Refuses a session that becomes complete with unapproved stage documents, in projects with that rule.';
+create trigger require_completion_approval before insert or update of status on public.sessions
+  for each row execute function private.require_completion_approval();
+
+create function private.set_rules(project uuid, tags_need_approval boolean, completion_needs_approval boolean default null)
 returns void
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
   held public.projects := private.lock_project(project, 'owner');
+  changed jsonb := '{}';
 begin
-  if tags_need_approval is not null and tags_need_approval <> held.tags_need_approval then
-    update public.projects p set tags_need_approval = set_rules.tags_need_approval where p.id = project;
-    perform private.add_event(project, 'project.rules_set', jsonb_build_object('tags_need_approval', tags_need_approval));
+  if tags_need_approval <> held.tags_need_approval then
+    changed := changed || jsonb_build_object('tags_need_approval', tags_need_approval);
+  end if;
+  if completion_needs_approval <> held.completion_needs_approval then
+    changed := changed || jsonb_build_object('completion_needs_approval', completion_needs_approval);
+  end if;
+  if changed <> '{}' then
+    update public.projects p set
+      tags_need_approval = coalesce(set_rules.tags_need_approval, p.tags_need_approval),
+      completion_needs_approval = coalesce(set_rules.completion_needs_approval, p.completion_needs_approval)
+    where p.id = project;
+    perform private.add_event(project, 'project.rules_set', changed);
   end if;
 end
 $$;
@@ -291,14 +373,16 @@ as $$
 declare
   target uuid := private.project_id(project);
 begin
-  return (select jsonb_build_object('tags_need_approval', p.tags_need_approval) from public.projects p where p.id = target);
+  return (
+    select jsonb_build_object('tags_need_approval', p.tags_need_approval, 'completion_needs_approval', p.completion_needs_approval)
+    from public.projects p where p.id = target);
 end
 $$;
 comment on function public.read_rules is 'The rules of a project.';
 revoke execute on function public.read_rules from public, anon, service_role;
 grant execute on function public.read_rules to authenticated;
 
-create function public.set_rules(project text, tags_need_approval boolean default null)
+create function public.set_rules(project text, tags_need_approval boolean default null, completion_needs_approval boolean default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -306,7 +390,7 @@ as $$
 declare
   target uuid := private.project_id(project);
 begin
-  perform private.set_rules(target, tags_need_approval);
+  perform private.set_rules(target, tags_need_approval, completion_needs_approval);
   return public.read_rules(target::text);
 end
 $$;
