@@ -17,6 +17,13 @@ class MyProject(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
 
 
+class Row(msgspec.Struct, frozen=True):
+    """A row as the database has it, and its place in the order of its part."""
+
+    key: str
+    row: dict[str, Any]
+
+
 class Me(Person, frozen=True, kw_only=True):
     """The caller's profile and up to 100 of their projects."""
 

@@ -34,6 +34,7 @@ from app.supabase.answers import (
     Me,
     PlannedRestore,
     Prepared,
+    Row,
 )
 
 if TYPE_CHECKING:
@@ -273,6 +274,14 @@ class Ledger:
     async def remove_member(self, token: str, *, project: str, person: str) -> None:
         """Remove a member by handle or id; anyone may remove themselves."""
         await self._pool.rpc(token, "remove_member", {"project": project, "person": person}, repeatable=False)
+
+    async def list_rows(
+        self, token: str, *, project: str, part: str, after: str | None, page_size: int
+    ) -> list[Row]:
+        """The rows of one part of a project, as they are."""
+        return await self._pool.call(
+            list[Row], token, "list_rows", project=project, part=part, after=after, page_size=page_size
+        )
 
     async def create_session(
         self,

@@ -48,7 +48,7 @@ begin
         from (select * from public.changes c where c.project_id = target and c.sequence > numbered order by c.sequence limit size) c
         window running as (order by c.sequence)) w
       where w.n = 1 or w.weight <= 5000);
-    select jsonb_agg(jsonb_build_object('key', c.sequence, 'row',
+    select jsonb_agg(jsonb_build_object('key', c.sequence::text, 'row',
              to_jsonb(c) - 'project_id' || jsonb_build_object('versions', coalesce(w.versions, '[]'))) order by c.sequence)
     into found_rows
     from public.changes c
@@ -58,22 +58,22 @@ begin
       group by v.change_sequence) w on w.change_sequence = c.sequence
     where c.project_id = target and c.sequence = any (page);
   when 'events' then
-    select jsonb_agg(jsonb_build_object('key', r.sequence, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
+    select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.events e where e.project_id = target and e.sequence > numbered order by e.sequence limit size) r;
   when 'tags' then
     select jsonb_agg(jsonb_build_object('key', r.name, 'row', to_jsonb(r) - 'project_id') order by r.name) into found_rows
     from (select * from public.tags t where t.project_id = target and t.name > coalesce(after, '') order by t.name limit size) r;
   when 'comments' then
-    select jsonb_agg(jsonb_build_object('key', r.sequence, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
+    select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.comments c where c.project_id = target and c.sequence > numbered order by c.sequence limit size) r;
   when 'comment_texts' then
     select jsonb_agg(jsonb_build_object('key', r.comment_id, 'row', to_jsonb(r) - 'project_id') order by r.comment_id) into found_rows
     from (select * from public.comment_texts t where t.project_id = target and t.comment_id > known order by t.comment_id limit size) r;
   when 'comment_acts' then
-    select jsonb_agg(jsonb_build_object('key', r.sequence, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
+    select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.comment_acts a where a.project_id = target and a.sequence > numbered order by a.sequence limit size) r;
   when 'reviews' then
-    select jsonb_agg(jsonb_build_object('key', r.sequence, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
+    select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.reviews v where v.project_id = target and v.sequence > numbered order by v.sequence limit size) r;
   else
     perform private.fail(404, 'part_not_found', 'A project has no such part. docs/bundle.md names them all.',
