@@ -1,0 +1,248 @@
+"""The folder's files with their hashes: each is read again only when its stat says that it may be another.
+
+The rule is that of git's index. A file whose size, times, inode and mode are those of the last time has the
+content of the last time, unless it was modified so shortly before it was hashed that a later write may show
+the same time ("racy"): such a file is read again. "Shortly before" is told by the file system's own clock,
+since a file server's may differ from this machine's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import unicodedata
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from app.client.multipart import read_file
+from app.client.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out
+from app.client.place import HIDDEN
+from app.errors import VersoError
+from app.model import normal_path
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from app.client.filters import Filter
+    from app.client.work import Base
+
+IGNORE_FILE = ".versoignore"
+_RACY_NS = 2_000_000_000
+"""The coarsest clock of a file system in use: FAT's, two seconds."""
+_CACHE = "stat.cache"
+_FORM = 1
+
+Stat = tuple[int, int, int, int, int]
+"""Size, mtime and ctime in ns, inode, mode."""
+
+
+class Local(msgspec.Struct, frozen=True):
+    """A file of the folder: the document's path, the name on disk if it differs, content, mode and stat."""
+
+    path: str
+    real: str
+    sha256: str
+    size: int
+    mode: str
+    stat: Stat
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What the folder holds."""
+
+    files: dict[str, Local]
+    problems: dict[str, str]
+    """Files that can't become documents, with why."""
+    hashed: int
+    """How many were read; 0 when nothing has changed since the last scan."""
+
+
+class _Cache(msgspec.Struct, frozen=True, array_like=True):
+    form: int
+    entries: dict[str, tuple[Stat, str, bool]]
+    """By name on disk: stat, SHA-256, and whether to trust it without reading the file."""
+
+
+def scan(
+    root: Path, *, bases: Mapping[str, Base], skip: Collection[str] = (), ignoring: Filter | None = None
+) -> Scan:
+    """Walk the folder. What has a base is looked at even if it would be ignored; `skip` is left out.
+
+    Raises VersoError `unreadable` for what can't be read: if it weren't seen, it would look deleted.
+    """
+    walk = _Walk(root, bases, skip, ignoring)
+    walk.enter(str(root), "")
+    walk.keep()
+    return Scan(dict(sorted(walk.files.items())), walk.problems, walk.hashed)
+
+
+def stat_of(found: os.stat_result) -> Stat:
+    """What of a stat tells whether a file is as it was."""
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of a symbolic link's target."""
+    if path.is_symlink():
+        return hashlib.sha256(link_target(path)).hexdigest()
+    digest = hashlib.sha256()
+    for piece in read_file(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def link_target(path: Path) -> bytes:
+    """Where a symbolic link points to, as its document's content."""
+    target = os.readlink(path)  # noqa: PTH115 - a Path would mend `./x` and `x/`, which are other bytes
+    return os.fsencode(target.replace("\\", "/") if os.name == "nt" else target)
+
+
+def file_system_time(hidden: Path) -> int:
+    """Now, in ns, by the clock that gives files their times."""
+    mark = hidden / "clock"
+    mark.write_bytes(b"")
+    os.utime(mark)
+    return mark.stat().st_mtime_ns
+
+
+def ignore_patterns(root: Path) -> list[str]:
+    """The patterns of the folder's .versoignore."""
+    try:
+        lines = (root / IGNORE_FILE).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise VersoError("unreadable", f"{IGNORE_FILE} can't be read: {error}.") from None
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+class _Walk:
+    def __init__(
+        self, root: Path, bases: Mapping[str, Base], skip: Collection[str], ignoring: Filter | None
+    ) -> None:
+        self.files: dict[str, Local] = {}
+        self.problems: dict[str, str] = {}
+        self.hashed = 0
+        self._root = root
+        self._hidden = root / HIDDEN
+        self._bases = bases
+        self._skip = set(skip)
+        self._ignoring = ignoring
+        self._known_folders = {path[:end] for path in bases for end in range(len(path)) if path[end] == "/"}
+        self._cached = _load(self._hidden)
+        self._entries: dict[str, tuple[Stat, str, bool]] = {}
+        self._now: int | None = None
+        self._posix = os.name == "posix"
+
+    def enter(self, folder: str, prefix: str) -> None:
+        """Take in a folder's files and those below it."""
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda each: each.name)
+        except OSError as error:
+            raise VersoError(
+                "unreadable", f"{folder} can't be read: {error.strerror}.", path=prefix
+            ) from None
+        for entry in found:
+            real = prefix + entry.name
+            path = real if real.isascii() else unicodedata.normalize("NFC", real)
+            if entry.is_dir(follow_symlinks=False):
+                if not prefix and entry.name == HIDDEN:
+                    continue
+                if path in self._known_folders or not self._ignored(path, is_dir=True):
+                    self.enter(entry.path, real + "/")
+            elif path not in self._skip and (path in self._bases or not self._ignored(path, is_dir=False)):
+                self._take(entry, real, path)
+
+    def keep(self) -> None:
+        """Write the cache, if anything in it is new."""
+        if self.hashed or len(self._entries) != len(self._cached):
+            written = self._hidden / f"{_CACHE}.{os.getpid()}"
+            written.write_bytes(msgspec.msgpack.encode(_Cache(_FORM, self._entries)))
+            written.replace(self._hidden / _CACHE)
+
+    def _ignored(self, path: str, *, is_dir: bool) -> bool:
+        if self._ignoring is None:
+            from app.client.filters import Filter  # noqa: PLC0415 - most scans meet nothing new
+
+            self._ignoring = Filter(exclude=ignore_patterns(self._root))
+        return self._ignoring.verdict(path, is_dir=is_dir) is not None
+
+    def _take(self, entry: os.DirEntry[str], real: str, path: str) -> None:
+        known = self._cached.get(real)
+        try:
+            found = entry.stat(follow_symlinks=False)
+            if os.name == "nt":  # a directory entry has no inode there, and its times may be old
+                found = os.lstat(entry.path)
+        except FileNotFoundError:
+            return  # it went while we looked
+        is_link = stat.S_ISLNK(found.st_mode)
+        if not is_link and not stat.S_ISREG(found.st_mode):
+            self.problems[path] = "is neither a file nor a symbolic link"
+            return
+        if path not in self._bases and (why := _fault(path)) is not None:
+            self.problems[path.encode("utf-8", "replace").decode()] = why
+            return
+        if path in self.files:
+            # Two spellings of one name: the document is the one that is spelt as documents are.
+            self.problems[f"{path} (another spelling)"] = "has the name of another file, in other code points"
+            if real != path:
+                return
+        now = stat_of(found)
+        if known is not None and known[0] == now and known[2]:
+            sha256 = known[1]
+            self._entries[real] = known
+        else:
+            hashed = self._hash(entry, now)
+            if hashed is None:
+                return
+            sha256, now = hashed
+            self._entries[real] = (now, sha256, max(now[1], now[2]) + _RACY_NS < (self._now or 0))
+        self.files[path] = Local(path, real, sha256, now[0], self._mode(path, found, is_link=is_link), now)
+
+    def _hash(self, entry: os.DirEntry[str], before: Stat) -> tuple[str, Stat] | None:
+        if self._now is None:
+            self._now = file_system_time(self._hidden)
+        self.hashed += 1
+        path = self._root / entry.path
+        try:
+            while True:
+                sha256 = hash_file(path)
+                after = stat_of(os.lstat(path))
+                if after == before:
+                    return sha256, after
+                before = after  # it was written while it was read
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise VersoError("unreadable", f"{entry.path} can't be read: {error.strerror}.") from None
+
+    def _mode(self, path: str, found: os.stat_result, *, is_link: bool) -> str:
+        base = self._bases.get(path)
+        if is_link:
+            return SYMLINK
+        if base is not None and (base.plain or (not self._posix and base.mode == EXECUTABLE)):
+            return base.mode
+        return EXECUTABLE if self._posix and found.st_mode & stat.S_IXUSR else ORDINARY
+
+
+def _fault(path: str) -> str | None:
+    try:
+        path.encode()
+        normal_path(path)
+    except UnicodeEncodeError:
+        return "has a name that isn't UTF-8"
+    except VersoError as error:
+        return f"can't be a document: {error.sentence}"
+    return kept_out(path, windows=False)
+
+
+def _load(hidden: Path) -> dict[str, tuple[Stat, str, bool]]:
+    try:
+        cache = msgspec.msgpack.decode((hidden / _CACHE).read_bytes(), type=_Cache)
+    except (OSError, msgspec.DecodeError):
+        return {}  # it only saves time
+    return cache.entries if cache.form == _FORM else {}
