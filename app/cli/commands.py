@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import rich_click as click
 
+from app.cli.exporting import exporting
 from app.cli.importing import importing
 
 PORT = click.IntRange(0, 65535)
@@ -175,6 +176,7 @@ def migrate(db_url: str) -> None:
     )
 
 
+verso.add_command(exporting)
 verso.add_command(importing)
 
 

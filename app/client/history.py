@@ -130,7 +130,7 @@ def _ask_contents(api: Api, mirror: Mirror, project: str, wanted: Mapping[str, i
         "POST", f"{home_of(project)}/contents", content=body, headers=headers, again=True
     ) as response:
         came: set[str] = set()
-        for sha256, size, pieces in _members(api.pieces(response)):
+        for sha256, size, pieces in members_of(api.pieces(response)):
             if sha256 in wanted:
                 mirror.contents.add(sha256, size, pieces)
                 came.add(sha256)
@@ -140,8 +140,11 @@ def _ask_contents(api: Api, mirror: Mirror, project: str, wanted: Mapping[str, i
         mirror.contents.note_erased(sha256)
 
 
-def _members(pieces: Iterator[bytes]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
-    """The files of a tar as it streams in: name, size, and the bytes, to be read before the next one."""
+def members_of(pieces: Iterator[bytes]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """The files of a tar as it streams in: name, size, and the bytes, to be read before the next one.
+
+    Raises VersoError `not_verso` when it is no tar; an answer that breaks off raises as `Api.pieces` does.
+    """
     stream = _Stream(pieces)
     try:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=64 * 1024) as tar:  # type: ignore[call-overload]
