@@ -6,7 +6,7 @@ already bring their ids along.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,17 @@ class Identities:
         self._graves: dict[str, list[Document]] = {}
         self._last_paths: dict[Document, str] = {}
         self._made = 0
+
+    @classmethod
+    def at(cls, state: State, deleted: Iterable[tuple[str, Document]]) -> Self:
+        """Where a project stands: what it has, and path and document of what was deleted, oldest first."""
+        identities = cls()
+        identities.state = dict(state)
+        identities._places = {held.document: path for path, held in state.items()}
+        for path, document in deleted:
+            identities._graves.setdefault(path, []).append(document)
+            identities._last_paths[document] = path
+        return identities
 
     def place(self, document: Document) -> str | None:
         """Where a document is now; None when it is deleted."""

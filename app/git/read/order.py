@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 
 def line_of(
@@ -40,6 +40,17 @@ def line_of(
             line.append(commit)
             open_commits.pop()
     return line
+
+
+def ancestors(tips: Iterable[str], parents_of: Callable[[str], Sequence[str]]) -> set[str]:
+    """The commits that lead to any of the tips, with the tips."""
+    known = set(tips)
+    open_commits = list(known)
+    while open_commits:
+        fresh = [each for each in parents_of(open_commits.pop()) if each not in known]
+        known.update(fresh)
+        open_commits += fresh
+    return known
 
 
 def steady_times(times: Sequence[int], *, latest: int) -> list[int]:

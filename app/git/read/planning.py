@@ -79,8 +79,9 @@ class Planner:
         )
         given = assign(self.identities, changes, wanted)
         maker = _Items(self.identities, changes, given)
-        for name, state in {} if ordinary else parents.items():
-            maker.offer(names[name], state)
+        for parent, state in {} if ordinary else parents.items():
+            if parent in names:
+                maker.offer(names[parent], state)
         items = maker.items()
         self._carry_out(changes, given)
         return Plan(items=items, copies=renames.copies, renames_skipped=renames.too_many)
@@ -184,9 +185,7 @@ class _Items:
             if their == leaf:
                 return Item(path=path, action="restore", source=source, take=name)
         merged = next((name for name, their in had if their != head), None)
-        # A deleted document may have had another mode before.
-        usual = head.mode if head else ORDINARY if self._identities.last_path(document) is None else None
-        mode = leaf.mode if leaf.mode != usual else None
+        mode = leaf.mode if leaf.mode != (head.mode if head else ORDINARY) else None
         return Item(path=path, action=action, source=source, content=leaf, mode=mode, merge=merged)
 
     @staticmethod
