@@ -10,6 +10,7 @@ import rich_click as click
 
 from app.cli.exporting import exporting
 from app.cli.importing import importing
+from app.cli.signing_in import login, logout, token, whoami
 
 PORT = click.IntRange(0, 65535)
 NOT_CONFIGURED = 2
@@ -178,6 +179,8 @@ def migrate(db_url: str) -> None:
 
 verso.add_command(exporting)
 verso.add_command(importing)
+for signing in (login, logout, whoami, token):
+    verso.add_command(signing)
 
 
 def _fail(sentence: str, *, code: int) -> NoReturn:

@@ -1,6 +1,6 @@
-"""Supabase Auth as a client on somebody's machine needs it: codes, passwords and refresh tokens into sessions.
+"""Supabase Auth as a client on somebody's machine needs it: codes, passwords, refresh tokens into sessions.
 
-Which Auth belongs to a Verso server, that server says (`GET /v1/sign-in`), so its address is all one is given.
+Which Auth belongs to a Verso server, that server says (`GET /v1/sign-in`): its address is all one is given.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import msgspec
 
-from app.client.api import Api
 from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from app.client.api import Api
 
 TIMEOUT_SECONDS = 20.0
 API_VERSION = "2024-01-01"
@@ -56,8 +57,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class Auth:
     """Auth of one Supabase project. A context manager, or `close` it.
 
-    Methods raise VersoError: `session_ended` when a session is over for good, `sign_in_refused` when Auth says
-    no, `unreachable` when it says nothing (or nothing that makes sense).
+    Methods raise VersoError: `session_ended` when a session is over for good, `sign_in_refused` when Auth
+    says no, `unreachable` when it says nothing (or nothing that makes sense).
     """
 
     def __init__(

@@ -58,6 +58,9 @@ class Logins(Protocol):
     def servers(self) -> Sequence[str]:
         """The addresses of the servers that somebody is signed in to."""
 
+    def default(self) -> str | None:
+        """The server of commands that name none: the only one, or the one that was chosen; else None."""
+
     def source(self, server: str) -> TokenSource:
         """The tokens of the login for a server; without a login a source that gives None."""
 
@@ -96,7 +99,7 @@ def make_place(root: Path, config: Config) -> Place:
 def choose_server(
     asked: str | None, *, place: Place | None, environment: Mapping[str, str], logins: Logins
 ) -> str:
-    """The server's address: what was asked for, VERSO_API, the working folder's, the only login's.
+    """The server's address: what was asked for, VERSO_API, the working folder's, the default login's.
 
     Raises VersoError `no_server`.
     """
@@ -107,9 +110,10 @@ def choose_server(
                 "no_server", f"A server's address starts with https:// or http://; {named} doesn't."
             )
         return named.rstrip("/")
-    known = list(logins.servers())
-    if len(known) == 1:
-        return known[0]
+    default = logins.default()
+    if default is not None:
+        return default
+    known = logins.servers()
     which = "You are signed in to " + ", ".join(known) if known else "You are signed in nowhere"
     raise VersoError(
         "no_server", f"{which}: say which server with --api URL or VERSO_API, or `verso login URL`."

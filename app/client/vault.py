@@ -11,12 +11,13 @@ import os
 import secrets
 import sqlite3
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from app.errors import VersoError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SERVICE = "verso"
@@ -36,11 +37,16 @@ class KeyRing(Protocol):
 
 
 class Vault:
-    """A directory of secret files. `ring` is the keyring, or None when there is none to be used."""
+    """A directory of secret files. `find_ring` gives the keyring, or None when there is none to be used."""
 
-    def __init__(self, directory: Path, *, ring: KeyRing | None) -> None:
+    def __init__(self, directory: Path, *, find_ring: Callable[[], KeyRing | None]) -> None:
         self.directory = directory
-        self._ring = ring
+        self._find_ring = find_ring
+
+    @cached_property
+    def _ring(self) -> KeyRing | None:
+        # Looked for when it is needed: finding it costs more than most commands.
+        return self._find_ring()
 
     @property
     def is_sealed(self) -> bool:
@@ -102,18 +108,20 @@ class Vault:
     def _sealed(self, data: bytes) -> bytes:
         if self._ring is None:
             return data
-        from cryptography.fernet import Fernet
+        from cryptography.fernet import Fernet  # noqa: PLC0415 - only who has a keyring pays for it
 
         key = self._ring.get_password(SERVICE, ACCOUNT)
         if key is None:
-            key = Fernet.generate_key().decode()
-            self._ring.set_password(SERVICE, ACCOUNT, key)
-            # Two first sign-ins at once: the key that the keyring kept is everybody's.
-            key = self._ring.get_password(SERVICE, ACCOUNT) or key
+            # Two first sign-ins at once must not make two keys.
+            with self.locked("key"):
+                key = self._ring.get_password(SERVICE, ACCOUNT)
+                if key is None:
+                    key = Fernet.generate_key().decode()
+                    self._ring.set_password(SERVICE, ACCOUNT, key)
         return _SEALED + Fernet(key).encrypt(data)
 
     def _opened(self, name: str, data: bytes) -> bytes:
-        from cryptography.fernet import Fernet, InvalidToken
+        from cryptography.fernet import Fernet, InvalidToken  # noqa: PLC0415 - only who has a keyring pays for it
 
         key = None if self._ring is None else self._ring.get_password(SERVICE, ACCOUNT)
         if key is None:
@@ -126,8 +134,9 @@ class Vault:
 
 def system_ring() -> KeyRing | None:
     """The system's keyring, or None when it has none, or none that keeps anything."""
-    import keyring
-    from keyring.errors import KeyringError
+    # Slow to load, and of no use to a command that finds its login in a plain file.
+    import keyring  # noqa: PLC0415
+    from keyring.errors import KeyringError  # noqa: PLC0415
 
     class Careful:
         """The keyring of this session. Its own failures are an unreadable login, not a trace."""
