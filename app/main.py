@@ -18,6 +18,7 @@ from app.api import (
     documents,
     files,
     history,
+    imports,
     memento,
     mirroring,
     operations,
@@ -44,6 +45,7 @@ from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
 from app.supabase.identity import Identity
+from app.supabase.imports import Imports
 from app.supabase.insights import Insights
 from app.supabase.ledger import Ledger
 from app.supabase.mirroring import Mirroring
@@ -100,6 +102,9 @@ HANDLERS = [
     blame.blame_document,
     search.search_project,
     search.find_text,
+    imports.read_import,
+    imports.list_imports,
+    imports.import_changes,
     tags.list_tags,
     tags.create_tag,
     reviews.list_reviews,
@@ -142,6 +147,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             ledger=Ledger(pool),
             mirroring=Mirroring(pool),
             reviews=Reviews(pool),
+            imports=Imports(pool),
             blobs=blobs,
             identity=Identity(pool, settings),
             workers=workers,
@@ -187,6 +193,7 @@ TAGS = {
     "documents": "One document: its history, versions, differences.",
     "history": "A project between two points, and back to one.",
     "tags": "Names for points of history.",
+    "imports": "A Git history on its way in.",
     "reviews": "Verdicts on versions, and comments that stay beside their lines.",
     "operations": "For operators and balancers.",
 }

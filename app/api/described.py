@@ -90,7 +90,7 @@ _HEAD_OUT = msgspec.structs.replace(
 _MEMENTO = {302: "Where the version of the time in Accept-Datetime is."}
 _AT_POINT = ("bad_path", "bad_point", "point_not_found", "document_deleted", "document_moved")
 _BASED = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused", "message_too_long")
-_STORES: tuple[str, ...] = (
+STORES: tuple[str, ...] = (
     "too_large",
     "bad_digest",
     "digest_mismatch",
@@ -98,7 +98,8 @@ _STORES: tuple[str, ...] = (
     "body_timeout",
     "disk_full",
 )
-_STORES += ("unsupported_encoding", "bad_media_type", "storage_unavailable", "storage_failed")
+STORES += ("unsupported_encoding", "bad_media_type", "storage_unavailable", "storage_failed")
+"""Refusals of what takes contents in."""
 _SAYS = ("comment_empty", "comment_too_long", "bad_value", "idempotency_key_reused")
 _WRITE = Operation(
     headers=("If-Match", "Idempotency-Key"), answered=("ETag", "Location", "Link"), refuses=_BASED
@@ -155,7 +156,7 @@ OPERATIONS: dict[str, Operation] = {
         _WRITE,
         headers=("If-Match", "If-None-Match", "Idempotency-Key", "Content-Digest"),
         answers={201: "The first version of a document."},
-        refuses=(*_BASED, *_STORES, "bad_path", "path_taken", "already_exists"),
+        refuses=(*_BASED, *STORES, "bad_path", "path_taken", "already_exists"),
         consumes=BINARY,
     ),
     "delete_file": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "bad_path", "already_deleted")),
@@ -165,7 +166,7 @@ OPERATIONS: dict[str, Operation] = {
         answered=("Location",),
         refuses=(
             *_BASED,
-            *_STORES,
+            *STORES,
             "bad_path",
             "path_taken",
             "already_exists",
@@ -196,7 +197,7 @@ OPERATIONS: dict[str, Operation] = {
         _WRITE,
         refuses=(
             *_BASED,
-            *_STORES,
+            *STORES,
             "bad_path",
             "path_taken",
             "no_content",
@@ -220,7 +221,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "preview_merge": Operation(
-        refuses=(*_BASED, *_STORES, "merge_conflict", "merge_impossible", "version_not_found", "bad_json"),
+        refuses=(*_BASED, *STORES, "merge_conflict", "merge_impossible", "version_not_found", "bad_json"),
         consumes=BINARY,
     ),
     "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
@@ -349,6 +350,7 @@ OPERATIONS: dict[str, Operation] = {
             "tag_exists",
             "nothing_to_tag",
             "bad_tag_name",
+            "bad_origin",
             "point_not_found",
             "bad_point",
             "message_too_long",

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.api import examples
+from app.api import described_imports, examples
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
 from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from app.errors import VersoError
+from app.flows.import_changes import Batch
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -65,7 +66,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     text = msgspec.json.encode(document).decode()
     document = msgspec.json.decode(_PAGE_OF.sub(r"\1Page", text))
     schemas = document["components"]["schemas"]
-    _, components = msgspec.json.schema_components([ChangeBody], ref_template="#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components([ChangeBody, Batch], ref_template="#/components/schemas/{name}")
     schemas |= components | {"Problem": PROBLEM_SCHEMA}
     for name, value in examples.SCHEMAS.items():
         if name in schemas:
@@ -77,7 +78,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, method: str, schemas: dict[str, Any]) -> None:
-    extra = OPERATIONS.get(operation["operationId"], Operation())
+    extra = (OPERATIONS | described_imports.OPERATIONS).get(operation["operationId"], Operation())
     public = operation["tags"][0] in _PUBLIC
     if public:
         operation["security"] = []

@@ -14,6 +14,7 @@ from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
+from app.supabase.imports import Imports
 from app.supabase.insights import Insights
 from app.supabase.ledger import Ledger
 from app.supabase.mirroring import Mirroring
@@ -28,6 +29,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     mirroring: Mirroring
     reviews: Reviews
+    imports: Imports
     blobs: Blobs
     identity: Identity
     workers: TextWorkers
