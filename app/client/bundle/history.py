@@ -204,7 +204,9 @@ class HistoryCheck:
         found = self._sql.execute(
             "select hash, number, sequence, path, live from heads where document = ?", (document,)
         ).fetchone()
-        return found and Head(*found[:4], live=bool(found[4]))
+        if found is None:
+            return None
+        return Head(hash=found[0], number=found[1], sequence=found[2], path=found[3], live=bool(found[4]))
 
     def count(self, table: str) -> tuple[int, int]:
         """How many `heads` there are, or `contents` with the sum of their sizes."""

@@ -69,11 +69,17 @@ class References:
             name = row.get("sequence") or row.get("id") or row.get("name") or row.get("user_id") or ""
             self._findings.note(f"{part} {name}".strip(), what)
 
+        try:
+            self._look_at(part, row, wrong)
+        except (TypeError, ValueError):
+            # A number where a name belongs, and the like: whoever altered the file chose it.
+            wrong("It is not what such a row is.")
+
+    def _look_at(self, part: str, row: Row, wrong: Callable[[str], None]) -> None:
         # The project comes before the profiles; who made it is looked at in the end.
-        if part != "project":
-            for field in _PEOPLE.get(part, ()):
-                if row.get(field) is not None and row[field] not in self._people:
-                    wrong(f"It names somebody ({field}) whose profile isn't here.")
+        for field in _PEOPLE.get(part, ()) if part != "project" else ():
+            if row.get(field) is not None and row[field] not in self._people:
+                wrong(f"It names somebody ({field}) whose profile isn't here.")
         take = self._take.get(part)
         if take is not None:
             take(row, wrong)

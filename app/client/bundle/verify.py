@@ -124,8 +124,8 @@ class _Check:
             self._findings.note(MANIFEST, "It counts other contents than there are.")
         return Report(
             whole=not self._findings.count,
-            project=manifest and manifest.project.id,
-            slug=manifest and manifest.project.slug,
+            project=manifest.project.id if manifest else None,
+            slug=manifest.project.slug if manifest else None,
             changes=history.sequence if history else 0,
             change_hash=history.hash if history else None,
             versions=history.versions if history else 0,
