@@ -22,8 +22,8 @@ class CoAuthor(msgspec.Struct, frozen=True, kw_only=True):
 def co_authors(message: str) -> list[CoAuthor]:
     """Those named by `Co-authored-by: Name <address>`, in their order, each once; at most 100.
 
-    Only in the last paragraph, and only when it is one of trailers as git-interpret-trailers(1) has it: all of
-    its lines are, or a quarter of them with one that Git itself writes. A message's first paragraph is none.
+    Only in the last paragraph, and only when it is one of trailers as git-interpret-trailers(1) has it: all
+    of its lines are, or a quarter of them with one that Git itself writes. A message's first is none.
     """
     if "co-authored-by" not in message.casefold():
         return []

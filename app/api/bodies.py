@@ -49,6 +49,8 @@ class ChangeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     delete: bool = False
     restore: Annotated[int, msgspec.Meta(ge=1, le=999_999_999)] | Literal["latest"] | None = None
     media_type: str | None = None
+    mode: Literal["100644", "100755", "120000", "160000"] | None = None
+    """Git's file mode; it stays as it is unless said, and 100644 is that of ordinary files."""
     text: str | None = None
     base64: str | None = None
     part: str | None = None
@@ -163,6 +165,7 @@ def item_of(
         delete=item.delete,
         restore=item.restore,
         media_type=media_type,
+        mode=item.mode,
         upload=upload,
         pending=pending,
     )

@@ -34,8 +34,8 @@ BATCH: dict[str, Any] = {
 _FORM: dict[str, Any] = {
     "type": "object",
     "description": (
-        "First the part `batch`, then a file for each new content: its part's name is its SHA-256. Contents that "
-        "the project has need not be sent."
+        "First the part `batch`, then a file for each new content: its part's name is its SHA-256. "
+        "Contents that the project has need not be sent."
     ),
     "required": ["batch"],
     "properties": {"batch": {"$ref": "#/components/schemas/Batch"}},

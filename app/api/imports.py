@@ -62,9 +62,10 @@ async def import_changes(
 ) -> Response[ImportAnswer]:
     """For owners: a batch of commits in one transaction, each a change, on top of what is imported already.
 
-    multipart/form-data: a part `batch` (JSON, see the schema of Batch), then one file for each new content, its
-    part named by its SHA-256. Contents that the project has need not be sent. Without new contents the batch may be
-    the JSON body itself. The same batch again, or one that begins with commits that are there, is answered as it was.
+    multipart/form-data: a part `batch` (JSON, see the schema of Batch), then one file for each new content,
+    its part named by its SHA-256. Contents that the project has need not be sent. Without new contents the
+    batch may be the JSON body itself. The same batch again, or one that begins with commits that are there,
+    is answered as it was.
     """
     settings = services.settings
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -140,9 +141,7 @@ class BatchForm(Parts):
     @property
     def _running(self) -> ImportRun:
         if self._run is None:
-            raise VersoError(
-                "bad_multipart", "Put the part `batch` first: it says what the contents are for."
-            )
+            raise VersoError("bad_multipart", "Put the part `batch` first: it says what for.")
         return self._run
 
 

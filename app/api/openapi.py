@@ -66,7 +66,9 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     text = msgspec.json.encode(document).decode()
     document = msgspec.json.decode(_PAGE_OF.sub(r"\1Page", text))
     schemas = document["components"]["schemas"]
-    _, components = msgspec.json.schema_components([ChangeBody, Batch], ref_template="#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components(
+        [ChangeBody, Batch], ref_template="#/components/schemas/{name}"
+    )
     schemas |= components | {"Problem": PROBLEM_SCHEMA}
     for name, value in examples.SCHEMAS.items():
         if name in schemas:

@@ -25,6 +25,8 @@ class NewTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     at: str | None = None
     message: str = ""
+    origin: bytes | None = None
+    """Of an imported tag: the raw annotated Git tag object, in base64, at most 1 MiB. For owners."""
 
 
 @get(ROUTE, tags=["tags"], summary="A project's tags")
@@ -52,12 +54,13 @@ async def create_tag(
     project: FromPath[str],
     data: JSONBody[NewTag],
 ) -> Response[Tag]:
-    """For editors."""
+    """For editors; with an `origin` for owners."""
     made = await services.ledger.create_tag(
         actor.token,
         project=project,
         name=data.name,
         at=data.at,
         message=check_message(data.message, services.settings),
+        origin=data.origin,
     )
     return Response(made, status_code=201)

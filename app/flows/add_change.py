@@ -51,6 +51,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     delete: bool = False
     restore: int | Literal["latest"] | None = None
     media_type: str | None = None
+    mode: str | None = None
     upload: Upload | None = None
     pending: bool = False
 
@@ -64,6 +65,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
             "merged_from": self.merged_from,
             "restore": self.restore,
             "media_type": self.media_type,
+            "mode": self.mode,
         }
         given = {name: value for name, value in item.items() if value is not None}
         given |= {name: True for name in ("create", "delete", "pending") if getattr(self, name)}

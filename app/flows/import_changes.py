@@ -22,6 +22,7 @@ import msgspec
 
 from app.errors import VersoError
 from app.model import is_sha256, normal_media_type, normal_path
+from app.supabase.upload import Upload  # msgspec reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from app.supabase.blobs import Blobs, Stored
     from app.supabase.identity import Actor
     from app.supabase.imports import ImportAnswer, Imports
-    from app.supabase.upload import Upload
 
 MAX_COMMITS = 200
 MAX_ITEMS = 10_000
@@ -47,8 +47,8 @@ GitId = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
 class CommitItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One path's part of a commit: content (`sha256` and `size`), `delete`, `take`, or only another `mode`.
 
-    `from` moves the document that is there now. `take` names an earlier commit: what the path had after it comes
-    back. `merge` names one whose version of the path this content takes in.
+    `from` moves the document that is there now. `take` names an earlier commit: what the path had after it
+    comes back. `merge` names one whose version of the path this content takes in.
     """
 
     path: str
@@ -135,24 +135,12 @@ class ImportRun:
     async def take(self, name: str, upload: Upload) -> None:
         """Store a content that came, while the next one comes. Its upload is discarded in the end."""
         try:
-            self.expects(name)
-            if upload.sha256 != name:
-                raise VersoError(
-                    "digest_mismatch", f"The bytes of the part {name} do not hash to its name.", part=name
-                )
-            if upload.size != self._sizes[name]:
-                raise VersoError(
-                    "bad_value", f"The content {name} has {upload.size} bytes, not what its item says."
-                )
-            self._sent[name] = _Sent(upload, None)
+            self._check(name, upload)
             await self._room.acquire()
         except BaseException:
             upload.discard()
             raise
-        if self._fault is not None:
-            upload.discard()
-            self._room.release()
-            raise self._fault
+        self._sent[name] = _Sent(upload, None)
         task = asyncio.create_task(self._store(name, upload))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -193,6 +181,19 @@ class ImportRun:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    def _check(self, name: str, upload: Upload) -> None:
+        self.expects(name)
+        if upload.sha256 != name:
+            raise VersoError(
+                "digest_mismatch", f"The bytes of the part {name} do not hash to its name.", part=name
+            )
+        if upload.size != self._sizes[name]:
+            raise VersoError(
+                "bad_value", f"The content {name} has {upload.size} bytes, not the size of its item."
+            )
+        if self._fault is not None:
+            raise self._fault
+
     async def _store(self, name: str, upload: Upload) -> None:
         try:
             if not self._all_known:
@@ -201,7 +202,7 @@ class ImportRun:
                 )
                 # Its bytes are in storage now, and its hashes are all that is still needed.
                 self._sent[name] = _Sent(msgspec.structs.replace(upload, data=None, path=None), stored.suffix)
-        except Exception as error:  # raised where the next content comes, or in the end
+        except Exception as error:  # noqa: BLE001 - raised where the next content comes, or in the end
             self._fault = self._fault or error
         finally:
             upload.discard()
@@ -210,10 +211,10 @@ class ImportRun:
     def _check_contents(self) -> None:
         missing = [
             {
+                "code": "no_content",
                 "origin_id": change["origin_id"],
                 "path": item["path"],
                 "sha256": item["sha256"],
-                "code": "no_content",
             }
             for change in self._changes
             for item in change["items"]
@@ -224,9 +225,9 @@ class ImportRun:
         if missing:
             raise VersoError(
                 "no_content",
-                "Some contents of this batch were not sent, and the project does not have them. Send each as a "
-                "file part that is named by its SHA-256.",
-                items=missing,
+                "Some contents of this batch were not sent, and the project does not have them. Send each as "
+                "a file part that is named by its SHA-256.",
+                items=missing[:100],
             )
 
     async def _mend(self, error: VersoError) -> bool:
@@ -254,14 +255,12 @@ class ImportRun:
 
 def _asked(commit: Commit) -> dict[str, Any]:
     """A commit as the SQL function takes it. Raises VersoError."""
-    if (
-        not 0 < len(commit.origin) <= MAX_ORIGIN_SIZE
-        or git_id(commit.origin, commit.origin_id) != commit.origin_id
-    ):
+    raw = commit.origin
+    if not 0 < len(raw) <= MAX_ORIGIN_SIZE or git_id(raw, commit.origin_id) != commit.origin_id:
         raise VersoError(
             "bad_origin",
-            f"The origin of {commit.origin_id} is not that commit's object (at most 1 MiB, headers and message, "
-            "without Git's own “commit <size>” before it).",
+            f"The origin of {commit.origin_id} is not that commit's object: its headers and message, at most "
+            "1 MiB, without Git's own first words (commit, size).",
             origin_id=commit.origin_id,
         )
     try:
@@ -275,7 +274,7 @@ def _asked(commit: Commit) -> dict[str, Any]:
         "attributed_to": commit.attributed_to,
     }
     return {
-        "origin": base64.b64encode(commit.origin).decode(),
+        "origin": base64.b64encode(raw).decode(),
         "origin_id": commit.origin_id,
         "message": cut(commit.message.replace("\x00", ""), MAX_MESSAGE_SIZE),
         "authored_at": commit.authored_at.isoformat(),

@@ -6,6 +6,7 @@ VersoError with the database's own code and sentence.
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -342,10 +343,27 @@ class Ledger:
             page_size=page_size,
         )
 
-    async def create_tag(self, token: str, *, project: str, name: str, at: str | None, message: str) -> Tag:
-        """Name the project at a change, or a version by its hash."""
+    async def create_tag(
+        self,
+        token: str,
+        *,
+        project: str,
+        name: str,
+        at: str | None,
+        message: str,
+        origin: bytes | None = None,
+    ) -> Tag:
+        """Name the project at a change, or a version by its hash; `origin` is a raw Git tag object."""
         return await self._pool.call(
-            Tag, token, "create_tag", repeatable=False, project=project, name=name, at=at, message=message
+            Tag,
+            token,
+            "create_tag",
+            repeatable=False,
+            project=project,
+            name=name,
+            at=at,
+            message=message,
+            origin=None if origin is None else base64.b64encode(origin).decode(),
         )
 
     async def list_tags(self, token: str, *, project: str, after: str, page_size: int) -> list[Tag]:

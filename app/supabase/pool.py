@@ -105,7 +105,7 @@ class Pool:
         `repeatable` calls (reads, and writes that carry an idempotency key) are tried again when the
         connection breaks or the database is restarting. Raises VersoError.
         """
-        wrote = not repeatable or function == "commit_change"
+        wrote = not repeatable or function in {"commit_change", "import_changes"}
         delays = iter(RETRY_DELAYS if repeatable else ())
         while True:
             try:
