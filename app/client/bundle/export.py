@@ -37,7 +37,7 @@ from app.client.history import MOST_BYTES, MOST_CONTENTS, Progress, home_of, mem
 from app.errors import VersoError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from app.client.api import Api
     from app.client.bundle.parts import Row
@@ -201,13 +201,13 @@ def _write_contents(
 
 
 def stream_contents(
-    api: Api, project: str, wanted: Iterator[tuple[str, int]]
+    api: Api, project: str, wanted: Iterable[tuple[str, int]]
 ) -> Iterator[tuple[str, int, IO[bytes]]]:
     """Contents of a project in the order asked for, each proven by its hash; small ones in memory.
 
     What breaks off goes on where it was. Raises VersoError `content_altered`, `content_erased`.
     """
-    for batch in _batches(wanted):
+    for batch in batches(wanted):
         asked = dict(batch)
         for tries_left in reversed(range(TRIES)):
             try:
@@ -260,7 +260,8 @@ def _proven(sha256: str, size: int, pieces: Iterator[bytes]) -> IO[bytes]:
     return file
 
 
-def _batches(wanted: Iterator[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+def batches(wanted: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
+    """Contents in lots that one request takes: by number, and by their sizes."""
     batch: list[tuple[str, int]] = []
     held = 0
     for sha256, size in wanted:

@@ -1,10 +1,11 @@
-"""A live project checked through its API, without believing the server: all hashes, and all bytes if asked."""
+"""A live project checked through its API without believing the server: all hashes, and all bytes if asked."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
-from app.client.bundle.export import stream_contents
+from app.client.bundle.export import batches, stream_contents
 from app.client.bundle.history import Findings, HistoryCheck
 from app.client.bundle.verify import Report
 from app.client.history import Progress, home_of, no_progress
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 
     from app.client.api import Api
 
-BATCH = 500
-_SAYS_NOTHING_OF_OTHERS = frozenset({"content_altered", "content_missing", "content_erased", "unreachable"})
+_NAMES_NONE = frozenset({"content_altered", "content_missing", "content_erased", "unreachable"})
 
 
 def verify_project(
@@ -73,37 +73,33 @@ def _check_contents(
     api: Api, project: str, history: HistoryCheck, findings: Findings, progress: Progress
 ) -> None:
     total, done = history.count("contents")[1], 0
-    batch: list[tuple[str, int]] = []
-    for content in [*history.contents(), None]:
-        if content is not None:
-            batch.append(content)
-        if content is None or len(batch) == BATCH:
-            done += _check_batch(api, project, batch, findings)
-            progress(done, total, "bytes")
-            batch = []
-
-
-def _check_batch(api: Api, project: str, batch: list[tuple[str, int]], findings: Findings) -> int:
-    """Fetch contents together; when that fails, one by one, so that each one that is wrong is named."""
-    left = dict(batch)
-    try:
-        for sha256, _, _ in stream_contents(api, project, iter(batch)):
-            del left[sha256]
-    except VersoError as error:
-        if error.code not in _SAYS_NOTHING_OF_OTHERS:
-            raise
-        for each in left.items():
-            _check_one(api, project, each, findings)
-    return sum(size for _, size in batch)
+    for batch in batches(history.contents()):
+        left = dict(batch)
+        try:
+            for sha256, _, _ in stream_contents(api, project, batch):
+                del left[sha256]
+        except VersoError as error:
+            if error.code not in _NAMES_NONE:
+                raise
+            # Together they fail without saying which: one by one, each that is wrong is named.
+            for sha256, size in left.items():
+                _check_one(api, project, (sha256, size), findings)
+        done += sum(size for _, size in batch)
+        progress(done, total, "bytes")
 
 
 def _check_one(api: Api, project: str, content: tuple[str, int], findings: Findings) -> None:
+    sha256, size = content
+    digest, came = hashlib.sha256(), 0
     try:
-        for _ in stream_contents(api, project, iter([content])):
-            pass
+        with api.stream("GET", f"{home_of(project)}/contents/{sha256}") as answer:
+            for piece in api.pieces(answer):
+                digest.update(piece)
+                came += len(piece)
     except VersoError as error:
-        try:
-            api.ask("GET", f"{home_of(project)}/contents/{content[0]}")
-        except VersoError as precise:
-            error = precise
-        findings.note(f"content {content[0]}", error.sentence)
+        if error.code not in _NAMES_NONE or error.code == "unreachable":
+            raise
+        findings.note(f"content {sha256}", error.sentence)
+        return
+    if came != size or digest.hexdigest() != sha256:
+        findings.note(f"content {sha256}", "The bytes are not those that the name says.")
