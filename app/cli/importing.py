@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import rich_click as click
 
+from app.cli.import_git import import_git
+
 
 @click.group(name="import")
 def importing() -> None:
     """Bring in what there is: a Git history, a folder, an archive."""
+
+
+importing.add_command(import_git)

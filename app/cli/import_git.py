@@ -1,0 +1,157 @@
+"""`verso import git`: a Git history into a project."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from app.cli.exits import Exit, api_option, json_option, telling
+
+if TYPE_CHECKING:
+    from app.cli.exits import Teller
+    from app.client.api import Api
+    from app.client.import_git.report import Report
+    from app.git.read.history import History
+
+
+@click.command(name="git")
+@click.argument("source")
+@click.option(
+    "--project", "-p", metavar="PROJECT", help="Slug or id of the project; not needed to --dry-run."
+)
+@click.option("--create", is_flag=True, help="Make the project if there is none of that slug.")
+@click.option("--branch", metavar="NAME", help="The branch; unless given, the one that is checked out.")
+@click.option("--first-parent", is_flag=True, help="Only the branch itself: a merge is one change.")
+@click.option(
+    "--include", metavar="PATTERN", multiple=True, help="Take only paths like this (.gitignore's rules)."
+)
+@click.option(
+    "--exclude", metavar="PATTERN", multiple=True, help="Leave out paths like this; !PATTERN takes in."
+)
+@click.option("--no-default-excludes", is_flag=True, help="Take credentials and virtual environments, too.")
+@click.option("--keep-keys", is_flag=True, help="Take contents that hold private keys, too.")
+@click.option("--skip-empty", is_flag=True, help="Leave out commits that change nothing of what is taken.")
+@click.option(
+    "--authors",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Who is who: lines `Name <mail> = account`.",
+)
+@click.option("--no-tags", is_flag=True, help="Make no tags.")
+@click.option(
+    "--proof",
+    type=click.Choice(["hashes", "full", "none"]),
+    default="hashes",
+    show_default=True,
+    help="Compare every tree with Git's: by contents' hashes, by fetching every content, or not.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report there, as JSON."
+)
+@api_option
+@json_option
+def import_git(  # noqa: PLR0917 - click passes options by name
+    source: str,
+    project: str | None,
+    create: bool,
+    branch: str | None,
+    first_parent: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    no_default_excludes: bool,
+    keep_keys: bool,
+    skip_empty: bool,
+    authors: Path | None,
+    no_tags: bool,
+    proof: str,
+    dry_run: bool,
+    report: Path | None,
+    api: str | None,
+    as_json: bool,
+) -> None:
+    """Import a Git history: every commit becomes a change, with author, dates, message and renames.
+
+    SOURCE is a repository's folder or URL. End it whenever you like and run it again: it goes on. Run it
+    later and it adds what is new, as long as nothing else was written to the project.
+    """
+    with telling(as_json) as out, tempfile.TemporaryDirectory(prefix="verso-import-") as scratch:
+        from app.client.filters import Filter
+        from app.errors import VersoError
+        from app.git.read.history import Choices, History
+        from app.git.read.people import People, read_mailmap
+        from app.git.read.repository import open_repository
+
+        if project is None and not dry_run:
+            raise VersoError(
+                "bad_usage", "Name the project with --project, or ask what would happen: --dry-run."
+            )
+        repository = open_repository(source, branch=branch, scratch=Path(scratch))
+        lines = authors.read_text(encoding="utf-8").splitlines() if authors else ()
+        history = History(
+            repository,
+            rules=Filter(include, exclude, defaults=not no_default_excludes),
+            people=People(lines, mailmap=read_mailmap(repository.opened)),
+            choices=Choices(
+                branch=branch, first_parent=first_parent, skip_empty=skip_empty, keep_keys=keep_keys
+            ),
+        )
+        if project is None:
+            from app.client.import_git.run import plan_history
+
+            made = plan_history(history, source=source)
+        else:
+            with _api(api) as server:
+                if create and not dry_run:
+                    _create(server, project)
+                made = _run(
+                    server, project, history, source=source, tags=not no_tags, proof=proof, dry=dry_run
+                )
+        _tell(out, made, report)
+        if not made.is_proven:
+            sys.exit(Exit.REFUSED)
+
+
+def _run(
+    server: Api, project: str, history: History, *, source: str, tags: bool, proof: str, dry: bool
+) -> Report:
+    from app.cli.import_bar import bar
+    from app.client.import_git.run import GitImport
+
+    with bar() as watch:
+        importing = GitImport(server, project, history, source=source, watch=watch)
+        return importing.plan() if dry else importing.run(tags=tags, proof=proof)  # type: ignore[arg-type]
+
+
+def _api(asked: str | None) -> Api:
+    from app.client.credentials import Logins
+    from app.client.place import find_place, open_api
+
+    logins = Logins.of_this_machine()
+    return open_api(asked, place=find_place(Path()), environment=os.environ, logins=logins)
+
+
+def _create(server: Api, slug: str) -> None:
+    from app.client.history import home_of
+    from app.errors import VersoError
+
+    try:
+        server.get(home_of(slug))
+    except VersoError as error:
+        if error.code != "project_not_found":
+            raise
+        server.post("/v1/projects", {"slug": slug})
+
+
+def _tell(out: Teller, made: Report, file: Path | None) -> None:
+    import msgspec
+
+    from app.cli.import_told import told
+
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+    out.tell(made, lambda console: told(made, console))

@@ -1,0 +1,211 @@
+"""An import from beginning to end.
+
+1  Ask where the import stands, and which commits are there; line up those that are still to come.
+2  Where there are some already: learn which documents the paths were.
+3  Batch by batch: ask which contents the server lacks, send the commits with those. Each batch names the
+   change that it goes on from, so two imports at once, or a batch whose answer was lost, do no harm: the
+   server refuses, and the import goes back to 1.
+4  Make the tags, read the history back and prove it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from app.client.history import home_of, no_progress
+from app.client.import_git.batches import Batch, ReadAhead, gather
+from app.client.import_git.past import imported_commits, read_past
+from app.client.import_git.proof import Kind, prove
+from app.client.import_git.report import Report, Tally
+from app.client.import_git.tags import import_tags
+from app.client.import_git.wire import BatchMade, BatchSent, ImportState
+from app.client.multipart import Multipart, Part
+from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.client.api import Api
+    from app.git.read.history import History, Line, Past
+
+_TRIES = 8
+"""How often to start over when somebody else imports at the same time."""
+
+
+class Watcher(Protocol):
+    """Hears how far an import is, to show it."""
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """`done` of `total` of what (commits imported, commits proven)."""
+
+
+class _Held(msgspec.Struct, frozen=True, kw_only=True):
+    contents: list[str] = msgspec.field(name="have")
+
+
+class _Astray(Exception):  # noqa: N818 - it says what is the matter
+    """The server stands elsewhere, or lacks what was thought to be there: look again, and go on."""
+
+
+def plan_history(history: History, *, source: str) -> Report:
+    """What an import into an empty project would do. Reads the history, sends nothing. Raises VersoError."""
+    report = _new_report(history, source=source, project=None, there=0, dry_run=True)
+    started = time.monotonic()
+    line = history.line()
+    tally = Tally(history, report)
+    for planned in history.plans(line):
+        tally.count(planned)
+    return _finished(report, tally, line, started)
+
+
+class GitImport:
+    """One history on its way into one project."""
+
+    def __init__(
+        self, api: Api, project: str, history: History, *, source: str, watch: Watcher = no_progress
+    ) -> None:
+        self._api = api
+        self._home = home_of(project)
+        self._project = project
+        self._history = history
+        self._source = source
+        self._watch = watch
+        self._trusting = True
+        """Whether contents that the server says it has need not be sent."""
+
+    def plan(self) -> Report:
+        """What an import would do now. Sends nothing. Raises VersoError."""
+        _, report, line, past, started = self._begin(dry_run=True)
+        tally = Tally(self._history, report)
+        for planned in self._history.plans(line, past):
+            tally.count(planned)
+        return _finished(report, tally, line, started)
+
+    def run(self, *, tags: bool = True, proof: Kind = "hashes") -> Report:
+        """Import what is new, make the tags, and prove it all. Raises VersoError; what is done stays done."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                report = self._import()
+                break
+            except _Astray as astray:
+                if not tries_left:
+                    raise astray.__cause__ or astray from None
+        known = imported_commits(self._api, self._home)
+        if tags:
+            found = self._history.repository.tags()
+            report.tags = import_tags(self._api, self._home, found, imported=set(known))
+        if proof != "none":
+            report.proof = prove(
+                self._api,
+                self._home,
+                self._history,
+                kind=proof,
+                upto=len(known),
+                progress=lambda done, total, _: self._watch(done, total, "commits proven"),
+            )
+        return report
+
+    def _begin(self, *, dry_run: bool) -> tuple[ImportState, Report, Line, Past | None, float]:
+        started = time.monotonic()
+        state = self._api.get(f"{self._home}/imports/git", kind=ImportState)
+        done = imported_commits(self._api, self._home) if state.count else []
+        line = self._history.line(done)
+        if line.commits and state.diverged:
+            raise VersoError(
+                "import_diverged",
+                "The project was written to after the import, and nothing more can be imported below that. "
+                "Write what is new as ordinary changes, or import into another project.",
+            )
+        past = None
+        if done and line.commits:
+            needed = {*line.needed.values(), *done[-1:]}
+            past = read_past(self._api, self._home, upto=len(done), needed=needed)
+        report = _new_report(
+            self._history, source=self._source, project=self._project, there=len(done), dry_run=dry_run
+        )
+        return state, report, line, past, started
+
+    def _import(self) -> Report:
+        state, report, line, past, started = self._begin(dry_run=False)
+        tally = Tally(self._history, report)
+        total = report.there_before + len(line.commits)
+        self._watch(report.there_before, total, "commits imported")
+
+        def batches() -> Iterator[Batch]:
+            planned = map(tally.count, self._history.plans(line, past))
+            return gather(planned, self._history.contents)
+
+        after = state.after
+        sent = 0
+        with ReadAhead(batches) as ahead:
+            for batch in ahead:
+                after = self._send(batch, after, report, is_first=state.count == 0 and self._trusting)
+                sent += len(batch.commits)
+                self._watch(report.there_before + sent, total, "commits imported")
+        return _finished(report, tally, line, started)
+
+    def _send(self, batch: Batch, after: str | None, report: Report, *, is_first: bool) -> str:
+        """Send one batch; the hash of its last change."""
+        known = set() if is_first or not self._trusting else self._held(batch)
+        contents = {sha256: data for sha256, data in batch.contents.items() if sha256 not in known}
+        value = msgspec.json.encode(BatchSent(after=after, changes=batch.commits))
+        parts = [Part.of("batch", value, media_type="application/json")]
+        parts += [
+            Part.of(sha256, data, filename=sha256, media_type="application/octet-stream")
+            for sha256, data in contents.items()
+        ]
+        body = Multipart(parts)
+        try:
+            answer = self._api.ask(
+                "POST", f"{self._home}/imports/git", content=body.pieces, headers=body.headers, again=True
+            ).json(BatchMade)
+        except VersoError as error:
+            if error.code == "import_stale":
+                raise _Astray from error
+            if error.code in {"no_content", "blob_missing"} and self._trusting:
+                self._trusting = False
+                raise _Astray from error
+            raise
+        report.contents_sent += len(contents)
+        report.bytes_sent += sum(map(len, contents.values()))
+        self._compare(batch, answer)
+        return answer.changes[-1].hash
+
+    def _held(self, batch: Batch) -> set[str]:
+        if not batch.contents:
+            return set()
+        asked = {"sha256": list(batch.contents)}
+        return set(self._api.post(f"{self._home}/have", asked, kind=_Held, again=True).contents)
+
+    def _compare(self, batch: Batch, answer: BatchMade) -> None:
+        """See that the server made of each commit what was planned: what follows builds on that."""
+        for planned, made in zip(batch.planned, answer.changes, strict=True):
+            if (made.origin_id, made.version_count) != (planned.commit.id, len(planned.items)):
+                raise VersoError(
+                    "import_differs",
+                    f"The server made {made.version_count} versions of commit {planned.commit.id}, not the "
+                    f"{len(planned.items)} that were planned. Please report this; nothing is lost.",
+                    commit=planned.commit.id,
+                    change=made.sequence,
+                )
+
+
+def _new_report(history: History, *, source: str, project: str | None, there: int, dry_run: bool) -> Report:
+    return Report(
+        source=source,
+        branch=history.choices.branch,
+        tip=history.tip,
+        project=project,
+        dry_run=dry_run,
+        there_before=there,
+    )
+
+
+def _finished(report: Report, tally: Tally, line: Line, started: float) -> Report:
+    tally.finish()
+    report.skipped_commits = len(line.commits) - report.commits
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
