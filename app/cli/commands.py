@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import rich_click as click
 
+from app.cli.bundles import verify
 from app.cli.exporting import exporting
 from app.cli.importing import importing
 from app.cli.signing_in import login, logout, token, whoami
@@ -179,6 +180,7 @@ def migrate(db_url: str) -> None:
 
 verso.add_command(exporting)
 verso.add_command(importing)
+verso.add_command(verify)
 for signing in (login, logout, whoami, token):
     verso.add_command(signing)
 

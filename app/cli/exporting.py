@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import rich_click as click
 
+from app.cli.bundles import export_bundle
+from app.cli.exporting_git import export_git_command
+
 
 @click.group(name="export")
 def exporting() -> None:
     """Take a project out: as a Git repository, a folder, or one file with everything."""
+
+
+exporting.add_command(export_git_command)
+exporting.add_command(export_bundle)

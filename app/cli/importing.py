@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from app.cli.bundles import import_bundle
 from app.cli.import_git import import_git
 
 
@@ -16,3 +17,4 @@ def importing() -> None:
 
 
 importing.add_command(import_git)
+importing.add_command(import_bundle)
