@@ -54,6 +54,7 @@ EXIT_OF = {
     "not_verso": Exit.UNREACHABLE,
     "bad_usage": Exit.USAGE,
     "no_server": Exit.USAGE,
+    "no_project": Exit.USAGE,
     "no_working_folder": Exit.USAGE,
 }
 """Codes with an exit code of their own; every other refusal is 1."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.client.work import Base
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from app.client.scan import Local
-    from app.client.work import Base
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """Empty files are all alike: that says nothing about who was whom."""
@@ -36,8 +37,8 @@ class Edits(msgspec.Struct, frozen=True):
 def find_edits(bases: Mapping[str, Base], files: Mapping[str, Local], *, moves: Mapping[str, str]) -> Edits:
     """Compare. `moves` were told (from a base's path to its file's); others are found by their content.
 
-    A base whose file is gone and a new file of the same content are a move, if only one such pair is possible or
-    the names are the same.
+    A base whose file is gone and a new file of the same content are a move, if only one such pair is possible
+    or the names are the same.
     """
     where = {target: source for source, target in moves.items() if source in bases and target in files}
     moved = {target: bases[source] for target, source in where.items() if source not in files}

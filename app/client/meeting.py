@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.client.edits import Edits
 from app.client.names import ORDINARY, SYMLINK, beside, kept_out, stays_inside
-from app.client.work import Base, Conflict, Remove, Settle, Step, Write
+from app.client.work import Base, Conflict, Remove, Rename, Settle, Step, Write
 from app.text.errors import BinaryMergeError
 from app.text.merge import Labels, merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from app.client.edits import Edits
     from app.client.names import Folding
     from app.client.scan import Local
     from app.model import VersionState
@@ -65,7 +65,6 @@ class Meeting:
         self._bases = {base.document: base for base in bases.values()}
         self._files = files
         self._now = {base.document: path for path, base in edits.moved.items()}
-        self._added = set(edits.added)
         self._conflicts = {each.document: each for each in conflicts.values()}
         self._heads = heads
         self._folding = folding
@@ -73,39 +72,44 @@ class Meeting:
         self._read_file = read_file
         self._links = links
         self._writes: list[Write] = []
+        self._renames: list[Rename] = []
         self._removes: list[Remove] = []
         self._settle = Settle([], [], [], [])
         self._merged: dict[str, bytes] = {}
         self._written: list[str] = []
         self._notes: dict[str, str] = {}
         self._kept_out: dict[str, str] = {}
+        self._leaving: set[str] = set()
         self._beside = set(files) | {head.path for head in heads.values() if head.sha256 is not None}
 
     def plan(self) -> Plan:
         """Meet every document."""
         live = {document: head for document, head in self._heads.items() if head.sha256 is not None}
         wanted = self._possible(live)
-        # A path that a file leaves in this very pull is free for another one.
-        leaving = {
-            self._place(base)
+        # A path that a file leaves in this very pull is free for another one: if all of it is in history.
+        self._leaving = {
+            local.path
             for document, base in self._bases.items()
-            if (head := wanted.get(document)) is None or head.path != base.path
+            if ((head := wanted.get(document)) is None or head.path != base.path)
+            and (document not in live or head is not None)
+            and (local := self._local(base)) is not None
+            and _same(local, base)
         }
         for document in {**self._bases, **wanted}:
             base, head = self._bases.get(document), wanted.get(document)
-            if document in self._heads and document in live and head is None:
+            if document in live and head is None:
                 continue  # kept out: what is here of it stays as it is
             if head is None:
                 if base is not None:
                     self._gone(base)
             elif base is None:
-                self._new(head, leaving)
+                self._new(head)
             else:
-                self._both(base, head, leaving)
-        targets = {each.path for each in self._writes}
+                self._both(base, head)
+        targets = {write.path for write in self._writes} | {rename.path for rename in self._renames}
         removes = [each for each in self._removes if each.path not in targets]
         return Plan(
-            steps=[*removes, *self._writes],
+            steps=[*removes, *self._renames, *self._writes],
             settle=self._settle,
             merged=self._merged,
             written=sorted(self._written),
@@ -123,7 +127,7 @@ class Meeting:
             self._settle.drop.append(base.document)
             self._clear(base.document)
         elif _same(local, base):
-            self._removes.append(Remove(local.path, local.sha256))
+            self._leave(base.document, local)
             self._settle.drop.append(base.document)
             self._clear(base.document)
         else:
@@ -138,55 +142,48 @@ class Meeting:
                 )
             )
 
-    def _new(self, head: VersionState, leaving: set[str]) -> None:
+    def _new(self, head: VersionState) -> None:
         """Not here yet."""
         there = self._files.get(head.path)
-        if there is None or there.path in leaving:
-            self._write(head, expected=None if there is None else there.sha256)
-        elif _is(there, head):
-            self._settle.bases.append(self._base(head))
-            self._clear(head.document)
+        if there is not None and _is(there, head):
+            self._settled(head)
+        elif self._free(head):
+            self._write(head)
         else:
             self._side_by_side(head, head.path, "was added by someone else, and is another file here")
 
-    def _both(self, base: Base, head: VersionState, leaving: set[str]) -> None:
+    def _both(self, base: Base, head: VersionState) -> None:
         """Here and there."""
         local = self._local(base)
-        mode = head_mode(head)
-        changed = (head.sha256, mode) != (base.sha256, base.mode)
-        waiting = self._conflicts.get(base.document)
+        changed = (head.sha256, head_mode(head)) != (base.sha256, base.mode)
         if local is None:
-            if changed:
-                self._notes[head.path] = "was deleted here, and edited by someone else: it is back"
-                there = self._files.get(head.path)
-                if there is not None and there.path not in leaving and not _is(there, head):
-                    self._side_by_side(
-                        head, head.path, "was edited by someone else, and is another file here"
-                    )
-                else:
-                    self._write(head, expected=None if there is None else there.sha256)
-            elif base.version != head.hash:
-                self._settle.bases.append(self._base(head))
+            self._without_file(base, head, changed=changed)
             return
         path = local.path if head.path == base.path else head.path
-        if path != local.path and not self._free(path, head, leaving):
+        if path != local.path and not self._free(head):
             self._side_by_side(head, path, "was moved there by someone else, and is another file here")
-            return
-        if _is(local, head) or not changed:
-            if waiting is not None and changed:
-                self._clear(base.document)
-            self._move(local, path)
+        elif _same(local, base) and (changed or path != local.path):
+            self._write(head, path=path)
+            if path != local.path:
+                self._leave(base.document, local)
+        elif _is(local, head) or not changed:
+            if path != local.path:
+                self._rename(base.document, local, path)
             if base.version != head.hash:
-                self._settle.bases.append(self._base(head))
-            return
-        if waiting is not None and waiting.version == head.hash:
-            return  # it waits for the person
-        if _same(local, base):
-            self._write(head, expected=self._expected(path, local), path=path)
-            self._leave(local, path)
-            self._clear(base.document)
-            return
-        self._merge(base, local, head, path)
+                self._settled(head)
+        elif not self._waits(head):
+            self._merge(base, local, head, path)
+
+    def _without_file(self, base: Base, head: VersionState, *, changed: bool) -> None:
+        """Here it was deleted."""
+        if not changed:
+            if base.version != head.hash:
+                self._settled(head)
+        elif self._free(head):
+            self._notes[head.path] = "was deleted here, and edited by someone else: it is back"
+            self._write(head)
+        else:
+            self._side_by_side(head, head.path, "was edited by someone else, and is another file here")
 
     def _merge(self, base: Base, local: Local, head: VersionState, path: str) -> None:
         mode = local.mode if head_mode(head) == base.mode else head_mode(head)
@@ -200,16 +197,15 @@ class Meeting:
         if sha256 is None:
             self._side_by_side(head, local.path, "was changed by both sides in the same place")
             return
-        if (sha256, mode) != (local.sha256, local.mode) or path != local.path:
-            expected = self._expected(path, local)
-            self._writes.append(
-                Write(path, sha256, mode, expected, rescue=local.sha256 not in {sha256, base.sha256})
-            )
-            self._leave(local, path)
-        self._written.append(path)
+        if path != local.path:
+            # Yours goes where the document is now, and is merged there: so nothing is in two places.
+            self._rename(base.document, local, path)
+        if (sha256, mode) != (local.sha256, local.mode):
+            rescue = local.sha256 not in {sha256, base.sha256}
+            self._writes.append(Write(base.document, path, sha256, mode, local.sha256, rescue=rescue))
+            self._written.append(path)
         self._notes[path] = "was changed by both sides, and merged"
-        self._settle.bases.append(self._base(head))
-        self._clear(base.document)
+        self._settled(head)
 
     def _text(self, base: Base, local: Local, head: VersionState, mode: str) -> str | None:
         """The SHA-256 of the merged text; None when it can't be merged."""
@@ -225,33 +221,37 @@ class Meeting:
             return None
         sha256 = hashlib.sha256(merged.text).hexdigest()
         self._merged[sha256] = merged.text
-        self._merged.setdefault(local.sha256, yours)
         return sha256
 
     # Steps -----------------------------------------------------------------------------------------
 
-    def _write(self, head: VersionState, *, expected: str | None, path: str | None = None) -> None:
+    def _write(self, head: VersionState, *, path: str | None = None) -> None:
+        """Their content, where nothing is or what history holds."""
         path = path or head.path
-        self._writes.append(Write(path, head.sha256 or "", self._plain_mode(head), expected))
+        expected = self._expected(path)
+        self._writes.append(Write(head.document, path, head.sha256 or "", self._plain_mode(head), expected))
         self._written.append(path)
+        self._settled(head)
+
+    def _settled(self, head: VersionState) -> None:
         self._settle.bases.append(self._base(head))
         self._clear(head.document)
 
-    def _move(self, local: Local, path: str) -> None:
-        if path != local.path:
-            self._writes.append(Write(path, local.sha256, local.mode, self._expected(path, None)))
-            self._merged.setdefault(local.sha256, b"")  # marked: filled below from the file
-            self._merged[local.sha256] = self._read_file(local)
-            self._leave(local, path)
-            self._written.append(path)
+    def _rename(self, document: str, local: Local, path: str) -> None:
+        self._renames.append(Rename(document, local.path, path, local.sha256, self._expected(path)))
+        self._written.append(path)
 
-    def _leave(self, local: Local, path: str) -> None:
-        if path != local.path:
-            self._removes.append(Remove(local.path, local.sha256))
+    def _leave(self, document: str, local: Local) -> None:
+        self._removes.append(Remove(document, local.path, local.sha256))
 
-    def _expected(self, path: str, local: Local | None) -> str | None:
-        there = local if local is not None and local.path == path else self._files.get(path)
+    def _expected(self, path: str) -> str | None:
+        there = self._files.get(path)
         return None if there is None else there.sha256
+
+    def _waits(self, head: VersionState) -> bool:
+        """Whether the person has been asked about this very version."""
+        waiting = self._conflicts.get(head.document)
+        return waiting is not None and waiting.version == head.hash
 
     def _side_by_side(self, head: VersionState, path: str, reason: str) -> None:
         """Yours stays; theirs is put beside it."""
@@ -266,7 +266,7 @@ class Meeting:
                 number += 1
             expected = None
         self._beside.add(name)
-        self._writes.append(Write(name, head.sha256 or "", ORDINARY, expected))
+        self._writes.append(Write(head.document, name, head.sha256 or "", ORDINARY, expected))
         self._conflict(
             Conflict(
                 path=path,
@@ -291,7 +291,7 @@ class Meeting:
             return
         self._settle.clear.append(waiting.path)
         if waiting.beside is not None and waiting.beside_sha256 is not None:
-            self._removes.append(Remove(waiting.beside, waiting.beside_sha256))
+            self._removes.append(Remove(document, waiting.beside, waiting.beside_sha256))
 
     # Looking ---------------------------------------------------------------------------------------
 
@@ -312,15 +312,13 @@ class Meeting:
             possible[head.document] = head
         return possible
 
-    def _place(self, base: Base) -> str:
-        return self._now.get(base.document, base.path)
-
     def _local(self, base: Base) -> Local | None:
-        return self._files.get(self._place(base))
+        return self._files.get(self._now.get(base.document, base.path))
 
-    def _free(self, path: str, head: VersionState, leaving: set[str]) -> bool:
-        there = self._files.get(path)
-        return there is None or path in leaving or _is(there, head)
+    def _free(self, head: VersionState) -> bool:
+        """Whether a document may come to its path: nothing is there, or what goes, or the very same."""
+        there = self._files.get(head.path)
+        return there is None or there.path in self._leaving or _is(there, head)
 
     def _base(self, head: VersionState) -> Base:
         mode = head_mode(head)
@@ -347,8 +345,7 @@ class Meeting:
 
 def head_mode(head: VersionState) -> str:
     """A version's mode, as Git writes it."""
-    mode: str | None = getattr(head, "mode", None)
-    return mode or ORDINARY
+    return head.mode or ORDINARY
 
 
 def _same(local: Local, base: Base) -> bool:

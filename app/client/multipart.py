@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ class Part:
     read: Callable[[], Iterator[bytes]]
     filename: str | None = None
     media_type: str | None = None
+    sha256: str | None = None
+    """What the bytes must hash to: sent as Content-Digest (RFC 9530), so that others are refused."""
 
     @classmethod
     def of(
@@ -71,6 +74,9 @@ class Multipart:
     def _head(self, part: Part) -> bytes:
         filename = "" if part.filename is None else f'; filename="{_quoted(part.filename)}"'
         kind = "" if part.media_type is None else f"Content-Type: {part.media_type}\r\n"
+        if part.sha256 is not None:
+            digest = base64.b64encode(bytes.fromhex(part.sha256)).decode()
+            kind += f"Content-Digest: sha-256=:{digest}:\r\n"
         disposition = f'Content-Disposition: form-data; name="{_quoted(part.name)}"{filename}\r\n'
         return f"--{self._boundary}\r\n{disposition}{kind}\r\n".encode()
 

@@ -61,6 +61,7 @@ class Conflict(msgspec.Struct, frozen=True):
 class Write(msgspec.Struct, frozen=True, tag="write"):
     """A content comes to a path, which holds `expected` (None: nothing) or that very content already."""
 
+    document: str
     path: str
     sha256: str
     mode: str
@@ -69,9 +70,20 @@ class Write(msgspec.Struct, frozen=True, tag="write"):
     """Whether `expected` is in no history: a copy is kept then."""
 
 
+class Rename(msgspec.Struct, frozen=True, tag="rename"):
+    """A file that holds `sha256`, in no history, goes to a path that holds `expected` (None: nothing)."""
+
+    document: str
+    source: str
+    path: str
+    sha256: str
+    expected: str | None
+
+
 class Remove(msgspec.Struct, frozen=True, tag="remove"):
     """A file goes away, if it holds `expected`."""
 
+    document: str
     path: str
     expected: str
 
@@ -87,7 +99,7 @@ class Settle(msgspec.Struct, frozen=True, tag="settle"):
     conflicts: list[Conflict] = []
 
 
-Step = Write | Remove | Settle
+Step = Write | Rename | Remove | Settle
 
 
 class Work:
@@ -109,7 +121,8 @@ class Work:
     def bases(self) -> dict[str, Base]:
         """All bases by path."""
         rows = self._store.sql.execute("select path, document, version, sha256, mode, plain from bases")
-        return {path: Base(path, *others, plain=bool(plain)) for path, *others, plain in rows}
+        # Ten thousand of them at each `status`: positional is twice as fast as by name.
+        return {row[0]: Base(row[0], row[1], row[2], row[3], row[4], row[5] == 1) for row in rows}
 
     def moves(self) -> dict[str, str]:
         """Moves that were made with `verso mv` and not pushed: from a base's path to where its file is."""
