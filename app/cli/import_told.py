@@ -44,7 +44,7 @@ def _counted(made: Report) -> list[str]:
     sent = "" if made.dry_run else f"; sent {made.contents_sent:,} of {made.bytes_sent:,} bytes"
     all_versions = sum(made.versions.values())
     lines = [
-        f"commits    {made.commits:,}{earlier}; {made.merges:,} merges, {made.empty_commits:,} empty{skipped}",
+        f"commits    {made.commits:,}{earlier}; {made.merges} merges, {made.empty_commits:,} empty{skipped}",
         f"versions   {all_versions:,} ({actions or 'none'}); {made.taken:,} only go to another branch",
         f"renames    {made.renames:,}; copies {made.copies:,}",
         f"contents   {made.contents:,} of {made.content_bytes:,} bytes; {made.binaries:,} binary{sent}",
