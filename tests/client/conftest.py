@@ -1,0 +1,27 @@
+"""One embedded Supabase and one API process for the whole directory."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.api.world import Api as Server
+from tests.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(stack: Stack) -> Iterator[Server]:
+    with Server(stack) as running:
+        yield running
+    shutil.rmtree(running.directory)
