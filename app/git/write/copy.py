@@ -95,7 +95,8 @@ class GitCopy:
         if found != sha256:
             raise VersoError("content_altered", "These are not the bytes of that content.", sha256=sha256)
         if isinstance(content, Path):
-            oid = self._repository.create_blob_from_disk(str(content))
+            with content.open("rb") as file:
+                oid = self._repository.create_blob_fromiobase(file)
         else:
             oid = self._repository.write(ObjectType.BLOB, content)
         self._state.begin()  # kept together with the changes that need it

@@ -66,7 +66,12 @@ class State:
     def begin(self) -> None:
         """Begin a transaction, if none is open; what is not committed is as if it had not been."""
         if not self._db.in_transaction:
-            self._db.execute("begin immediate")
+            try:
+                self._db.execute("begin immediate")
+            except sqlite3.OperationalError as error:
+                raise VersoError(
+                    "folder_busy", "Another export is writing there. Wait for it, or choose another place."
+                ) from error
 
     def commit(self) -> None:
         """Keep what was remembered since `begin`."""

@@ -1,0 +1,32 @@
+"""The server and project of a command that may be run inside of a working folder or anywhere else."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.client.api import Api
+
+
+@contextmanager
+def reach(api: str | None, project: str | None) -> Iterator[tuple[Api, str]]:
+    """The server's Api, and the project: the one named, else the working folder's.
+
+    Raises VersoError `no_server`, `no_project`.
+    """
+    from app.client.credentials import Logins
+    from app.client.place import find_place, open_api
+
+    place = find_place(Path.cwd())
+    named = project or (place.config.project if place else None)
+    if named is None:
+        raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
+    with open_api(api, place=place, environment=os.environ, logins=Logins.of_this_machine()) as client:
+        yield client, named
