@@ -19,7 +19,7 @@ import os
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import rich_click as click
 
@@ -89,6 +89,20 @@ class Teller:
             text(console())
         elif text:
             click.echo(text)
+
+    def line(self, value: object, text: str) -> None:
+        """Print one event of many: a line of JSON, or the text."""
+        if self.as_json:
+            import msgspec
+
+            sys.stdout.buffer.write(msgspec.json.encode(value, enc_hook=str) + b"\n")
+            sys.stdout.flush()
+        else:
+            click.echo(text)
+
+    def end(self, code: str) -> NoReturn:
+        """End with a code's exit code, once all has been told."""
+        sys.exit(EXIT_OF.get(code, Exit.REFUSED))
 
     def note(self, text: str) -> None:
         """Say something on the way, to people, on stderr."""

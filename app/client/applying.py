@@ -11,6 +11,7 @@ isn't what the plan saw; its document is *blocked* then, its base stays, and the
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -239,18 +240,25 @@ class _Hands:
         return held
 
     def _rescue(self, file: Path, path: str) -> None:
-        """Keep a copy of what is in no history."""
-        folder = self._hidden / "rescued"
-        folder.mkdir(exist_ok=True)
-        moment = time.strftime("%Y%m%d-%H%M%S")
-        number, name = 0, path.replace("/", "__")
-        while os.path.lexists(kept := folder / f"{moment}{f'-{number}' if number else ''}-{name}"[:200]):
-            number += 1
-        kept.write_bytes(link_target(file) if file.is_symlink() else file.read_bytes())
-        self.rescued.append(kept.relative_to(self._root).as_posix())
+        self.rescued.append(keep_copy(self._root, self._hidden, path, file=file))
 
     def _block(self, step: Write | Remove | Rename, why: str) -> None:
         self.blocked[step.document] = why
+
+
+def keep_copy(root: Path, hidden: Path, path: str, *, file: Path | None = None) -> str:
+    """Keep a copy of what is in no history; its name, from the folder's root."""
+    source = root / path if file is None else file
+    folder = hidden / "rescued"
+    folder.mkdir(exist_ok=True)
+    number, moment, name = 0, time.strftime("%Y%m%d-%H%M%S"), path.replace("/", "__")[-120:]
+    while os.path.lexists(kept := folder / f"{moment}-{number}-{name}"):
+        number += 1
+    if source.is_symlink():
+        kept.write_bytes(link_target(source))
+    else:
+        shutil.copyfile(source, kept)
+    return kept.relative_to(root).as_posix()
 
 
 def _put_new(made: Path, target: Path) -> bool:
