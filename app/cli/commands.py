@@ -12,6 +12,7 @@ from app.cli.bundles import verify
 from app.cli.exporting import exporting
 from app.cli.importing import importing
 from app.cli.signing_in import login, logout, token, whoami
+from app.cli.working import WORKING
 
 PORT = click.IntRange(0, 65535)
 NOT_CONFIGURED = 2
@@ -183,6 +184,8 @@ verso.add_command(importing)
 verso.add_command(verify)
 for signing in (login, logout, whoami, token):
     verso.add_command(signing)
+for working in WORKING:
+    verso.add_command(working)
 
 
 def _fail(sentence: str, *, code: int) -> NoReturn:
