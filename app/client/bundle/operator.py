@@ -35,10 +35,8 @@ class Operator:
 
     def __init__(self, url: str, secret_key: str) -> None:
         self.url = url.rstrip("/")
-        headers = {"apikey": secret_key}
-        # Legacy keys are tokens themselves; the newer ones are exchanged for one by Supabase's gateway.
-        if secret_key.startswith("ey"):
-            headers["Authorization"] = f"Bearer {secret_key}"
+        # As the official clients do: legacy keys are tokens, the newer ones the gateway exchanges for one.
+        headers = {"apikey": secret_key, "Authorization": f"Bearer {secret_key}"}
         loopback = (urlsplit(url).hostname or "") in {"localhost", "127.0.0.1", "::1"}
         self._http = httpx.Client(
             headers=headers, timeout=httpx.Timeout(_SILENCE_SECONDS, connect=10), trust_env=not loopback
@@ -178,5 +176,6 @@ def _refusal(response: httpx.Response) -> VersoError:
 def _unreachable(url: str, error: httpx.TransportError) -> VersoError:
     return VersoError(
         "supabase_unreachable",
-        f"{url} can't be reached ({str(error) or type(error).__name__}). Run the same command again: it goes on.",
+        f"{url} can't be reached ({str(error) or type(error).__name__}). "
+        "Run the same command again: it goes on.",
     )
