@@ -229,6 +229,7 @@ declare
   asked text;
   newest public.changes;
   prior public.changes;
+  last public.changes;
   c public.changes;
   is_new boolean := false;
   planned private.planned_version[];
@@ -257,42 +258,41 @@ begin
     -- What is there already, at the batch's beginning: its answer was lost, or another process was faster.
     select x.* into prior from public.changes x where x.project_id = project and x.origin_id = entry ->> 'origin_id';
     if prior.sequence is not null then
-      if is_new or prior.request_hash <> asked or c.sequence is not null and prior.sequence <> c.sequence + 1 then
+      if is_new or prior.request_hash <> asked or last.sequence is not null and prior.sequence <> last.sequence + 1 then
         perform private.fail(409, 'import_conflict',
           'This commit is in the project already, with other content or at another place. Import with the same choices as before, or into another project.',
           jsonb_build_object('origin_id', prior.origin_id, 'change', prior.sequence));
       end if;
-      c := prior;
-      made := made || private.import_answer(c);
+      last := prior;
+      made := made || private.import_answer(last);
       continue;
     end if;
     if not is_new then
-      perform private.check_import_head(newest, case when n = 1 then after else c.hash end);
+      perform private.check_import_head(newest, case when n = 1 then after else last.hash end);
       is_new := true;
-      c := newest;
+      last := newest;
     end if;
 
     planned := private.claim_blobs(project, private.plan_change(
       project, private.import_items(project, entry -> 'items', entry ->> 'origin_id'), entry ->> 'origin_id'), entry ->> 'origin_id');
     planned := array(select u from unnest(planned) u where not u.unchanged order by u.position);
-    -- Git's clocks are many and wrong at times; a project has one time, and it never goes back.
-    c.committed_at := greatest(c.committed_at, least(private.moment_or_null(entry ->> 'committed_at'), clock_timestamp()));
+    c := null;
     c.project_id := project;
     c.message := entry ->> 'message';
     c.author_id := auth.uid();
     c.actor := 'import';
-    c.agent := null;
     c.authored_at := private.moment_or_null(entry ->> 'authored_at');
+    -- Git's clocks are many and wrong at times; a project has one time, and it never goes back.
+    c.committed_at := greatest(last.committed_at, least(private.moment_or_null(entry ->> 'committed_at'), clock_timestamp()));
     c.source := 'git';
-    c.idempotency_key := null;
     c.request_hash := asked;
     c.author_name := entry ->> 'author_name';
     c.author_email := entry ->> 'author_email';
     c.attributed_to := private.attributed_to(project, entry ->> 'attributed_to');
     c.origin := raw;
     c.origin_id := entry ->> 'origin_id';
-    c := private.write_change(c, planned);
-    made := made || private.import_answer(c);
+    last := private.write_change(c, planned);
+    made := made || private.import_answer(last);
   end loop;
   return jsonb_build_object('changes', to_jsonb(made));
 end
