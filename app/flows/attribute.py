@@ -1,28 +1,34 @@
-"""Attributions computed: of versions that have none kept, on top of the nearest ones that have.
+"""Where the lines of versions came from, computed for those of which that isn't kept; and who wrote them.
 
-Or, to prove what is kept, of all of a document's versions from their bytes alone.
+Who wrote them in the end is found by following what is kept and what was computed, down to where it is
+settled. Or, to prove what is kept, all of a document's versions are computed from their bytes alone.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from app.errors import VersoError
+from app.flows.read_ahead import read_ahead
 from app.model import Action
 from app.supabase.insights import AttributionToKeep
-from app.text.blame import Attribution, Run, Source
+from app.text.blame import Run, Source
 from app.text.errors import TookTooLongError
+from app.text.lineage import Triples, follow, lines_in, sources_in
 from app.text.lines import split_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
+    from app.flows.read_ahead import Texts
     from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
     from app.supabase.insights import Ancestor, Insights
+    from app.text.blame import Attribution
     from app.text.bounded import TextWorkers
 
 log = structlog.get_logger(__name__)
@@ -30,57 +36,50 @@ log = structlog.get_logger(__name__)
 PAGE = 500
 MAX_ROWS = 20_000
 """How many versions a walk back may read the rows of."""
-MAX_COMPUTED = 300
-"""How many attributions one request computes; a repeat goes on from there."""
-MEMORY_RUNS = 300_000
+MAX_COMPUTED = 500
+"""How many versions' lines one request traces; a repeat goes on from there."""
+KEPT_AT_ONCE = 500
+MEMORY_MADE = 20_000
 MEMORY_TEXT = 16 * 1024 * 1024
-MEMORY_ROWS = 5_000
 MEMORY_NOT_TEXT = 500
 
 
-class Known(NamedTuple):
-    """An attribution, and how it differs from the version before."""
+class Made(NamedTuple):
+    """Where the lines of a version came from, and how it differs from the version before."""
 
-    runs: Attribution
+    runs: Triples
     added: int | None = None
     removed: int | None = None
 
 
 class Memory:
-    """What this process has computed: attributions, and texts that a next version will be compared with.
+    """What this process has computed, and texts that a next version will be compared with.
 
     Keys are hashes that only readers of a version know; whoever asks has been let through by the database.
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, bool], Known] = OrderedDict()
+        self._made: OrderedDict[str, tuple[Ancestor, Made]] = OrderedDict()
         self._texts: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        self._rows: OrderedDict[str, Ancestor] = OrderedDict()
         self._not_text: OrderedDict[str, None] = OrderedDict()
-        self._run_count = 0
         self._text_size = 0
 
-    def known(self, version: str, *, proven: bool) -> Known | None:
-        """The attribution of a version; `proven` ones were made from bytes alone."""
-        key = (version, proven)
-        if key in self._known:
-            self._known.move_to_end(key)
-        return self._known.get(key)
-
-    def keep(self, row: Ancestor, known: Known, *, proven: bool) -> None:
-        """Remember an attribution, and the version, so that the next one needn't ask for it."""
-        self._rows[row.hash] = row
-        if len(self._rows) > MEMORY_ROWS:
-            self._rows.popitem(last=False)
-        if (row.hash, proven) not in self._known:
-            self._known[row.hash, proven] = known
-            self._run_count += len(known.runs) + 1
-            while self._run_count > MEMORY_RUNS:
-                self._run_count -= len(self._known.popitem(last=False)[1].runs) + 1
+    def made(self, version: str) -> Made | None:
+        """Where a version's lines came from: computed from bytes, so as good as proven."""
+        found = self._made.get(version)
+        return None if found is None else found[1]
 
     def row(self, version: str) -> Ancestor | None:
-        """What a version was when its attribution was computed."""
-        return self._rows.get(version)
+        """What a version was when that was computed."""
+        found = self._made.get(version)
+        return None if found is None else found[0]
+
+    def keep(self, row: Ancestor, made: Made) -> None:
+        """Remember what was computed, and the version, so that the next one needn't ask for it."""
+        self._made[row.hash] = row, made
+        self._made.move_to_end(row.hash)
+        if len(self._made) > MEMORY_MADE:
+            self._made.popitem(last=False)
 
     def note_not_text(self, sha256: str) -> None:
         """Remember that a content cannot be searched."""
@@ -98,7 +97,9 @@ class Memory:
 
     def keep_text(self, project: str, sha256: str, text: bytes) -> None:
         """Remember bytes that this process has hashed itself."""
-        if (project, sha256) not in self._texts:
+        if (project, sha256) in self._texts:
+            self._texts.move_to_end((project, sha256))
+        else:
             self._texts[project, sha256] = text
             self._text_size += len(text)
             while self._text_size > MEMORY_TEXT:
@@ -106,7 +107,7 @@ class Memory:
 
 
 class Attributor:
-    """Computes attributions of one document for one caller."""
+    """Traces the lines of one document's versions for one caller."""
 
     def __init__(
         self,
@@ -129,56 +130,121 @@ class Attributor:
         self._limit = limit
         self._proven = proven
         self._rows: dict[int, Ancestor] = {}
-        self._known: dict[int, Known] = {}
-        self._computed: list[int] = []
+        self._made: dict[int, Made] = {}
+        self._disbelieved: set[int] = set()
 
-    async def attribution(self, number: int) -> Known:
-        """Who wrote the lines of a version. Raises VersoError, `blame_unfinished` if that is too much."""
-        open_numbers = [number]
-        while open_numbers:
-            current = open_numbers[-1]
-            if current in self._known:
-                open_numbers.pop()
-                continue
-            row = await self._row(current)
-            if current in self._known:
-                continue
-            missing = [each for each in _sources_of(row, self._rows) if each not in self._known]
-            for each in missing:
-                if each not in self._rows:
-                    await self._row(each)
-            missing = [each for each in missing if each not in self._known]
-            if missing:
-                open_numbers += missing
-                continue
-            if len(self._computed) >= MAX_COMPUTED:
-                raise VersoError(
-                    "blame_unfinished",
-                    f"{len(self._computed)} versions were gone through, and there are more. Ask again: it "
-                    "goes on from there.",
-                    number=current,
-                )
-            self._known[current] = await self._compute(row)
-            self._memory.keep(row, self._known[current], proven=self._proven)
-            self._computed.append(current)
-        if number not in self._computed:
-            self._computed.append(number)  # remembered, but not kept: perhaps keeping it failed
-        return self._known[number]
+    async def attribution(self, number: int) -> list[int]:
+        """Who wrote each line of a version, as `app.text.lineage` has lines.
+
+        Raises VersoError, `blame_unfinished` if that is too much for once.
+        """
+        while True:
+            order = await self._needed(number)
+            await self._trace([each for each in order if self._kept(each) is None])
+            wrong = None
+            held: dict[int, list[int]] = {}
+            left = Counter(source for each in order for source in self._sources(each))
+            for each in order:
+                row = self._rows[each]
+                if row.settled is not None:
+                    held[each] = lines_in(row.settled)
+                    continue
+                try:
+                    held[each] = follow(self._kept(each) or (), number=each, held=held)
+                except ValueError:
+                    wrong = each
+                    break
+                for source in self._sources(each):
+                    left[source] -= 1
+                    if not left[source]:
+                        del held[source]  # of a long history only what is still to be handed on is held
+            if wrong is None:
+                return held[number]
+            if wrong in self._disbelieved:
+                raise ValueError("What was computed names lines that aren't there.")
+            # Its author's word cannot be: its bytes decide.
+            self._disbelieved.add(wrong)
+
+    async def trace(self, number: int) -> None:
+        """Find where the lines of one version came from, if that isn't known. Raises VersoError."""
+        await self._row(number, page_size=2)
+        if self._kept(number) is None:
+            await self._load_sources(number, page_size=2)
+            await self._trace([number])
 
     def add_row(self, row: Ancestor) -> None:
-        """Take in what is known of a version, with its attribution if that is kept."""
-        if row.number in self._rows:
-            return
-        self._rows[row.number] = row
-        remembered = self._memory.known(row.hash, proven=self._proven)
-        if remembered is not None:
-            self._known[row.number] = remembered
-        elif row.sha256 is None:
-            self._known[row.number] = Known(())
-        elif row.runs is not None and not self._proven:
-            self._known[row.number] = Known(_from_triples(row.runs))
+        """Take in what is known of a version."""
+        if row.number not in self._rows:
+            self._rows[row.number] = row
+            made = self._memory.made(row.hash)
+            if made is not None:
+                self._made[row.number] = made
 
-    async def _row(self, number: int) -> Ancestor:
+    def to_keep(self) -> list[AttributionToKeep]:
+        """What was computed of the caller's own versions and isn't kept yet; what is proven only verifies."""
+        if self._proven:
+            return []
+        return [
+            AttributionToKeep(
+                version=self._rows[number].hash, runs=list(made.runs), added=made.added, removed=made.removed
+            )
+            for number, made in sorted(self._made.items())
+            if self._rows[number].author == self._actor.id and self._rows[number].runs is None
+        ]
+
+    def _kept(self, number: int) -> Sequence[int] | None:
+        """Triples of a version, from the database's rows or computed; none of a delete; null if not known."""
+        row = self._rows[number]
+        if number in self._made:
+            return self._made[number].runs
+        if row.sha256 is None or row.settled is not None:
+            return ()
+        return None if number in self._disbelieved else row.runs
+
+    def _sources(self, number: int) -> set[int]:
+        return sources_in(self._kept(number) or (), number=number)
+
+    async def _needed(self, number: int) -> list[int]:
+        """The versions that a version's lines may have come through, the oldest first."""
+        found: set[int] = set()
+        ahead = [number]
+        while ahead:
+            current = ahead.pop()
+            if current in found:
+                continue
+            found.add(current)
+            row = await self._row(current)
+            if row.settled is not None:
+                continue
+            if self._kept(current) is None:
+                ahead += await self._load_sources(current)
+            else:
+                ahead += self._sources(current)
+        return sorted(found)
+
+    async def _load_sources(self, number: int, *, page_size: int = PAGE) -> list[int]:
+        """The versions that one was made from, their rows at hand."""
+        row = self._rows[number]
+        if row.number > 1:
+            await self._row(row.number - 1, page_size=page_size)  # for the diffstat, if for nothing else
+        sources = self._made_from(row)
+        for each in sources:
+            await self._row(each, page_size=page_size)
+        return sources
+
+    def _made_from(self, row: Ancestor) -> list[int]:
+        """The numbers of the versions that one was made from, as they are asked for lines, one by one."""
+        if row.restored_from is not None:
+            return [row.restored_from]  # its content, all of it
+        before = row.number - 1
+        if row.action is Action.add or before == 0:
+            return []
+        # Git asks the parent with the same content first, and then no other.
+        if row.merged_from is None or self._rows[before].sha256 == row.sha256:
+            return [before]
+        return [before, row.merged_from]
+
+    async def _row(self, number: int, *, page_size: int = PAGE) -> Ancestor:
         if number not in self._rows:
             if len(self._rows) > MAX_ROWS:
                 raise VersoError(
@@ -190,102 +256,101 @@ class Attributor:
                 self._actor.token,
                 document=self._document,
                 upto=number,
-                page_size=PAGE,
+                page_size=page_size,
                 ignore_kept=self._proven,
             )
             for row in page:
                 self.add_row(row)
         return self._rows[number]
 
-    async def _compute(self, row: Ancestor) -> Known:
-        numbers = _sources_of(row, self._rows)
-        for number in numbers:
-            if self._rows[number].sha256 == row.sha256:
-                # The same bytes have the same lines: nothing needs to be read.
-                return Known(self._known[number].runs, *await self._diffstat(row))
-        text = await self._text(row)
-        sources = [Source(await self._text(self._rows[each]), self._known[each].runs) for each in numbers]
-        runs = await self._attributed(text, str(row.number), sources)
-        if len(numbers) > 1:
-            return Known(runs, *await self._diffstat(row))
-        return Known(runs, *_counts(runs, own=str(row.number), before=sources))
+    async def _trace(self, numbers: Sequence[int]) -> None:
+        """Compute where the lines of these versions came from, the texts being read ahead."""
+        now = numbers[:MAX_COMPUTED]
+        traced = set(now)
+        wanted = [(each, self._texts_for(each, traced)) for each in now]
+        async for number, texts in read_ahead(
+            self._insights, self._blobs, self._memory, actor=self._actor, wanted=wanted, limit=self._limit
+        ):
+            row = self._rows[number]
+            self._made[number] = await self._compute(row, texts)
+            self._memory.keep(row, self._made[number])
+        if len(numbers) > len(now):
+            raise VersoError(
+                "blame_unfinished",
+                f"{len(now)} versions were gone through, and there are more. Ask again: it goes on from "
+                "there.",
+                number=numbers[len(now)],
+            )
 
-    async def _diffstat(self, row: Ancestor) -> tuple[int, int] | tuple[None, None]:
-        """Lines added to and removed from the version before, where the attribution doesn't tell."""
-        before = await self._row(row.number - 1)
-        if before.sha256 == row.sha256:
-            return 0, 0
+    def _texts_for(self, number: int, traced: Collection[int]) -> list[Ancestor]:
+        row = self._rows[number]
+        sources = self._made_from(row)
+        before = [number - 1] if number > 1 else []
+        if self._is_as_before(row) and sources == before:
+            known = sources[0] in traced or self._line_count(sources[0]) is not None
+            return [] if known else [row]
+        return [row, *(self._rows[each] for each in dict.fromkeys(sources + before))]
+
+    def _is_as_before(self, row: Ancestor) -> bool:
+        """Whether a version has the very bytes of one that it was made from, and so its lines."""
+        sources = self._made_from(row)
+        return bool(sources) and self._rows[sources[0]].sha256 == row.sha256
+
+    def _line_count(self, number: int) -> int | None:
+        settled = self._rows[number].settled
+        kept = self._kept(number) if settled is None else settled
+        return None if kept is None else sum(kept[2::3])
+
+    async def _compute(self, row: Ancestor, texts: Texts) -> Made:
+        numbers = self._made_from(row)
+        if self._is_as_before(row):
+            lines = self._line_count(numbers[0])
+            if lines is None:
+                lines = len(split_lines(texts.of(row)))
+            same: Triples = (numbers[0], 1, lines) if lines else ()
+            if numbers == [row.number - 1]:
+                return Made(same, 0, 0)
+            return Made(same, *await self._diffstat(row, texts))
+        sources = [_whole(each, texts.of(self._rows[each])) for each in numbers]
+        made = await self._attributed(texts.of(row), str(row.number), sources)
+        runs = tuple(number for run in made for number in (int(run.origin), run.line, run.lines))
+        if numbers in ([], [row.number - 1]):
+            return Made(runs, *_counts(made, own=str(row.number), before=sources))
+        return Made(runs, *await self._diffstat(row, texts))
+
+    async def _diffstat(self, row: Ancestor, texts: Texts) -> tuple[int, int] | tuple[None, None]:
+        """Lines added to and removed from the version before, where the runs don't tell."""
         try:
-            return await count_lines(self._workers, await self._text(before), await self._text(row))
+            return await count_lines(self._workers, texts.of(self._rows[row.number - 1]), texts.of(row))
         except (VersoError, TookTooLongError):
             return None, None  # blame does without
 
     async def _attributed(self, text: bytes, version: str, sources: Sequence[Source]) -> Attribution:
+        await asyncio.sleep(0)  # one after the other, and others in between
         try:
             return await self._workers.attribute(text, version=version, sources=sources)
         except TookTooLongError:
-            raise self._too_large() from None
-
-    async def _text(self, row: Ancestor) -> bytes:
-        if row.sha256 is None or row.size is None:
-            return b""
-        held = self._memory.text(row.project, row.sha256)
-        if held is not None:
-            return held
-        if row.size > self._limit:
-            raise self._too_large()
-        if not row.copies:
             raise VersoError(
-                "content_erased",
-                f"The bytes of version {row.number} were erased, so who wrote its lines can't be computed.",
-                number=row.number,
-            )
-        key = (row.project, row.sha256)
-        with await self._blobs.fetch(self._actor.token, key=key, size=row.size, copies=row.copies) as content:
-            text = await content.read()
-        self._memory.keep_text(row.project, row.sha256, text)
-        return text
-
-    def to_keep(self) -> list[AttributionToKeep]:
-        """What was computed of the caller's own versions and isn't kept yet; what is proven only verifies."""
-        if self._proven:
-            return []
-        return [
-            _to_keep(self._rows[number].hash, self._known[number])
-            for number in self._computed
-            if self._rows[number].author == self._actor.id and self._rows[number].runs is None
-        ]
-
-    def _too_large(self) -> VersoError:
-        return VersoError(
-            "diff_too_large",
-            "A version of this document is too large or too different from the one before to be compared "
-            "line by line.",
-            limit=self._limit,
-        )
-
-
-def _sources_of(row: Ancestor, rows: Mapping[int, Ancestor]) -> list[int]:
-    """The numbers of the versions that one was made from, in the order in which they are asked for lines."""
-    if row.restored_from is not None:
-        return [row.restored_from]  # its content, all of it
-    before = row.number - 1
-    if row.action is Action.add or before == 0:
-        return []
-    others = [] if row.merged_from is None else [row.merged_from]
-    # Git asks the parent with the same content first, and then no other.
-    parent = rows.get(before)
-    if parent is not None and parent.sha256 == row.sha256:
-        return [before]
-    return [before, *others]
+                "diff_too_large",
+                "A version of this document is too large or too different from the one before to be compared "
+                "line by line.",
+                limit=self._limit,
+            ) from None
 
 
 async def count_lines(workers: TextWorkers, old: bytes, new: bytes) -> tuple[int, int]:
     """How many lines `new` has that `old` hasn't, and the other way round. Raises TookTooLongError."""
-    lines = len(split_lines(old))
-    source = Source(old, (Run("old", 1, lines),) if lines else ())
+    if old == new:
+        return 0, 0
+    source = _whole(0, old)
     runs = await workers.attribute(new, version="new", sources=[source])
     return _counts(runs, own="new", before=[source])
+
+
+def _whole(number: int, text: bytes) -> Source:
+    """A version as a source that claims all its lines."""
+    lines = len(split_lines(text))
+    return Source(text, (Run(str(number), 1, lines),) if lines else ())
 
 
 def _counts(runs: Attribution, *, own: str, before: Sequence[Source]) -> tuple[int, int]:
@@ -295,22 +360,10 @@ def _counts(runs: Attribution, *, own: str, before: Sequence[Source]) -> tuple[i
     return added, sum(run.lines for source in before for run in source.runs) - kept
 
 
-def _from_triples(flat: Sequence[int]) -> Attribution:
-    """An attribution as the database keeps it."""
-    return tuple(Run(str(flat[at]), flat[at + 1], flat[at + 2]) for at in range(0, len(flat), 3))
-
-
-def _to_keep(version: str, known: Known) -> AttributionToKeep:
-    """An attribution for the database to keep."""
-    flat = [number for run in known.runs for number in (int(run.origin), run.line, run.lines)]
-    return AttributionToKeep(version=version, runs=flat, added=known.added, removed=known.removed)
-
-
 async def keep_attributions(insights: Insights, *, actor: Actor, items: Sequence[AttributionToKeep]) -> None:
     """Store what was computed, if anything. A failure costs only that it is computed again."""
-    if not items:
-        return
     try:
-        await insights.store_attributions(actor.token, items=items)
+        for at in range(0, len(items), KEPT_AT_ONCE):
+            await insights.store_attributions(actor.token, items=items[at : at + KEPT_AT_ONCE])
     except VersoError as error:
         log.warning("attributions.not_kept", code=error.code, versions=len(items))

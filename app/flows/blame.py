@@ -13,6 +13,7 @@ from app.errors import VersoError
 from app.flows.attribute import Attributor, Memory, keep_attributions
 from app.model import Version  # msgspec reads the annotation
 from app.supabase.insights import KeptRun, Origin  # msgspec reads the annotations
+from app.text.lineage import runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
     from app.supabase.insights import Insights
-    from app.text.blame import Attribution
     from app.text.bounded import TextWorkers
 
 
@@ -98,10 +98,13 @@ async def read_blame(
         insights, blobs, workers, memory, actor=actor, document=version.document, limit=limit, proven=verify
     )
     try:
-        known = await attributor.attribution(version.number)
+        found = await attributor.attribution(version.number)
     finally:
         await keep_attributions(insights, actor=actor, items=attributor.to_keep())
-    runs = list(_touching(known.runs, first, last))
+    runs = [
+        KeptRun(place + first - 1, origin, line, lines)
+        for place, origin, line, lines in runs_in(found[first - 1 : last])
+    ]
     origins = await insights.list_origins(
         actor.token, document=version.document, numbers=sorted({run.origin for run in runs})
     )
@@ -109,23 +112,13 @@ async def read_blame(
         version,
         runs,
         origins,
-        lines=sum(run.lines for run in known.runs),
+        lines=len(found),
         first=first,
         last=last,
         source="verified" if verify else "computed",
         agrees=None if kept.runs is None else kept.runs == runs,
     )
     return Blamed(blame, kept.read)
-
-
-def _touching(runs: Attribution, first: int, last: int | None) -> list[KeptRun]:
-    found: list[KeptRun] = []
-    at = 1
-    for run in runs:
-        if at + run.lines > first and (last is None or at <= last):
-            found.append(KeptRun(at, int(run.origin), run.line, run.lines))
-        at += run.lines
-    return found
 
 
 def _shaped(
@@ -145,15 +138,14 @@ def _shaped(
     by_number = {origin.number: origin for origin in origins}
     ranges = []
     for run in runs:
-        start = max(run.first, first)
         origin = by_number[run.origin]
         ranges.append(
             BlamedRange(
-                first=start,
-                last=min(run.first + run.lines - 1, final),
+                first=run.first,
+                last=run.first + run.lines - 1,
                 version=origin.hash,
                 number=origin.number,
-                line=run.line + start - run.first,
+                line=run.line,
                 path=origin.path,
             )
         )

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from app.errors import VersoError
-from app.flows.attribute import Attributor, Memory, keep_attributions
+from app.flows.attribute import Attributor, keep_attributions
 from app.flows.texts import store_texts
 from app.supabase.insights import Ancestor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from app.flows.attribute import Memory
     from app.model import Change, VersionState
     from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
@@ -144,7 +145,7 @@ class Upkeep:
             if before is not None:
                 attributor.add_row(before)
         try:
-            await attributor.attribution(version.number)
+            await attributor.trace(version.number)
         except VersoError as error:
             log.info("upkeep.left", code=error.code, version=version.hash)
         return attributor.to_keep()
@@ -173,4 +174,5 @@ def _row(version: VersionState, actor: Actor) -> Ancestor:
         restored_from=None,
         copies=[],
         runs=None,
+        settled=None,
     )

@@ -69,11 +69,13 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     restored_from: int | None
     copies: list[Copy]
     runs: list[int] | None
-    """Triples of origin, line, lines: what is kept, or null."""
+    """Where its lines came from: triples of version number, line, lines; null where that isn't kept."""
+    settled: list[int] | None
+    """Who wrote its lines in the end, in such triples, where that is settled."""
 
 
 class AttributionToKeep(msgspec.Struct, frozen=True, kw_only=True):
-    """Who wrote the lines of a version, as the database takes it."""
+    """Where the lines of a version came from, as the database takes it."""
 
     version: str
     runs: list[int]
@@ -164,7 +166,7 @@ class Insights:
     async def list_attributions(
         self, token: str, *, document: str, upto: int, page_size: int, ignore_kept: bool
     ) -> list[Ancestor]:
-        """Versions from a number down to the nearest one whose attribution is kept."""
+        """Versions from a number down to the nearest one that is settled."""
         return await self._pool.call(
             list[Ancestor],
             token,
@@ -176,7 +178,7 @@ class Insights:
         )
 
     async def store_attributions(self, token: str, *, items: Sequence[AttributionToKeep]) -> None:
-        """Keep who wrote the lines of the caller's own versions."""
+        """Keep where the lines of the caller's own versions came from."""
         await self._pool.rpc(token, "store_attributions", {"items": msgspec.to_builtins(items)})
 
     async def store_texts(

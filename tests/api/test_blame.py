@@ -282,10 +282,10 @@ def test_verifying_finds_an_author_who_lied(stack: Stack, project, people):
     second = project.written("a.md", "one\nTWO\n", base=first["hash"], by=people.owner)
     until_kept(people.reader, first["document"])
     moved = move(stack, people.editor, second, "b.md")
-    lie = [{"version": moved["hash"], "runs": [1, 1, 1, 1, 1, 1]}]
+    lie = [{"version": moved["hash"], "runs": [3, 1, 2], "added": 2, "removed": 2}]
     assert rpc(stack, people.editor, "store_attributions", items=lie).status_code == 200
     said = blame(people.reader, first["document"])
-    assert (said["source"], lines_of(said)) == ("kept", [(1, 1), (1, 1)])
+    assert (said["source"], lines_of(said)) == ("kept", [(3, 1), (3, 2)])
     proven = blame(people.reader, first["document"], "?verify=true")
     assert (proven["source"], proven["agrees"]) == ("verified", False)
     assert lines_of(proven) == [(1, 1), (2, 2)]
@@ -293,7 +293,7 @@ def test_verifying_finds_an_author_who_lied(stack: Stack, project, people):
 
 def test_a_long_history_is_gone_through_in_parts(stack: Stack, api: Api, project, people):
     version = project.written("a.md", "one\n")
-    for number in range(310):
+    for number in range(510):
         version = move(stack, people.editor, version, f"a{number % 2}.md")
     address = f"{api.url}/v1/documents/{version['document']}/blame?verify=true"
     asked = {"Authorization": f"Bearer {people.reader.token}"}

@@ -107,9 +107,17 @@ PARTS = {
         on_behalf={"file_answer", "live_version"},
     ),
     "attributions": Part(
-        history={"attributions"},
+        history={"attributions", "settled_attributions"},
         exposed={"list_attributions", "list_origins", "read_blame", "store_attributions"},
-        on_behalf={"diffstat", "diffstats", "runs_of", "store_attributions"},
+        on_behalf={
+            "diffstat",
+            "diffstats",
+            "kept_lines",
+            "lines_in",
+            "lines_of",
+            "runs_in",
+            "store_attributions",
+        },
     ),
     "search": Part(
         other_tables={"head_texts", "texts"},

@@ -39,7 +39,7 @@ async def test_what_is_kept_is_answered(world, team):
     one, two, three = await history(world, team)
     assert await keep(world, team.editor, item(one, 1, 1, 3, added=3, removed=0)) == 1
     assert await keep(world, team.owner, item(two, 1, 1, 1, 2, 2, 1, 1, 3, 1, added=1, removed=1)) == 1
-    assert await keep(world, team.editor, item(three, 1, 1, 1, 2, 2, 1, 1, 3, 1, 3, 4, 1)) == 1
+    assert await keep(world, team.editor, item(three, 2, 1, 3, 3, 4, 1)) == 1
     said = await world.rpc(team.reader, "read_blame", document=one["document"], first_line=2, last_line=3)
     assert (said["lines"], said["runs"]) == (4, [[2, 2, 2, 1], [3, 1, 3, 1]])
     assert [origin["number"] for origin in said["origins"]] == [1, 2]
@@ -98,22 +98,24 @@ async def test_the_first_word_stays(world, team):
 @pytest.mark.parametrize(
     "runs",
     [
-        [1],
-        [1, 1, 0],
-        [1, 0, 4],
-        [0, 1, 4],
+        [2],
+        [2, 1, 0],
+        [2, 0, 3],
+        [0, 1, 3],
         [4, 1, 1],
         [3, 2, 4],
-        [1, 1, 9],
-        [1, 1, 2_000_000_000, 1, 1, 2_000_000_000],
+        [2, 1, 9],
+        [2, 1, 2_000_000_000, 2, 1, 2_000_000_000],
+        [2, 1, 2_147_483_647, 2, 1, 2_147_483_647, 2, 1, 2_147_483_647],
         [],
         [None, 1, 1],
         ["x", 1, 1],
-        [[1, 1, 1]],
-        [1.5, 1, 1],
-        [1, 1, 4],  # line 2 of version 1 went away in version 2, which this one was made from
-        [1, 3, 2],  # version 1 has three lines
-        [2, 1, 1, 1, 2, 1, 1, 3, 1, 3, 4, 1],  # line 1 is version 1's, not 2's
+        [[2, 1, 1]],
+        [2.5, 1, 1],
+        [1, 1, 1, 3, 2, 3],  # it was made from version 2 alone
+        [2, 1, 4],  # version 2 has three lines
+        [2, 1, 1, 2, 1, 1],  # each line is handed on once
+        [2, 2, 1, 2, 1, 1],  # and in order
     ],
     ids=str,
 )
@@ -163,11 +165,75 @@ async def test_a_walk_back_ends_at_the_nearest_that_is_kept(world, team):
     one, two, _ = await history(world, team)
     await keep(world, team.owner, item(two, 2, 1, 3))
     rows = await world.rpc(team.reader, "list_attributions", document=one["document"], upto=3)
-    assert [(row["number"], row["runs"]) for row in rows] == [(3, None), (2, [2, 1, 3])]
+    assert [(row["number"], row["runs"]) for row in rows] == [(3, None), (2, [2, 1, 3]), (1, None)]
     rows = await world.rpc(
         team.reader, "list_attributions", document=one["document"], upto=3, ignore_kept=True
     )
     assert [(row["number"], row["runs"]) for row in rows] == [(3, None), (2, None), (1, None)]
+
+
+async def long_history(world: World, team: Team, versions: int) -> tuple[str, list[dict[str, Any]]]:
+    """Each version adds a line at the end; what each came from, ready to be kept."""
+    items: list[dict[str, Any]] = []
+    base: dict[str, Any] = {}
+    for number in range(1, versions + 1):
+        body = "".join(f"{line}\n" for line in range(number))
+        base = await world.write(team.editor, team.id, "a.md", body, base=base.get("hash"))
+        before = [number - 1, 1, number - 1] if number > 1 else []
+        items.append(item(base, *before, number, number, 1, added=1, removed=0))
+    return base["document"], items
+
+
+async def test_a_walk_back_ends_where_the_database_has_settled_it(world, team):
+    document, items = await long_history(world, team, 35)
+    assert await keep(world, team.editor, *items) == 35
+    rows = await world.rpc(team.reader, "list_attributions", document=document, upto=35)
+    assert [row["number"] for row in rows] == [35, 34, 33, 32]
+    written = [number for line in range(1, 33) for number in (line, line, 1)]
+    assert [row["settled"] for row in rows] == [None, None, None, written]
+    said = await world.rpc(team.reader, "read_blame", document=document, first_line=31)
+    assert (said["lines"], said["runs"]) == (35, [[line, line, line, 1] for line in range(31, 36)])
+    assert [origin["number"] for origin in said["origins"]] == [31, 32, 33, 34, 35]
+
+
+async def test_a_gap_is_told_and_settles_nothing(world, team):
+    document, items = await long_history(world, team, 33)
+    assert await keep(world, team.editor, *items[:10], *items[11:]) == 32
+    assert (await world.rpc(team.reader, "read_blame", document=document))["runs"] is None
+    assert (
+        await world.one("select count(*) from public.settled_attributions where project_id = $1", team.id)
+        == 0
+    )
+    assert await keep(world, team.editor, items[10]) == 1
+    said = await world.rpc(team.reader, "read_blame", document=document)
+    assert said["runs"] == [[line, line, line, 1] for line in range(1, 34)]
+
+
+async def test_a_merge_hands_on_lines_of_both(world, team):
+    one = await world.write(team.editor, team.id, "a.md", "1\n2\n3\n")
+    two = await world.write(team.owner, team.id, "a.md", "1\n3\n", base=one["hash"])
+    await world.store(team.id, b"1\n2\n3\n4\n")
+    merged = put("a.md", b"1\n2\n3\n4\n", base=two["hash"]) | {"merged_from": one["hash"]}
+    three = (await world.commit(team.editor, team.id, merged))["versions"][0]
+    await keep(world, team.editor, item(one, 1, 1, 3))
+    await keep(world, team.owner, item(two, 1, 1, 1, 1, 3, 1))
+    await keep(world, team.editor, item(three, 2, 1, 1, 1, 2, 1, 2, 2, 1, 3, 4, 1))
+    said = await world.rpc(team.reader, "read_blame", document=one["document"])
+    assert said["runs"] == [[1, 1, 1, 3], [4, 3, 4, 1]]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "update public.settled_attributions set runs = '{}'",
+        "delete from public.settled_attributions",
+        "truncate public.settled_attributions",
+    ],
+)
+async def test_what_is_settled_never_changes(world, team, what):
+    _, items = await long_history(world, team, 32)
+    await keep(world, team.editor, *items)
+    assert (await refused(world.sql(what))).code == "immutable"
 
 
 # Texts -------------------------------------------------------------------------------------------

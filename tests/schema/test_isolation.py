@@ -91,6 +91,10 @@ async def siege(world: World) -> Siege:
     if "store_attributions" in EXPOSED:
         runs = [{"version": first["hash"], "runs": [1, 1, 1]}]
         await world.rpc(team.editor, "store_attributions", items=runs)
+        # The database settles every 32nd version only; one is as good as another here.
+        await world.sql(
+            "insert into public.settled_attributions select version, project_id, runs from public.attributions"
+        )
     if "store_texts" in EXPOSED:
         texts = [{"sha256": first["sha256"], "body": "secret"}]
         await world.rpc(team.editor, "store_texts", project=team.id, items=texts)

@@ -1,14 +1,17 @@
--- Who wrote each line, kept with every version so that blame is one lookup. Derived data: whatever is here can
--- be computed again from the bytes, and whatever isn't here is (app/flows/blame.py). The database cannot
+-- Where each line came from, kept with every version so that blame is one round trip. Derived data: whatever is
+-- here can be computed again from the bytes, and whatever isn't here is (app/flows/blame.py). The database cannot
 -- compare texts, so a row is the word of the version's own author, within limits that can be checked without
--- the bytes (docs/decisions/0008).
+-- the bytes (docs/decisions/0008). It tells only what came from which of the versions that this one was made from:
+-- a few numbers, however torn the document. Who wrote a line in the end is found by following the rows down to
+-- the nearest version where the database has settled it, which it does for every 32nd.
 
 create table public.attributions (
   version public.sha256_hex primary key references public.versions,
   project_id uuid not null references public.projects,
   lines integer not null constraint attributions_lines_positive check (lines >= 0),
-  -- Triples, one after the other: the number of the version that wrote the lines, the number of the first of
-  -- them there, how many. Numbers instead of hashes: a twelfth of the space, and they can't leave the document.
+  -- Triples, one after the other: the number of the version that the lines are from (this one, or one that it
+  -- was made from), the number of the first of them there, how many. Numbers instead of hashes: they can't leave
+  -- the document.
   runs integer[] not null
     constraint attributions_runs_form check (
       cardinality(runs) % 3 = 0 and coalesce(array_ndims(runs), 1) = 1 and array_position(runs, null) is null),
@@ -20,34 +23,140 @@ create table public.attributions (
 create index attributions_project_id_idx on public.attributions (project_id);
 alter table public.attributions enable row level security;
 
-comment on table public.attributions is 'Who wrote each line of a version. Derived from the bytes, said by the version''s author, never changed.';
+comment on table public.attributions is 'Where each line of a version came from. Derived from the bytes, said by the version''s author, never changed.';
 comment on column public.attributions.version is 'The version.';
 comment on column public.attributions.project_id is 'The project.';
 comment on column public.attributions.lines is 'How many lines the version has; only a newline ends one.';
-comment on column public.attributions.runs is 'Triples: number of the version of the document that wrote the lines, first line there from 1, how many.';
+comment on column public.attributions.runs is 'Triples: number of the version that the lines are from, itself or one that it was made from; first line there from 1; how many.';
 comment on column public.attributions.lines_added is 'Lines that the version before doesn''t have; null where it wasn''t computed.';
 comment on column public.attributions.lines_removed is 'Lines of the version before that this one doesn''t have; null where it wasn''t computed.';
 
+create table public.settled_attributions (
+  version public.sha256_hex primary key references public.versions,
+  project_id uuid not null references public.projects,
+  runs integer[] not null
+);
+create index settled_attributions_project_id_idx on public.settled_attributions (project_id);
+alter table public.settled_attributions enable row level security;
+
+comment on table public.settled_attributions is 'Who wrote each line in the end, for every 32nd version of a document: so that no blame follows more than 31 rows. Made by the database from attributions.';
+comment on column public.settled_attributions.version is 'The version.';
+comment on column public.settled_attributions.project_id is 'The project.';
+comment on column public.settled_attributions.runs is 'Triples: number of the version of the document that wrote the lines, first line there from 1, how many.';
+
 create policy "members read the attributions of their projects" on public.attributions
   for select to authenticated using (project_id in (select private.my_projects()));
-revoke all on public.attributions from anon, authenticated, service_role;
-grant select on public.attributions to authenticated, service_role;
+create policy "members read the settled attributions of their projects" on public.settled_attributions
+  for select to authenticated using (project_id in (select private.my_projects()));
+revoke all on public.attributions, public.settled_attributions from anon, authenticated, service_role;
+grant select on public.attributions, public.settled_attributions to authenticated, service_role;
 create trigger attributions_are_history before update or delete on public.attributions
   for each row execute function private.refuse_rewrite();
 create trigger attributions_are_kept before truncate on public.attributions
   for each statement execute function private.refuse_rewrite();
+create trigger settled_attributions_are_history before update or delete on public.settled_attributions
+  for each row execute function private.refuse_rewrite();
+create trigger settled_attributions_are_kept before truncate on public.settled_attributions
+  for each statement execute function private.refuse_rewrite();
 
-create function private.runs_of(flat integer[])
-returns table (n integer, first integer, origin integer, line integer, lines integer)
+-- Lines as numbers: the version's in the upper half, the line's in the lower. So a run counts up by one.
+create function private.lines_in(runs integer[])
+returns bigint[]
 language sql immutable
 set search_path = ''
 as $$
-  -- sum() of integers is bigint: crafted numbers are refused by the caller, not by an overflow.
-  select r.n, (sum(r.lines) over (order by r.n) - r.lines + 1)::integer, r.origin, r.line, r.lines
-  from (select (i + 2) / 3 as n, flat[i] as origin, flat[i + 1] as line, flat[i + 2] as lines
-        from generate_series(1, cardinality(flat), 3) i) r
+  select array(
+    select (runs[i]::bigint << 32) + g
+    from generate_series(1, cardinality(runs), 3) i cross join lateral generate_series(runs[i + 1], runs[i + 1] + runs[i + 2] - 1) g
+    order by i, g)
 $$;
-comment on function private.runs_of is 'The runs of an attribution with their numbers and their first lines in the version.';
+comment on function private.lines_in is 'The lines of runs, one by one: version * 2^32 + line.';
+
+create function private.runs_in(lines bigint[])
+returns table (first integer, origin integer, line integer, lines integer)
+language sql immutable
+set search_path = ''
+as $$
+  select s.n::integer, (s.code >> 32)::integer, (s.code & 4294967295)::integer,
+         (lead(s.n, 1, cardinality($1) + 1::bigint) over (order by s.n) - s.n)::integer
+  from (select u.n, u.code, u.code is distinct from lag(u.code) over (order by u.n) + 1 as starts
+        from unnest($1) with ordinality u (code, n)) s
+  where s.starts
+$$;
+comment on function private.runs_in is 'Lines as runs, with the place of each from 1.';
+
+create function private.lines_of(document uuid, version text, nested boolean default false)
+returns bigint[]
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  step record;
+  before integer;
+  held bigint[];  -- the lines of version number `before`
+  other bigint[];
+  made bigint[];
+begin
+  for step in
+    with recursive chain as (
+      select 1 as depth, x.number, k.lines, k.runs, k.settled, k.source
+      from public.versions x
+      cross join lateral private.kept_lines(x.hash, x.number) k
+      where x.hash = lines_of.version
+      union all
+      select c.depth + 1, x.number, k.lines, k.runs, k.settled, k.source
+      from chain c
+      join public.versions x on x.document_id = lines_of.document and x.number = c.source
+      cross join lateral private.kept_lines(x.hash, x.number) k
+      where c.settled is null and c.depth < 200
+    )
+    select * from chain order by chain.depth desc
+  loop
+    if step.settled is not null then
+      held := private.lines_in(step.settled);
+    elsif step.runs is null or step.lines > 200000 or (before is null and step.source is not null) then
+      return null;
+    elsif step.runs is distinct from array[before, 1, cardinality(held)] then
+      made := '{}';
+      other := null;
+      for i in 1 .. cardinality(step.runs) by 3 loop
+        if step.runs[i] = step.number then
+          made := made || array(select (step.number::bigint << 32) + g from generate_series(step.runs[i + 1], step.runs[i + 1] + step.runs[i + 2] - 1) g);
+        elsif step.runs[i] = before then
+          made := made || held[step.runs[i + 1] : step.runs[i + 1] + step.runs[i + 2] - 1];
+        elsif nested then
+          return null;
+        else
+          if other is null then
+            other := private.lines_of(document, (
+              select x.hash from public.versions x where x.document_id = lines_of.document and x.number = step.runs[i]), true);
+          end if;
+          made := made || other[step.runs[i + 1] : step.runs[i + 1] + step.runs[i + 2] - 1];
+        end if;
+      end loop;
+      held := made;
+    end if;
+    if cardinality(held) is distinct from step.lines then
+      return null;
+    end if;
+    before := step.number;
+  end loop;
+  return held;
+end
+$$;
+comment on function private.lines_of is
+  'Who wrote each line of a version in the end, as private.lines_in has them. Null where a row is missing, more than 200 would be followed, lines are more than 200,000, or merges lie within merges.';
+
+create function private.kept_lines(version text, number integer)
+returns table (lines integer, runs integer[], settled integer[], source integer)
+language sql stable
+set search_path = ''
+as $$
+  select a.lines, a.runs, (select s.runs from public.settled_attributions s where s.version = a.version),
+         (select max(a.runs[i]) from generate_series(1, cardinality(a.runs), 3) i where a.runs[i] <> kept_lines.number)
+  from (select 1) one left join public.attributions a on a.version = kept_lines.version
+$$;
+comment on function private.kept_lines is 'What is kept of a version, and the highest number among the versions that its lines are from.';
 
 -- What can be said against an attribution without the bytes.
 create function private.attribution_problem(v public.versions, given integer[], added integer, removed integer)
@@ -57,9 +166,10 @@ set search_path = ''
 as $$
 declare
   total bigint;
-  before public.attributions;
-  sources text[];
-  known bigint;
+  wrong boolean;
+  numbers integer[];
+  lengths bigint[];
+  before integer;
 begin
   if v.sha256 is null then
     return 'A delete has no lines.';
@@ -67,44 +177,32 @@ begin
   if given is null or cardinality(given) % 3 <> 0 or array_position(given, null) is not null or array_ndims(given) > 1 then
     return 'Runs are triples of numbers.';
   end if;
-  -- A line is a byte at least, and nothing before this may overflow on what was made up.
-  select coalesce(sum(given[i + 2]::bigint), 0) into total from generate_series(1, cardinality(given), 3) i;
-  if total > least(v.size, 2147483647) or (total = 0) <> (v.size = 0)
-    or exists (select from generate_series(1, cardinality(given), 3) i
-               where given[i] < 1 or given[i] > v.number or given[i + 1] < 1 or given[i + 2] < 1
-                 or given[i + 1]::bigint + given[i + 2] > 2147483647) then
-    return 'The runs cannot be those of a version of that size and number.';
+  -- Lines of others come through a version that this one was made from; a line is a byte at least.
+  select array_agg(x.number), array_agg(coalesce((select a.lines from public.attributions a where a.version = x.hash), x.size, 0))
+  into numbers, lengths
+  from public.versions x where x.hash = any (array[
+    case when v.action not in ('add', 'restore') then v.parent end, v.merged_from, v.restored_from]::text[]);
+  select coalesce(sum(r.lines), 0), coalesce(bool_or(r.line < 1 or r.lines < 1 or case
+      when r.origin = v.number then r.line <> r.first
+      else r.line + r.lines - 1 > coalesce(lengths[array_position(numbers, r.origin)], 0) or r.line < r.free end), false)
+  into total, wrong
+  from (
+    -- bigint: nothing may overflow on numbers that were made up.
+    select given[i] as origin, given[i + 1]::bigint as line, given[i + 2]::bigint as lines,
+           1 + coalesce(sum(given[i + 2]::bigint) over (order by i rows between unbounded preceding and 1 preceding), 0) as first,
+           lag(given[i + 1]::bigint + given[i + 2], 1, 1::bigint) over (partition by given[i] order by i) as free
+    from generate_series(1, cardinality(given), 3) i) r;
+  if total > least(v.size, 2147483647) or (total = 0) <> (v.size = 0) then
+    return 'The runs cannot be those of a version of that size.';
   end if;
-  if exists (select from private.runs_of(given) r where r.origin = v.number and r.line <> r.first) then
-    return 'Lines that the version wrote itself are where they are.';
+  if wrong then
+    return 'Lines are the version''s own, and where they are; or of a version that it was made from, each once and in order.';
   end if;
-  if exists (
-    select from (
-      select x.origin, max(x.line + x.lines - 1) as last from private.runs_of(given) x where x.origin < v.number group by x.origin) r
-    cross join lateral (  -- by key, never by a scan of the whole history
-      select y.sha256, coalesce((select a.lines from public.attributions a where a.version = y.hash), y.size) as lines
-      from public.versions y where y.document_id = v.document_id and y.number = r.origin offset 0) o
-    where o.sha256 is null or r.last > o.lines) then
-    return 'A run names lines that its version doesn''t have.';
-  end if;
-  -- Lines of others come through a version that this one was made from. Where those are attributed, only what
-  -- they have can be handed on.
-  sources := array_remove(array[
-    case when v.action not in ('add', 'restore') then v.parent end, v.merged_from, v.restored_from]::text[], null);
-  select count(*) into known from public.attributions a where a.version = any (sources);
-  if known = cardinality(sources) and exists (
-    with held as (
-      select r.origin, range_agg(int4range(r.line, r.line + r.lines)) as lines
-      from public.attributions a cross join lateral private.runs_of(a.runs) r
-      where a.version = any (sources) group by r.origin)
-    select from private.runs_of(given) r left join held h on h.origin = r.origin
-    where r.origin < v.number and not coalesce(int4range(r.line, r.line + r.lines) <@ h.lines, false)) then
-    return 'A run names lines that no version has from which this one was made.';
-  end if;
-  select * into before from public.attributions a where a.version = v.parent;
-  if (added is null) <> (removed is null) or added not between 0 and total or removed < 0
-    or before.version is not null and total - added <> before.lines - removed then
-    return 'The numbers of lines added and removed don''t fit those of the two versions.';
+  if added is not null or removed is not null then
+    select a.lines into before from public.attributions a where a.version = v.parent;
+    if (added is null) <> (removed is null) or added not between 0 and total or removed < 0 or total - added <> before - removed then
+      return 'The numbers of lines added and removed don''t fit those of the two versions.';
+    end if;
   end if;
   return null;
 end
@@ -146,11 +244,19 @@ begin
       perform private.fail(422, 'bad_attribution', why, jsonb_build_object('version', v.hash));
     end if;
     insert into public.attributions (version, project_id, lines, runs, lines_added, lines_removed)
-    values (v.hash, v.project_id, (select coalesce(sum(r.lines), 0) from private.runs_of(given) r), given,
+    values (v.hash, v.project_id, (select coalesce(sum(given[i]), 0) from generate_series(3, cardinality(given), 3) i), given,
       (item ->> 'added')::integer, (item ->> 'removed')::integer)
     on conflict do nothing;
     if found then
       stored := stored + 1;
+      if v.number % 32 = 0 then
+        insert into public.settled_attributions (version, project_id, runs)
+        select v.hash, v.project_id, array(
+          select u.x from private.runs_in(l.lines) r cross join lateral unnest(array[r.origin, r.line, r.lines]) with ordinality u (x, n)
+          order by r.first, u.n)
+        from (select private.lines_of(v.document_id, v.hash) as lines) l where l.lines is not null
+        on conflict do nothing;
+      end if;
     end if;
   end loop;
   return stored;
@@ -165,9 +271,9 @@ language sql
 set search_path = ''
 as $$ select jsonb_build_object('stored', private.store_attributions(items)) $$;
 comment on function public.store_attributions is
-  'Keeps who wrote each line of the caller''s own versions: [{version, runs, added, removed}], oldest first. {stored}: how many were new.';
+  'Keeps where each line of the caller''s own versions came from: [{version, runs, added, removed}], oldest first. {stored}: how many were new.';
 
--- Blame in one round trip: the runs that touch the wanted lines, and the versions that they name.
+-- Blame in one round trip: the wanted lines as runs, and the versions that they name.
 create function public.read_blame(document uuid, at text default null, first_line integer default 1, last_line integer default null)
 returns jsonb
 language plpgsql stable
@@ -175,19 +281,17 @@ set search_path = ''
 as $$
 declare
   target text := private.version_at(document, at);
-  kept public.attributions;
-  final integer := coalesce(last_line, 2147483647);
+  lines bigint[] := private.lines_of(document, target);
+  wanted bigint[] := lines[greatest(first_line, 1) : least(last_line, cardinality(lines))];
 begin
-  select * into kept from public.attributions a where a.version = target;
   return jsonb_build_object(
     'read', public.version_answer(target),
-    'lines', kept.lines,
-    'runs', case when kept.version is not null then (
-      select coalesce(jsonb_agg(jsonb_build_array(r.first, r.origin, r.line, r.lines) order by r.n), '[]')
-      from private.runs_of(kept.runs) r where r.first <= final and r.first + r.lines > first_line) end,
-    'origins', case when kept.version is not null then public.list_origins(document, array(
-      select distinct r.origin from private.runs_of(kept.runs) r
-      where r.first <= final and r.first + r.lines > first_line)) end);
+    'lines', cardinality(lines),
+    'runs', case when lines is not null then (
+      select coalesce(jsonb_agg(jsonb_build_array(r.first + greatest(first_line, 1) - 1, r.origin, r.line, r.lines) order by r.first), '[]')
+      from private.runs_in(wanted) r) end,
+    'origins', case when lines is not null then public.list_origins(document, array(
+      select distinct (u.code >> 32)::integer from unnest(wanted) u (code))) end);
 end
 $$;
 comment on function public.read_blame is
@@ -209,7 +313,7 @@ as $$
 $$;
 comment on function public.list_origins is 'Versions of a document as blame names them: the message is its first line, at most 200 characters.';
 
--- For computing what isn't kept: versions from a number down to the nearest one whose attribution is kept.
+-- For computing what isn't kept: versions from a number down to the nearest one that is settled.
 create function public.list_attributions(document uuid, upto integer, page_size integer default 200, ignore_kept boolean default false)
 returns jsonb
 language plpgsql stable
@@ -221,8 +325,10 @@ begin
   perform private.version_at(document, null);  -- 404 when it isn't there
   if not ignore_kept then
     select coalesce(max(n.number), 1) into nearest from (
-      select v.number from public.versions v join public.attributions a on a.version = v.hash
-      where v.document_id = document and v.number <= upto order by v.number desc limit 1) n;
+      select v.number from public.versions v
+      where v.document_id = document and v.number <= upto and v.number % 32 = 0
+        and exists (select from public.settled_attributions s where s.version = v.hash)
+      order by v.number desc limit 1) n;
   end if;
   return (select coalesce(jsonb_agg(row.value order by row.number desc), '[]') from (
     select v.number, jsonb_build_object(
@@ -236,14 +342,15 @@ begin
         from (select *, x.object_id = v.object_id as own from public.blobs x
               where x.project_id = v.project_id and x.sha256 = v.sha256 and x.erased_at is null
               order by own desc, x.created_at desc, x.object_id limit 8) b),
-      'runs', case when not ignore_kept then (select a.runs from public.attributions a where a.version = v.hash) end) as value
+      'runs', case when not ignore_kept then (select a.runs from public.attributions a where a.version = v.hash) end,
+      'settled', case when not ignore_kept then (select s.runs from public.settled_attributions s where s.version = v.hash) end) as value
     from public.versions v
     where v.document_id = document and v.number between nearest and upto
     order by v.number desc limit private.page_rows(page_size)) row);
 end
 $$;
 comment on function public.list_attributions is
-  'A document''s versions from a number down to the nearest that has an attribution, newest first: what blame is computed from.';
+  'A document''s versions from a number down to the nearest that is settled, newest first, with what is kept of each: what blame is computed from.';
 
 -- How many lines a change added and removed, as far as it is kept: a part of the answers of migration 1000.
 
@@ -297,4 +404,4 @@ revoke execute on function public.store_attributions, public.read_blame, public.
 grant execute on function public.store_attributions, public.read_blame, public.list_origins, public.list_attributions
   to authenticated;
 revoke execute on all functions in schema private from public;
-grant execute on function private.runs_of, private.diffstat, private.diffstats to authenticated;
+grant execute on function private.lines_in, private.runs_in, private.lines_of, private.kept_lines, private.diffstat, private.diffstats to authenticated;
