@@ -9,8 +9,11 @@ from typing import NoReturn
 import rich_click as click
 
 from app.cli.bundles import verify
+from app.cli.completing import completion
 from app.cli.exporting import exporting
+from app.cli.finding import FINDING
 from app.cli.importing import importing
+from app.cli.looking import LOOKING
 from app.cli.signing_in import login, logout, token, whoami
 from app.cli.working import WORKING
 
@@ -186,6 +189,8 @@ for signing in (login, logout, whoami, token):
     verso.add_command(signing)
 for working in WORKING:
     verso.add_command(working)
+for reading in (*LOOKING, *FINDING, completion):
+    verso.add_command(reading)
 
 
 def _fail(sentence: str, *, code: int) -> NoReturn:
