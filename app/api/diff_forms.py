@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response
@@ -10,8 +11,10 @@ from litestar.params import QueryParameter
 
 from app.api.services import Services
 from app.errors import VersoError
-from app.flows.compare import Comparing, Comparison
+from app.flows.compare import Comparing, Comparison, read_older
 from app.model import Version
+from app.supabase.answers import Compared, Pair
+from app.supabase.identity import Actor
 from app.text.html import STYLE_SOURCE, FileDiff, View, diff_page
 from app.text.lines import Ignoring
 from app.text.words import Granularity
@@ -63,16 +66,21 @@ def comparing_with(
 
 
 async def page_answer(
+    comparing: Comparing,
     items: list[Comparison],
     *,
+    actor: Actor,
+    sides: Sequence[Compared | Pair],
     heading: str,
     view: View,
     headers: dict[str, str],
     following: str | None = None,
 ) -> Response[Any]:
-    """Differences as a page of HTML."""
+    """Differences of these `sides` as a page of HTML, with the unchanged lines between them folded."""
+    texts = await read_older(comparing, actor=actor, sides=sides, compared=items)
     files = [
-        FileDiff(old_path=_path(item.older), new_path=_path(item.newer), diff=item.diff) for item in items
+        FileDiff(old_path=_path(item.older), new_path=_path(item.newer), diff=item.diff, old=old)
+        for item, old in zip(items, texts, strict=True)
     ]
     page = await asyncio.to_thread(diff_page, files, heading=heading, view=view, following=following)
     return Response(page, headers=headers | PAGE_HEADERS, media_type="text/html")

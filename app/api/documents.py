@@ -336,7 +336,15 @@ async def compare_versions(
         return Response(patch_text, headers=headers | PATCH_HEADERS, media_type="text/x-diff")
     result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=compared))
     if form == "text/html":
-        return await page_answer([result], heading=heading_of(result), view=view, headers=headers)
+        return await page_answer(
+            comparing,
+            [result],
+            actor=actor,
+            sides=[compared],
+            heading=heading_of(result),
+            view=view,
+            headers=headers,
+        )
     return Response(result, headers=headers)
 
 

@@ -187,7 +187,16 @@ async def _answer_trees(
     if form == "text/html":
         heading = f"{prefix or 'All documents'}: change {compared.older} to {compared.newer}"
         more = headers["Link"].partition(">")[0][1:] if following else None
-        return await page_answer(items, heading=heading, view=view, headers=headers, following=more)
+        return await page_answer(
+            comparing,
+            items,
+            actor=actor,
+            sides=pairs,
+            heading=heading,
+            view=view,
+            headers=headers,
+            following=more,
+        )
     page = TreeComparison(older=compared.older, newer=compared.newer, items=items, next=following)
     return Response(page, headers=headers)
 
@@ -261,7 +270,15 @@ async def compare_files(
         return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
     result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=compared))
     if form == "text/html":
-        return await page_answer([result], heading=heading_of(result), view=view, headers=headers)
+        return await page_answer(
+            comparing,
+            [result],
+            actor=actor,
+            sides=[compared],
+            heading=heading_of(result),
+            view=view,
+            headers=headers,
+        )
     return Response(result, headers=headers)
 
 

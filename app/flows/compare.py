@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 200
+MAX_FOLDED = 256 * 1024
+"""How many bytes of older texts are read for the unchanged lines of a page."""
 AT_ONCE = 4
 """How many documents of a tree are compared at the same time."""
 
@@ -111,6 +113,26 @@ async def compare_as_hunks(comparing: Comparing, *, actor: Actor, sides: Sides) 
     if not diff.too_different:
         comparing.cache.put(key, msgspec.msgpack.encode(diff))
     return _comparison(sides, diff)
+
+
+async def read_older(
+    comparing: Comparing, *, actor: Actor, sides: Sequence[Sides], compared: Sequence[Comparison]
+) -> list[bytes | None]:
+    """The older texts of compared pairs that have hunks, None where there is none.
+
+    They are read from the first on, up to MAX_FOLDED bytes in all, for a page that has unchanged lines to
+    unfold. Nothing is asked of the database; the bytes were in the cache when they were compared.
+    """
+    left = MAX_FOLDED
+    texts: list[bytes | None] = []
+    for pair, result in zip(sides, compared, strict=True):
+        size = _size(pair.older)
+        if result.diff is None or not result.diff.hunks or not 0 < size <= left:
+            texts.append(None)
+            continue
+        left -= size
+        texts.append(await _bytes(comparing.blobs, actor=actor, side=pair.older))
+    return texts
 
 
 async def compare_all_as_hunks(

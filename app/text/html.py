@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.text.hunks import DiffResult, Hunk, Line, Side  # msgspec reads the annotations
+from app.text.hunks import DiffResult, Hunk, Kind, Line, Side, number_lines  # msgspec reads the annotations
+from app.text.lines import split_lines
+from app.text.words import Granularity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +40,8 @@ td, th { padding: 0 .5rem; vertical-align: top; text-align: left; font-weight: i
 td { white-space: pre-wrap; overflow-wrap: anywhere; tab-size: 4; }
 .n { width: 4.5rem; text-align: right; color: GrayText; border-right: 1px solid var(--line); }
 .s { width: 1.2rem; }
+td.folded { padding: 0; } .folded details { border: 0; border-radius: 0; margin: 0; }
+.folded summary { padding: .25rem .5rem; color: GrayText; }
 .at { background: var(--soft); color: GrayText; padding: .25rem .5rem; overflow-wrap: anywhere; }
 .removed { background: var(--minus); } .added { background: var(--plus); } .none { background: var(--soft); }
 del, ins { text-decoration: none; border-bottom: 2px solid; border-radius: 2px; }
@@ -46,6 +50,9 @@ del { background: var(--gone); border-bottom-style: dotted; } ins { background: 
 """
 STYLE_SOURCE = f"'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 """The stylesheet's name in a Content-Security-Policy (CSP 3, 2.3.1)."""
+
+MAX_FOLDED_LINES = 5_000
+"""How many unchanged lines a page holds folded; of what is more, only the number is told."""
 
 # Controls but the tab, soft hyphen, bidirectional marks, line separators, invisible blanks and tags.
 _ODD = re.compile(
@@ -63,18 +70,32 @@ class View(Enum):
 
 
 class FileDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """One document's part of a page; a path is None where it wasn't there, `diff` where none was made."""
+    """One document's part of a page; a path is None where it wasn't there, `diff` where none was made.
+
+    `old` is the older text of the diff, if its unchanged lines shall be there to unfold.
+    """
 
     old_path: str | None
     new_path: str | None
     diff: DiffResult | None
+    old: bytes | None = None
 
 
 def diff_page(
     files: Sequence[FileDiff], *, heading: str, view: View = View.INLINE, following: str | None = None
 ) -> str:
-    """The whole page; `following` is the address of the next one, when there is one."""
-    body = "".join(_file(file, view) for file in files) or "<p>Nothing differs.</p>"
+    """The whole page; `following` is the address of the next one, when there is one.
+
+    Unchanged lines between hunks are folded (`<details>`, no script), for as many documents from the first on
+    as have MAX_FOLDED_LINES of them together.
+    """
+    left = MAX_FOLDED_LINES
+    parts = []
+    for file in files:
+        hidden = _hidden(file)
+        parts.append(_file(file, view, unfold=file.old is not None and hidden <= left))
+        left -= hidden if file.old is not None and hidden <= left else 0
+    body = "".join(parts) or "<p>Nothing differs.</p>"
     more = f'<p><a rel="next" href="{_text(following)}">More documents</a></p>' if following else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{visible(heading)[:300]}</title>'
@@ -88,7 +109,14 @@ def visible(text: str) -> str:
     return _text(_ODD.sub(lambda found: f"[{_name(found[0])}]", text))
 
 
-def _file(file: FileDiff, view: View) -> str:
+def _hidden(file: FileDiff) -> int:
+    """How many of the older text's lines are in no hunk."""
+    if file.diff is None:
+        return 0
+    return file.diff.old.lines - sum(hunk.old_lines for hunk in file.diff.hunks)
+
+
+def _file(file: FileDiff, view: View, *, unfold: bool) -> str:
     if file.old_path is None or file.new_path is None:
         what = "added" if file.old_path is None else "deleted"
         title = f"{_shown(file.new_path or file.old_path or '')} ({what})"
@@ -101,10 +129,11 @@ def _file(file: FileDiff, view: View) -> str:
         return f"<details open><summary>{title}</summary><p>Too large to be compared.</p></details>"
     if diff.summary is not None:
         title += f": {diff.summary.added} added, {diff.summary.removed} removed"
-    return f"<details open><summary>{title}</summary>{_content(diff, view, title)}</details>"
+    old = split_lines(file.old) if unfold and file.old is not None else None
+    return f"<details open><summary>{title}</summary>{_content(diff, view, title, old)}</details>"
 
 
-def _content(diff: DiffResult, view: View, title: str) -> str:
+def _content(diff: DiffResult, view: View, title: str, old: Sequence[bytes] | None) -> str:
     if diff.binary or diff.too_different:
         why = "Binary contents." if diff.binary else "Too different to be shown line by line."
         return f"<p>{why}</p><p>Before: {_side(diff.old)}</p><p>After: {_side(diff.new)}</p>"
@@ -120,14 +149,31 @@ def _content(diff: DiffResult, view: View, title: str) -> str:
         moved,
         f"<table><caption>{title}</caption><thead>{columns}</thead>",
     ]
-    at = 1
+
+    def fold(first: int, end: int, shift: int) -> str:
+        if first >= end:
+            return ""
+        said = f"⋯ {end - first} unchanged line(s)"
+        if old is None:
+            return f'<tr><td class="at" colspan="6">{said}</td></tr>'
+        marked: list[tuple[Kind, bytes]] = [("context", line) for line in old[first - 1 : end - 1]]
+        lines = number_lines(
+            marked, first=(first - 1, first - 1 + shift), granularity=Granularity.LINE, refinements=[]
+        )
+        return (
+            f'<tr><td class="folded" colspan="6"><details><summary>{said}</summary>'
+            f"<table>{''.join(rows(lines))}</table></details></td></tr>"
+        )
+
+    at, shift = 1, 0
     for hunk in diff.hunks:
         start = hunk.old_start if hunk.old_lines else hunk.old_start + 1
-        parts.append(f"<tbody>{_fold(start - at)}{_hunk_header(hunk)}")
+        parts.append(f"<tbody>{fold(at, start, shift)}{_hunk_header(hunk)}")
         parts.extend(rows(hunk.lines))
         parts.append("</tbody>")
         at = start + hunk.old_lines
-    parts.append(f"<tbody>{_fold(diff.old.lines - at + 1)}</tbody></table>")
+        shift += hunk.new_lines - hunk.old_lines
+    parts.append(f"<tbody>{fold(at, diff.old.lines + 1, shift)}</tbody></table>")
     return "".join(parts)
 
 
@@ -143,10 +189,6 @@ _SPLIT = "<tr>" + "".join(
     for side in ("old", "new")
 )
 _SPLIT += "</tr>"
-
-
-def _fold(lines: int) -> str:
-    return f'<tr><td class="at" colspan="6">⋯ {lines} unchanged line(s)</td></tr>' if lines > 0 else ""
 
 
 def _hunk_header(hunk: Hunk) -> str:

@@ -168,3 +168,22 @@ def test_who_finds_all_workers_busy_is_told_to_come_back(project: Project, slow:
     for connection in holding:
         connection.close()
     assert until(lambda: not busy(slow), seconds=5)
+
+
+def test_unchanged_lines_unfold_up_to_a_limit(project: Project) -> None:
+    lines = [f"line {n}" for n in range(100)]
+    small = project.written("small.md", "\n".join(lines))
+    wide = project.written("wide.md", "\n".join(f"{line} {'x' * 3_000}" for line in lines))
+    changed = [*lines[:50], "new", *lines[50:]]
+    project.written("small.md", "\n".join(changed), base=small["hash"])
+    project.written("wide.md", "\n".join(f"{line} {'x' * 3_000}" for line in changed), base=wide["hash"])
+    for url, unfolds in (
+        (f"/v1/documents/{small['document']}/diff", 2),
+        (f"/v1/documents/{wide['document']}/diff", 0),
+        (f"{project.url}/diff?from=2", 2),
+        (f"{project.url}/compare?from=small.md@2&to=small.md", 2),
+    ):
+        page = project.people.reader.get(url, headers=BROWSER).text
+        assert page.count("unchanged line(s)</summary>") == unfolds, url
+        assert (">line 7<" in page) == (unfolds > 0)
+        assert "unchanged line(s)" in page

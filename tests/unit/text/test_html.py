@@ -178,6 +178,51 @@ def test_what_is_folded_is_counted() -> None:
     assert ["⋯ 46 unchanged line(s)"] in rows
 
 
+@pytest.mark.parametrize("view", View)
+def test_unchanged_lines_between_hunks_can_be_unfolded_without_a_script(view: View) -> None:
+    old = [b"%d\n" % number for number in range(1, 101)]
+    new = [*old[:49], b"fifty\n", b"more\n", *old[50:]]
+    page = unfolding(b"".join(old), b"".join(new), view=view)
+    reading = Reading(page)
+    assert "script" not in {tag for tag, _ in reading.seen}
+    text = reading.text
+    for told in ("⋯ 46 unchanged line(s)", "⋯ 47 unchanged line(s)"):
+        assert told in text
+    rows = re.findall(r"<tr[^>]*>(<td class=\"n\">.*?)</tr>", page)
+    numbers = [re.findall(r'<td class="n">(\d+)</td>', row) for row in rows if "<td>" in row]
+    unchanged = {int(pair[0]): int(pair[1]) for pair in numbers if len(pair) == 2}
+    # Every unchanged line is there once, with its number on both sides.
+    assert unchanged == {n: n if n < 50 else n + 1 for n in range(1, 101) if n != 50}
+
+
+def test_a_page_holds_so_many_unchanged_lines_and_counts_the_rest() -> None:
+    old = b"".join(b"%d\n" % number for number in range(2_000))
+    new = old.replace(b"\n1000\n", b"\nx\n")
+    file = FileDiff(old_path="a", new_path="a", diff=diff_hunks(old, new), old=old)
+    page = diff_page([file] * 3, heading="a")
+    assert page.count("unchanged line(s)</summary>") == 4, "of the first two documents"
+    assert page.count("unchanged line(s)</td>") == 2
+    lines = b"\n" * 200_000
+    file = FileDiff(old_path="a", new_path="a", diff=diff_hunks(lines, lines + b"x"), old=lines)
+    assert len(diff_page([file], heading="a")) < 10_000
+
+
+@pytest.mark.parametrize("view", View)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_unfolded_lines_are_text_as_well(text: str, view: View) -> None:
+    old = f"a\n{text}\n\u202e\n\x1b\r\n{'x' * 50}\n".encode() * 5 + b"\xff"
+    reading = Reading(unfolding(old, b"new\n" + old, view=view, context=0))
+    assert reading.text.count(text) == (5 if view is View.INLINE else 10)
+    assert "\u202e" not in reading.text
+    assert "U+202E" in reading.text
+    assert "not UTF-8" in reading.text
+
+
+def unfolding(old: bytes, new: bytes, *, view: View = View.INLINE, context: int = 3) -> str:
+    file = FileDiff(old_path="a", new_path="a", diff=diff_hunks(old, new, context=context), old=old)
+    return diff_page([file], heading="a", view=view)
+
+
 def test_a_missing_newline_a_carriage_return_and_damaged_text_are_told() -> None:
     text = Reading(page_of(b"same\n", b"same\r\nend\xff")).text
     for told in ("CR", "no newline at end", "not UTF-8"):
@@ -213,7 +258,7 @@ def test_moves_additions_and_deletions_say_so() -> None:
 @given(pair=pairs(), view=st.sampled_from(View), context=st.integers(0, 5))
 def test_any_two_texts_make_a_well_formed_page(pair: tuple[bytes, bytes], view: View, context: int) -> None:
     result = diff_hunks(*pair, text=True, context=context)
-    page = diff_page([FileDiff(old_path="a", new_path="a", diff=result)], heading="a", view=view)
+    page = diff_page([FileDiff(old_path="a", new_path="a", diff=result, old=pair[0])], heading="a", view=view)
     reading = Reading(page)
     at = 2 if view is View.INLINE else 4
     signs = "".join(row[at] for row in reading.rows[1:] if len(row) == (4 if view is View.INLINE else 6))
