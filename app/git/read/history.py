@@ -96,16 +96,20 @@ class History:
             )
         imported = set(done)
         held = ancestors(done, self.repository.parents) if self.choices.skip_empty else imported
-        rest = line_of(self.tip, self.repository.parents, done=held, first_parent=self.choices.first_parent)
-        seconds = [self.repository.commit(each).committer.seconds for each in (*done, *rest)]
+        first_parent = self.choices.first_parent
+        rest = line_of(self.tip, self.repository.parents, done=held, first_parent=first_parent)
         # Of the whole line, so that a run that was interrupted goes on with the times that it would have had.
-        steady = steady_times(seconds, latest=int(time.time()) if now is None else now)
+        whole = line_of(self.tip, self.repository.parents, first_parent=first_parent)
+        seconds = [self.repository.commit(each).committer.seconds for each in whole]
+        steady = dict(
+            zip(whole, steady_times(seconds, latest=int(time.time()) if now is None else now), strict=True)
+        )
         coming = set(rest)
         behind = {parent for each in rest for parent in self.followed(each) if parent not in coming}
         named = {parent: self._known_as(parent, imported) for parent in behind}
         return Line(
             commits=rest,
-            committed=steady[len(done) :],
+            committed=[steady[each] for each in rest],
             needed={parent: name for parent, name in named.items() if name is not None},
             ahead=done[-1] if done else None,
         )

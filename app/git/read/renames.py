@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _MOST_PAIRS = 400_000
 """Beyond so many pairs of candidates only equal contents are looked for; a change of that size is no edit."""
-_EMPTY = bytes.fromhex("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
 _SUBMODULE = "160000"
 
 
@@ -69,7 +68,7 @@ def find_renames(
 def _equal(gone: Mapping[str, Leaf], come: Mapping[str, Leaf]) -> dict[str, str]:
     by_oid: dict[bytes, list[str]] = {}
     for path, leaf in gone.items():
-        if leaf.oid != _EMPTY and leaf.mode != _SUBMODULE:
+        if leaf.mode != _SUBMODULE:
             by_oid.setdefault(leaf.oid, []).append(path)
     moves: dict[str, str] = {}
     # Those that keep their file's name choose first: a folder of equal files that moves keeps its order.
