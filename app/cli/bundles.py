@@ -31,13 +31,13 @@ def export_bundle(file: Path, *, project: str, force: bool, api: str | None, as_
     bundle`). The same history gives the same file, byte for byte.
     """
     with telling(as_json) as out:
-        from app.cli.import_bar import bar
+        from app.cli.progressing import showing_progress
         from app.client.bundle.export import export_bundle as export
         from app.errors import VersoError
 
         if file.exists() and not force:
             raise VersoError("file_exists", f"{file} is there already. Name another file, or say --force.")
-        with client(api) as server, bar() as progress:
+        with client(api) as server, showing_progress(quiet=as_json) as progress:
             made = export(server, project, file, progress=progress)
         out.tell(
             made,
@@ -68,12 +68,12 @@ def verify(
     that the history is one; whether it is *the* history is said by its newest hash: compare it (--hash).
     """
     with telling(as_json) as out:
-        from app.cli.import_bar import bar
+        from app.cli.progressing import showing_progress
         from app.errors import VersoError
 
         if (file is None) == (project is None):
             raise VersoError("bad_usage", "Name a file, or a project with --project.")
-        with bar() as progress:
+        with showing_progress(quiet=as_json) as progress:
             if file is not None:
                 from app.client.bundle.verify import verify_bundle
 
@@ -116,7 +116,7 @@ def import_bundle(
     nowhere.
     """
     with telling(as_json) as out:
-        from app.cli.import_bar import bar
+        from app.cli.progressing import showing_progress
         from app.client.bundle.operator import Operator
         from app.client.bundle.restore import restore_bundle
         from app.errors import VersoError
@@ -126,7 +126,7 @@ def import_bundle(
             raise VersoError(
                 "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
             )
-        with Operator(supabase, key.strip()) as operator, bar() as progress:
+        with Operator(supabase, key.strip()) as operator, showing_progress(quiet=as_json) as progress:
             done = restore_bundle(operator, file, owner=owner, dry_run=dry_run, progress=progress)
         would = "would be " if done.dry_run else ""
         lines = [f"{done.slug}: {done.changes} changes {would}put back, up to change {done.change_sequence}."]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import rich_click as click
 
 from app.cli.bundles import import_bundle
+from app.cli.import_folder import import_folder
 from app.cli.import_git import import_git
 
 
@@ -18,3 +19,4 @@ def importing() -> None:
 
 importing.add_command(import_git)
 importing.add_command(import_bundle)
+importing.add_command(import_folder)
