@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
+from tests.schema.cost import LARGE, pages, scans_of
 from tests.schema.world import put, sha256
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 VERSIONS = 100_000
 DOCUMENTS = 10_000
-LARGE = ("versions", "changes", "tree_entries", "documents", "blobs", "events")
 
 LONG_DOCUMENT = """
 insert into public.blobs (object_id, project_id, sha256, size, name) values ('{object}', '{project}', '{sha256}', 1, '{project}/{sha256}');
@@ -84,27 +84,6 @@ async def long(world: World) -> Long:
         await conn.execute(MANY_DOCUMENTS.format(**names))
     await world.pool.execute(f"vacuum analyze {', '.join(f'public.{table}' for table in LARGE)}")
     return Long(team, document)
-
-
-async def pages(world: World, person: Any, call: str) -> int:
-    """How many pages a call touches, once the session knows the tables and has settled on its plans."""
-    async with world.as_person(person) as conn:
-        for _ in range(8):  # past the five custom plans, after which PostgreSQL may take a generic one
-            explained = await conn.fetchval(
-                f"explain (analyze, buffers, timing off, format json) select public.{call}"
-            )
-        before = await conn.fetchval(SCANS)
-        await conn.fetchval(f"select public.{call}")
-        assert await conn.fetchval(SCANS) == before, f"a table was read from end to end by {call}"
-    plan = json.loads(explained)[0]["Plan"]
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-
-
-# How often each of the large tables was read from end to end, in this transaction.
-SCANS = f"""
-select jsonb_object_agg(relname, pg_stat_get_xact_numscans(oid))::text from pg_class
-where relnamespace = 'public'::regnamespace and relname in ({", ".join(f"'{table}'" for table in LARGE)})
-"""
 
 
 async def alike(world: World, long: Long, *calls: str) -> None:
@@ -207,11 +186,11 @@ async def test_a_write_costs_the_same_however_long_the_history_and_large_the_pro
                 for _ in range(7):
                     save = conn.transaction()
                     await save.start()
-                    before = await conn.fetchval(SCANS)
+                    before = await conn.fetchval(scans_of(LARGE))
                     explained = await conn.fetchval(
                         f"explain (analyze, buffers, timing off, format json) select public.commit_change('{team.id}', '{items}')"
                     )
-                    after = await conn.fetchval(SCANS)
+                    after = await conn.fetchval(scans_of(LARGE))
                     await save.rollback()
             plan = json.loads(explained)[0]["Plan"]
             counts.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

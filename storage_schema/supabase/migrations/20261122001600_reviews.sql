@@ -478,6 +478,8 @@ set search_path = ''
 as $$
 declare
   made uuid := gen_random_uuid();
+  -- A variable, so that a plan made for somebody who wrote little isn't kept for who wrote most of them.
+  caller uuid := auth.uid();
   prior record;
   v public.versions;
 begin
@@ -486,7 +488,7 @@ begin
                  is not distinct from (write_comment.version, thread, write_comment.side, write_comment.first_line,
                    write_comment.last_line, write_comment.body) as same into prior
     from public.comments c join public.comment_texts t on t.comment_id = c.id
-    where c.project_id = project and c.author_id = auth.uid() and c.idempotency_key = write_comment.idempotency_key;
+    where c.project_id = project and c.author_id = caller and c.idempotency_key = write_comment.idempotency_key;
     if prior.same then
       return prior.id;
     elsif prior.id is not null then
@@ -738,6 +740,7 @@ set search_path = ''
 as $$
 declare
   made uuid := gen_random_uuid();
+  caller uuid := auth.uid();  -- a variable for the plan's sake, as in write_comment
   reasons uuid;
   prior record;
   v public.versions;
@@ -747,7 +750,7 @@ begin
     select r.id, (r.version, r.verdict, coalesce(t.body, ''))
                  is not distinct from (create_review.version, create_review.verdict, coalesce(create_review.body, '')) as same into prior
     from public.reviews r left join public.comment_texts t on t.comment_id = r.comment_id
-    where r.project_id = project and r.reviewer_id = auth.uid() and r.idempotency_key = create_review.idempotency_key;
+    where r.project_id = project and r.reviewer_id = caller and r.idempotency_key = create_review.idempotency_key;
     if prior.same then
       return prior.id;
     elsif prior.id is not null then
