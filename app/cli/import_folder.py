@@ -102,8 +102,8 @@ def _told(done: Imported) -> str:
     lines = [f"{'Would be: ' if done.dry_run else ''}{line}; {done.bytes:,} bytes."]
     if done.needed_changes > 1:
         lines.append(
-            f"This takes {done.needed_changes} changes, because one would be too large: each is atomic, all of "
-            "them together are not."
+            f"This takes {done.needed_changes} changes, because one would be too large: each is atomic, all "
+            "of them together are not."
         )
     lines += [f"#{change.sequence} {change.hash} {change.versions} versions" for change in done.changes]
     return "\n".join(lines + told_left_out(done.left_out))
