@@ -17,6 +17,7 @@ from app.api import (
     changes,
     documents,
     files,
+    git,
     history,
     imports,
     memento,
@@ -40,6 +41,9 @@ from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
+from app.flows.git_cache import GitCache
+from app.flows.git_fetch import GitServer
+from app.flows.git_sync import GitSync
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
@@ -86,6 +90,9 @@ HANDLERS = [
     mirroring.list_held,
     mirroring.read_many_contents,
     mirroring.read_held_content,
+    git.list_refs,
+    git.fetch_objects,
+    git.refuse_push,
     rows.list_rows,
     documents.read_document,
     documents.edit_document,
@@ -142,10 +149,13 @@ def create_app(settings: Settings | None = None) -> Observer:
         insights = Insights(pool)
         memory = Memory()
         upkeep = Upkeep(insights, blobs, workers, memory)
+        ledger, mirroring = Ledger(pool), Mirroring(pool)
+        repositories = GitCache(settings.git_dir, limit=settings.git_size)
+        sync = GitSync(repositories, ledger, mirroring, blobs, ahead=settings.upload_concurrency)
         app.state.services = Services(
             settings=settings,
-            ledger=Ledger(pool),
-            mirroring=Mirroring(pool),
+            ledger=ledger,
+            mirroring=mirroring,
             reviews=Reviews(pool),
             imports=Imports(pool),
             blobs=blobs,
@@ -155,6 +165,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             insights=insights,
             memory=memory,
             upkeep=upkeep,
+            git=GitServer(sync, processes=settings.git_processes),
         )
         try:
             yield
@@ -163,6 +174,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             await workers.close()
             await pool.close()
             cache.close()
+            repositories.close()
 
     litestar = Litestar(
         HANDLERS,

@@ -78,6 +78,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where read blobs are kept; unless set, a temporary directory of this process's own."""
     cache_size: int = 1024 * MIB
     """The most bytes of the blob cache on disk."""
+    git_dir: Path | None = None
+    """Where repositories for Git over HTTP are kept; unless set, a temporary directory of this process's."""
+    git_size: int = 2048 * MIB
+    """The most bytes of these repositories, about; the least recently used ones go."""
+    git_processes: int = 16
+    """How many requests of `git fetch` are answered at the same time, each by a process."""
     spool_dir: Path | None = None
     """Where uploads wait while they are hashed; unless set, the system's temporary directory."""
 

@@ -138,6 +138,9 @@ PROBLEMS = {
     "schema_missing": Problem(503, "The database lacks Verso's schema"),
     "workers_busy": Problem(503, "Too many texts are being compared"),
     "database_timeout": Problem(503, "The database took too long"),
+    "git_busy": Problem(503, "The project's repository is being brought up to date"),
+    "git_damaged": Problem(502, "The project's repository was damaged"),
+    "git_read_only": Problem(403, "Git reads here, and writes nowhere"),
     "disk_full": Problem(507, "The server's disk is full"),
     "internal": Problem(500, "A fault in Verso"),
 }

@@ -10,6 +10,7 @@ from litestar import Request
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
+from app.flows.git_fetch import GitServer
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.blobs import Blobs
@@ -37,6 +38,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     insights: Insights
     memory: Memory
     upkeep: Upkeep
+    git: GitServer
 
 
 async def provide_services(request: Request[Any, Any, Any]) -> Services:

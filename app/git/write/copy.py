@@ -48,7 +48,9 @@ class GitCopy:
         self.directory = directory
         # The state first: a directory with a state is one that a killed run can go on with.
         self._state = State(directory / STATE, project=project)
-        self._repository: Any = pygit2.init_repository(str(directory), bare=True, initial_head="main")
+        if not (directory / "HEAD").exists():
+            pygit2.init_repository(str(directory), bare=True, initial_head="main")
+        self._repository: Any = pygit2.Repository(str(directory))
 
     def __enter__(self) -> Self:
         return self

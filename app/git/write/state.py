@@ -31,6 +31,22 @@ create table if not exists tags (
 """
 
 
+def newest_hash(path: Path) -> str | None:
+    """The newest change's hash of the copy whose state is in this file; None when there is no such copy."""
+    if not path.is_file():
+        return None
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            row = db.execute("select hash from commits order by sequence desc limit 1").fetchone()
+            form = db.execute("select value from about where name = 'form'").fetchone()
+        finally:
+            db.close()
+    except sqlite3.DatabaseError:
+        return None
+    return row[0] if row is not None and form == (FORM,) else None
+
+
 class Written(NamedTuple):
     """The commit of a change."""
 

@@ -1,0 +1,98 @@
+"""What Git's clients ask for: the names of what there is, and packs of what they lack.
+
+Packs are made by processes of their own (`app.git.serve.worker`): the event loop stays free, memory is given
+back, and nobody computes for a client who has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.errors import VersoError
+from app.git.serve.refs import advertised_refs
+from app.git.serve.worker import DAMAGED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from app.flows.git_sync import GitSync
+    from app.supabase.identity import Actor
+
+log = structlog.get_logger(__name__)
+
+PIECE = 256 * 1024
+_HOME = Path(__file__).parents[2]
+"""Where `app` is: a checkout needn't be installed."""
+
+
+class GitServer:
+    """Answers to Git's clients; at most `processes` of them compute at a time."""
+
+    def __init__(self, sync: GitSync, *, processes: int) -> None:
+        self._sync = sync
+        self._slots = asyncio.Semaphore(processes)
+
+    async def list_refs(self, actor: Actor, *, project: str) -> bytes:
+        """The answer to `info/refs`, for fetching. Raises VersoError as `GitSync.repository` does."""
+        async with self._sync.repository(actor, project=project, tags=True) as path:
+            return await asyncio.to_thread(advertised_refs, path)
+
+    async def fetch(self, actor: Actor, *, project: str, request: bytes) -> AsyncIterator[bytes]:
+        """The answer to a request of `git fetch`, in pieces; its process is killed when nobody takes them.
+
+        Raises VersoError: before the first piece as `GitSync.repository` does; `git_damaged` when the
+        repository lacks something, which the next request mends.
+        """
+        async with self._sync.repository(actor, project=project, tags=False) as path, self._slots:
+            process = await _started(path)
+            said = asyncio.ensure_future(_read_all(process.stderr))
+            try:
+                async for piece in _exchanged(process, request):
+                    yield piece
+                status = await process.wait()
+                if status != 0:
+                    log.error("git.worker", status=status, said=(await said)[-1000:])
+                    if status == DAMAGED:
+                        self._sync.drop(path)
+                    raise VersoError("git_damaged", "The copy that serves Git was damaged. Fetch again.")
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+                await said
+
+
+async def _started(path: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.git.serve.worker",
+        str(path),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=_HOME,
+        limit=PIECE,
+    )
+
+
+async def _exchanged(process: asyncio.subprocess.Process, request: bytes) -> AsyncIterator[bytes]:
+    """Send the request, and give what comes back. The process reads all of it before it says a word."""
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("The process has pipes.")
+    with suppress(BrokenPipeError, ConnectionResetError):  # its exit code says more
+        process.stdin.write(request)
+        await process.stdin.drain()
+        process.stdin.close()
+    while piece := await process.stdout.read(PIECE):
+        yield piece
+
+
+async def _read_all(stream: asyncio.StreamReader | None) -> str:
+    return "" if stream is None else (await stream.read()).decode("utf-8", "replace")
