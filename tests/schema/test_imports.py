@@ -344,7 +344,7 @@ async def test_only_owners_import(world, stored, role):
     refusal = await refused(load(world, stored, commit(1), by=person))
     assert (refusal.status, refusal.code) == (403, "role_too_low")
     asked = world.rpc(
-        person, "prepare_import", project=stored.id, after=None, origin_ids="{%s}" % id_of(1), contents="{}"
+        person, "prepare_import", project=stored.id, after=None, origin_ids=f"{{{id_of(1)}}}", contents="{}"
     )
     assert (await refused(asked)).code == "role_too_low"
     assert await head_of(world, stored) is None
@@ -357,7 +357,12 @@ async def test_to_others_the_project_is_not_there(world, stored):
         for call in (
             load(world, stored, commit(1), by=person),
             world.rpc(
-                person, "prepare_import", project=stored.id, after=None, origin_ids="{%s}" % id_of(1), contents="{}"
+                person,
+                "prepare_import",
+                project=stored.id,
+                after=None,
+                origin_ids=f"{{{id_of(1)}}}",
+                contents="{}",
             ),
             world.rpc(person, "read_import", project=stored.id),
             world.rpc(person, "list_imports", project=stored.id),
@@ -453,7 +458,12 @@ async def test_archived_projects_take_no_import(world, stored):
     await world.rpc(stored.owner, "update_project", project=stored.id, archived=True)
     assert (await refused(load(world, stored, commit(1)))).code == "project_archived"
     asked = world.rpc(
-        stored.owner, "prepare_import", project=stored.id, after=None, origin_ids="{%s}" % id_of(1), contents="{}"
+        stored.owner,
+        "prepare_import",
+        project=stored.id,
+        after=None,
+        origin_ids=f"{{{id_of(1)}}}",
+        contents="{}",
     )
     assert (await refused(asked)).code == "project_archived"
 
@@ -663,8 +673,8 @@ async def test_another_projects_bytes_are_not_at_hand(world, stored):
         "prepare_import",
         project=other.id,
         after=None,
-        origin_ids="{%s}" % id_of(1),
-        contents="{%s}" % sha256(b"one"),
+        origin_ids=f"{{{id_of(1)}}}",
+        contents="{{{}}}".format(sha256(b"one")),
     )
     assert (prepared["known"], prepared["contents"]) == (0, [{"sha256": sha256(b"one"), "copies": []}])
 

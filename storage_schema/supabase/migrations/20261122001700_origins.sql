@@ -169,14 +169,14 @@ begin
     if was.id <> all (used)
       and (case when item ? 'from' then was.live and was.path = item ->> 'from'
                when not was.live then true
-               when was.path = item ->> 'path' then was.path <> all (leaving)
+               when was.path = item ->> 'path' then was.path <> all (leaving)  -- else it is the move's
                else was.path = any (deleted) end)
-      and (item ->> 'path' = any (leaving) or not exists (
+      and (item ->> 'path' = any (leaving || deleted) or not exists (
         select from public.documents d
         where d.project_id = project and d.path = item ->> 'path' and d.live and d.id <> was.id))
     then
       used := used || was.id;
-      if not item ? 'from' and was.live and was.path <> item ->> 'path' then
+      if not item ? 'from' and was.live and was.path = any (deleted) then
         dropped := dropped || was.path::text;  -- it isn't deleted there: it comes back from there
       end if;
       written := written || (item - 'take' - 'from' || jsonb_build_object('document', was.id, 'restore', v.number));
