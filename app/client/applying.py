@@ -210,6 +210,8 @@ class _Hands:
             return hash_file(target)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError:
+            raise OSError(None, "a folder is there") from None
 
     def _make(self, step: Write) -> Path:
         self._count += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -16,6 +15,8 @@ from app.client.push import Pushed, push
 from tests.api.world import sign_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.api.world import Api as Server
     from tests.stack import Stack
 

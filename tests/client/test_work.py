@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.client.hand_edits import resolve
 from app.errors import VersoError
 from tests.client.folders import Copy, Someone, tree_of
 
@@ -102,8 +103,6 @@ def test_what_cannot_be_merged_stays_with_theirs_beside_it(mine: Copy, hers: Cop
     assert hers.files() == {"a.md": b"hers\n", "a.theirs.md": b"mine\n"}
     assert [each.path for each in hers.pull().conflicts] == ["a.md"]
     hers.write("a.md", "both\n")
-    from app.client.hand_edits import resolve
-
     with hers.opened() as folder:
         resolve(folder, "a.md")
     assert hers.push().change == 3
