@@ -10,6 +10,7 @@ import rich_click as click
 from app.cli.bundles import import_bundle
 from app.cli.import_folder import import_folder
 from app.cli.import_git import import_git
+from app.cli.import_idse import import_idse
 
 
 @click.group(name="import")
@@ -20,3 +21,4 @@ def importing() -> None:
 importing.add_command(import_git)
 importing.add_command(import_bundle)
 importing.add_command(import_folder)
+importing.add_command(import_idse)

@@ -90,15 +90,18 @@ def import_source(  # what a person may ask of an import
     delete: bool = False,
     message: str = "",
     dry_run: bool = False,
+    is_there: bool = True,
     progress: Progress = no_progress,
 ) -> Imported:
     """Bring a project up to a source, for its editors. `under` is the folder that the source becomes.
 
-    `delete` also deletes what is below that folder and not in the source. Raises VersoError: the server's
-    refusals (`stale_base` when somebody wrote meanwhile: run it again), `file_changed`, `archive_refused`.
+    `delete` also deletes what is below that folder and not in the source. A dry run may plan for a project
+    that isn't there yet. Raises VersoError: the server's refusals (`stale_base` when somebody wrote
+    meanwhile: run it again), `file_changed`, `archive_refused`.
     """
     prefix = f"{normal_path(under.strip('/'))}/" if under.strip("/") else ""
-    plan = compare(source, read_tree(api, project, prefix), prefix, delete=delete, progress=progress)
+    tree = read_tree(api, project, prefix) if is_there else {}
+    plan = compare(source, tree, prefix, delete=delete, progress=progress)
     batches = list(_batches(plan, prefix))
     changes: list[Wrote] = []
     total = sum(file.size for file, _ in plan.files)
