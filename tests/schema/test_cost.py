@@ -54,6 +54,7 @@ insert into public.versions (hash, project_id, document_id, number, change_seque
   sha256, size, media_type, object_id)
 select encode(sha256(('m{project}' || n)::bytea), 'hex'), '{project}', id, 1, 1, n + 1, 'add', 'many/' || n / 100 || '/' || n || '.md',
   '{sha256}', 1, 'text/markdown', '{object}' from n;
+update public.changes set version_count = {documents} + 1 where project_id = '{project}' and sequence = 1;
 update public.projects set change_sequence = {versions}, change_hash = encode(sha256('c{project}{versions}'::bytea), 'hex')
 where id = '{project}';
 """

@@ -374,6 +374,7 @@ declare
   above bigint := 0;
   wanted uuid;
   page bigint[];
+  small bigint[];
 begin
   -- Times never go back in a project, so the two times become numbers by index, and the page is a range of numbers.
   if until is not null then
@@ -388,8 +389,10 @@ begin
   end if;
   select p.id into wanted from public.people p
   where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
-  page := array(
-    select c.sequence from public.changes c
+  -- Without prefix, author and text a page costs what it shows. With them the log is walked until the page is full:
+  -- name a time (since) to end the walk sooner.
+  select array_agg(w.sequence), array_agg(w.sequence) filter (where w.version_count <= 20) into page, small from (
+    select c.sequence, c.version_count from public.changes c
     where c.project_id = target and c.sequence < below and c.sequence > above
       -- Whoever imported a change is not its author.
       and (author is null or wanted = case when c.origin_id is null then c.author_id else c.attributed_to end
@@ -398,10 +401,10 @@ begin
       and (prefix is null or exists (
         select from public.versions v
         where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix))
-    order by c.sequence desc limit private.page_rows(page_size));
+    order by c.sequence desc limit private.page_rows(page_size)) w;
   return (select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object('diffstat', t.diffstat) order by d.sequence desc), '[]')
           from public.change_details d
-          left join private.diffstats(target, page) t on t.sequence = d.sequence  -- migration 1400
+          left join private.diffstats(target, small) t on t.sequence = d.sequence  -- migration 1400
           where d.project = target and d.sequence = any (page));
 end
 $$;
