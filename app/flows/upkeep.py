@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-DELAY_S = 0.25
-"""How long changes are gathered before they are worked on."""
+QUIET_S = 0.5
+"""How long nothing must have been written before what was gathered is worked on."""
+LONGEST_S = 4.0
+"""How long changes are gathered at most: of a burst, most is done once for all of them."""
 GRACE_S = 2.0
 """How long the end of the process waits for what is pending."""
 MAX_SIZE = 1024 * 1024
@@ -89,14 +91,22 @@ class Upkeep:
     async def _run(self) -> None:
         while True:
             await self._noted.wait()
-            await asyncio.sleep(DELAY_S)
-            self._noted.clear()
+            await self._quiet()
             pending, self._pending, self._count = self._pending, {}, 0
             for noted in pending.values():
                 for at in range(0, len(noted), BATCH):
                     await self._work(noted[at : at + BATCH])
             if not self._pending:
                 self._idle.set()
+
+    async def _quiet(self) -> None:
+        """Wait for a pause, or until it has been long enough."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_S):
+                while self._noted.is_set() and self._count < MAX_PENDING // 2:
+                    self._noted.clear()
+                    await asyncio.sleep(QUIET_S)
+        self._noted.clear()
 
     async def _work(self, noted: list[_Noted]) -> None:
         actor = noted[0].actor

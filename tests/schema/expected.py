@@ -112,7 +112,6 @@ PARTS = {
         on_behalf={
             "diffstat",
             "diffstats",
-            "kept_lines",
             "lines_in",
             "lines_of",
             "runs_in",

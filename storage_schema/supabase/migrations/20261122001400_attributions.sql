@@ -99,18 +99,20 @@ declare
 begin
   for step in
     with recursive chain as (
-      select 1 as depth, x.number, k.lines, k.runs, k.settled, k.source
-      from public.versions x
-      cross join lateral private.kept_lines(x.hash, x.number) k
-      where x.hash = lines_of.version
+      select 0 as depth, null::integer as number, null::integer as lines, null::integer[] as runs, null::integer[] as settled,
+             (select x.number from public.versions x where x.hash = lines_of.version and x.document_id = lines_of.document) as source
       union all
-      select c.depth + 1, x.number, k.lines, k.runs, k.settled, k.source
+      -- Each by its key, whatever the tables were like when this was planned.
+      select c.depth + 1, c.source, k.lines, k.runs, (select s.runs from public.settled_attributions s where s.version = k.version),
+             (select max(k.runs[i]) from generate_series(1, cardinality(k.runs), 3) i where k.runs[i] <> c.source)
       from chain c
-      join public.versions x on x.document_id = lines_of.document and x.number = c.source
-      cross join lateral private.kept_lines(x.hash, x.number) k
-      where c.settled is null and c.depth < 200
+      left join lateral (
+        select a.* from public.attributions a where a.version = (
+          select x.hash from public.versions x where x.document_id = lines_of.document and x.number = c.source)
+        offset 0) k on true
+      where c.source is not null and c.settled is null and c.depth < 200
     )
-    select * from chain order by chain.depth desc
+    select * from chain where chain.depth > 0 order by chain.depth desc
   loop
     if step.settled is not null then
       held := private.lines_in(step.settled);
@@ -147,17 +149,6 @@ $$;
 comment on function private.lines_of is
   'Who wrote each line of a version in the end, as private.lines_in has them. Null where a row is missing, more than 200 would be followed, lines are more than 200,000, or merges lie within merges.';
 
-create function private.kept_lines(version text, number integer)
-returns table (lines integer, runs integer[], settled integer[], source integer)
-language sql stable
-set search_path = ''
-as $$
-  select a.lines, a.runs, (select s.runs from public.settled_attributions s where s.version = a.version),
-         (select max(a.runs[i]) from generate_series(1, cardinality(a.runs), 3) i where a.runs[i] <> kept_lines.number)
-  from (select 1) one left join public.attributions a on a.version = kept_lines.version
-$$;
-comment on function private.kept_lines is 'What is kept of a version, and the highest number among the versions that its lines are from.';
-
 -- What can be said against an attribution without the bytes.
 create function private.attribution_problem(v public.versions, given integer[], added integer, removed integer)
 returns text
@@ -165,10 +156,13 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  total bigint;
-  wrong boolean;
+  total bigint := 0;
+  spot integer;
+  line bigint;  -- bigint: nothing may overflow on numbers that were made up
+  many bigint;
   numbers integer[];
   lengths bigint[];
+  free bigint[];
   before integer;
 begin
   if v.sha256 is null then
@@ -178,25 +172,25 @@ begin
     return 'Runs are triples of numbers.';
   end if;
   -- Lines of others come through a version that this one was made from; a line is a byte at least.
-  select array_agg(x.number), array_agg(coalesce((select a.lines from public.attributions a where a.version = x.hash), x.size, 0))
-  into numbers, lengths
+  select array_agg(x.number), array_agg(coalesce((select a.lines from public.attributions a where a.version = x.hash), x.size, 0)), array_agg(1)
+  into numbers, lengths, free
   from public.versions x where x.hash = any (array[
     case when v.action not in ('add', 'restore') then v.parent end, v.merged_from, v.restored_from]::text[]);
-  select coalesce(sum(r.lines), 0), coalesce(bool_or(r.line < 1 or r.lines < 1 or case
-      when r.origin = v.number then r.line <> r.first
-      else r.line + r.lines - 1 > coalesce(lengths[array_position(numbers, r.origin)], 0) or r.line < r.free end), false)
-  into total, wrong
-  from (
-    -- bigint: nothing may overflow on numbers that were made up.
-    select given[i] as origin, given[i + 1]::bigint as line, given[i + 2]::bigint as lines,
-           1 + coalesce(sum(given[i + 2]::bigint) over (order by i rows between unbounded preceding and 1 preceding), 0) as first,
-           lag(given[i + 1]::bigint + given[i + 2], 1, 1::bigint) over (partition by given[i] order by i) as free
-    from generate_series(1, cardinality(given), 3) i) r;
+  for i in 1 .. cardinality(given) by 3 loop
+    line := given[i + 1];
+    many := given[i + 2];
+    spot := array_position(numbers, given[i]);
+    if line < 1 or many < 1 or given[i] = v.number and line <> total + 1
+      or given[i] <> v.number and (spot is null or line < free[spot] or line + many - 1 > lengths[spot]) then
+      return 'Lines are the version''s own, and where they are; or of a version that it was made from, each once and in order.';
+    end if;
+    if spot is not null then
+      free[spot] := line + many;
+    end if;
+    total := total + many;
+  end loop;
   if total > least(v.size, 2147483647) or (total = 0) <> (v.size = 0) then
     return 'The runs cannot be those of a version of that size.';
-  end if;
-  if wrong then
-    return 'Lines are the version''s own, and where they are; or of a version that it was made from, each once and in order.';
   end if;
   if added is not null or removed is not null then
     select a.lines into before from public.attributions a where a.version = v.parent;
@@ -304,7 +298,7 @@ set search_path = ''
 as $$
   select coalesce(jsonb_agg(jsonb_build_object(
     'hash', v.hash, 'number', v.number, 'path', v.path, 'change', c.sequence,
-    'author', c.author, 'actor', c.actor, 'agent', c.agent,
+    'author', c.author, 'actor', c.actor, 'agent', c.agent, 'author_name', c.author_name, 'origin', c.origin,
     'authored_at', c.authored_at, 'committed_at', c.committed_at,
     'summary', left(split_part(c.message, E'\n', 1), 200)) order by v.number), '[]')
   from public.versions v
@@ -404,4 +398,4 @@ revoke execute on function public.store_attributions, public.read_blame, public.
 grant execute on function public.store_attributions, public.read_blame, public.list_origins, public.list_attributions
   to authenticated;
 revoke execute on all functions in schema private from public;
-grant execute on function private.lines_in, private.runs_in, private.lines_of, private.kept_lines, private.diffstat, private.diffstats to authenticated;
+grant execute on function private.lines_in, private.runs_in, private.lines_of, private.diffstat, private.diffstats to authenticated;
