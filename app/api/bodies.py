@@ -55,6 +55,8 @@ class ChangeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     base64: str | None = None
     part: str | None = None
     """In multipart: the name of the file part that holds the content."""
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    """In place of the content: the hash of one that some version of this project holds (see `have`)."""
 
 
 class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +142,13 @@ def item_of(
     item: ChangeItem, *, upload: Upload | None = None, pending: bool = False, kind: str | None = None
 ) -> Item:
     """The flow's item of a body's, its path and media type checked. Raises VersoError."""
-    if upload is None and not pending:
+    if item.sha256 is not None:
+        if upload is not None or not item.text is item.base64 is item.part is None:
+            raise VersoError(
+                "bad_change", "An item that says its sha256 brings no other content.", path=item.path
+            )
+        pending = True
+    elif upload is None and not pending:
         upload = _content_of(item)
     elif item.text is not None or item.base64 is not None:
         raise VersoError("bad_change", "An item has one content: text, base64 or a file.", path=item.path)
@@ -168,6 +176,7 @@ def item_of(
         mode=item.mode,
         upload=upload,
         pending=pending,
+        held=item.sha256,
     )
 
 

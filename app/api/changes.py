@@ -31,6 +31,7 @@ from app.flows.add_change import Item
 from app.flows.find_moves import FoundMove, find_moves
 from app.flows.read_change import Counting, diffstat_of_adds
 from app.flows.read_change import read_change as read_change_counted
+from app.flows.take_held import take_held
 from app.model import Change, LoggedChange
 from app.supabase.identity import Actor
 
@@ -120,6 +121,34 @@ async def _add(
         raise VersoError("bad_change", "A change has at least one item.")
     if len(items) > settings.max_files_per_change:
         raise too_many(settings.max_files_per_change)
+    items = await take_held(
+        services.mirroring,
+        services.blobs,
+        actor=actor,
+        project=project,
+        items=items,
+        spool=settings.spool_dir,
+        concurrency=settings.upload_concurrency,
+    )
+    try:
+        return await _write(services, actor, project, message, items, key, merge, detect)
+    finally:
+        for item in items:
+            if item.upload is not None:
+                item.upload.discard()
+
+
+async def _write(
+    services: Services,
+    actor: Actor,
+    project: str,
+    message: str,
+    items: list[Item],
+    key: str | None,
+    merge: str | None,
+    detect: str | None,
+) -> Response[ChangeWritten]:
+    settings = services.settings
     moves: list[FoundMove] = []
     if detect is not None:
         items, moves = await find_moves(

@@ -54,6 +54,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     mode: str | None = None
     upload: Upload | None = None
     pending: bool = False
+    held: str | None = None
+    """SHA-256 of a content that the project holds: `take_held` puts an upload in its place."""
 
     def asked(self) -> dict[str, Any]:
         """The item as the SQL functions take it."""
