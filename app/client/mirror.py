@@ -222,6 +222,11 @@ class Mirror:
         """The bytes of a content. Raises VersoError `content_absent`, `content_erased`, `mirror_damaged`."""
         return self.contents.read(sha256)
 
+    def names(self, sha256: str) -> bool:
+        """Whether some version of the history here has this content, and it isn't known to be erased."""
+        named = self._maybe("select 1 from versions where sha256 = ? limit 1", sha256)
+        return named is not None and not self.contents.is_erased(sha256)
+
     def missing(self, wanted: Iterable[str] | None = None) -> dict[str, int]:
         """Contents that history names and that are not here, with their sizes: of these, or of all."""
         if wanted is None:

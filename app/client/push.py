@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 5
 MOST_ASKED = 10_000
+WORTH_ASKING = 64 * 1024
+"""From so many bytes on it is quicker to ask what the project has than to send it all."""
 RESTORES = "restores"
 _MET = frozenset(
     {
@@ -55,6 +57,10 @@ _MET = frozenset(
     }
 )
 """Refusals that say that somebody was faster, there or here: look again, and try again."""
+
+
+_HELD_NO_MORE = frozenset({"content_not_found", "content_erased", "content_missing", "content_altered"})
+"""A content that the project was said to have can't be taken from there: it is sent after all."""
 
 
 class Restore(msgspec.Struct, frozen=True):
@@ -198,44 +204,83 @@ def _pending(folder: Folder, message: str, pieces: list[Piece]) -> Pending:
 
 
 def _send(api: Api, folder: Folder, looked: Looked, pending: Pending, progress: Progress) -> Change | None:
-    contents = {each.sha256: each for each in pending.pieces if each.sha256 is not None}
-    total = sum(each.size for each in contents.values())
-    items: list[dict[str, Any]] = []
-    parts: list[Part] = []
-    for number, piece in enumerate(pending.pieces):
-        items.append(_item(piece, f"f{number}"))
-        if piece.sha256 is not None:
-            local = looked.files[piece.path]
-            parts.append(
-                Part(
-                    name=f"f{number}",
-                    filename="f",
-                    size=local.size,
-                    sha256=local.sha256,
-                    read=_reader(folder, local, lambda count: progress(count, total, "bytes")),
-                )
+    held = _held(api, folder, pending.pieces)
+    while True:
+        body = _body(folder, looked, pending, held, progress)
+        try:
+            answer = api.ask(
+                "POST",
+                f"{home_of(folder.project)}/changes",
+                content=body.pieces,
+                headers=body.headers,
+                key=pending.key,
             )
+        except VersoError as error:
+            if not held or error.code not in _HELD_NO_MORE:
+                raise
+            held = set()
+        else:
+            written: Change | None = msgspec.convert(answer.json()["change"], Change | None)
+            return written
+
+
+def _body(
+    folder: Folder, looked: Looked, pending: Pending, held: Collection[str], progress: Progress
+) -> Multipart:
+    going = [
+        (f"f{number}", piece.sha256, piece)
+        for number, piece in enumerate(pending.pieces)
+        if piece.sha256 is not None and piece.sha256 not in held
+    ]
+    total, sent = sum(piece.size for _, _, piece in going), 0
+
+    def on_its_way(count: int) -> None:
+        nonlocal sent
+        sent += count
+        progress(sent, total, "bytes")
+
+    items = [
+        _item(piece, f"f{number}", held=piece.sha256 in held) for number, piece in enumerate(pending.pieces)
+    ]
     change = msgspec.json.encode({"message": pending.message, "items": items})
-    body = Multipart([Part.of("change", change), *parts])
-    answer = api.ask(
-        "POST",
-        f"{home_of(folder.project)}/changes",
-        content=body.pieces,
-        headers=body.headers,
-        key=pending.key,
-    )
-    written: Change | None = msgspec.convert(answer.json()["change"], Change | None)
-    return written
+    parts = [
+        Part(
+            name=name,
+            filename="f",
+            size=piece.size,
+            sha256=sha256,
+            read=_reader(folder, looked.files[piece.path], on_its_way),
+        )
+        for name, sha256, piece in going
+    ]
+    return Multipart([Part.of("change", change), *parts])
 
 
-def _item(piece: Piece, part: str) -> dict[str, Any]:
+def _held(api: Api, folder: Folder, pieces: Sequence[Piece]) -> set[str]:
+    """Contents of a push that the project has: worth a question when there is much to send."""
+    wanted = {piece.sha256: piece.size for piece in pieces if piece.sha256 is not None}
+    # What the mirror names, the project holds; only what others pushed since then is worth asking for.
+    held = {sha256 for sha256 in wanted if folder.mirror.names(sha256)}
+    asked = [sha256 for sha256 in wanted if sha256 not in held]
+    if sum(wanted[sha256] for sha256 in asked) < WORTH_ASKING:
+        return held
+    for start in range(0, len(asked), MOST_ASKED):
+        answer = api.post(
+            f"{home_of(folder.project)}/have", {"sha256": asked[start : start + MOST_ASKED]}, again=True
+        )
+        held |= set(answer["have"])
+    return held
+
+
+def _item(piece: Piece, part: str, *, held: bool) -> dict[str, Any]:
     given = {
         "path": piece.path,
         "document": piece.document,
         "base": piece.base,
         "mode": piece.mode,
         "restore": piece.restore,
-        "part": None if piece.sha256 is None else part,
+        "part": None if piece.sha256 is None or held else part,
+        "sha256": piece.sha256 if held else None,
     }
     item = {name: value for name, value in given.items() if value is not None}
     if piece.delete:
