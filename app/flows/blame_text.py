@@ -46,4 +46,5 @@ async def blame_text(blobs: Blobs, *, actor: Actor, blamed: Blamed) -> bytes:
 
 
 def _name(origin: Origin) -> str:
-    return origin.agent or origin.author.name or origin.author.handle or origin.author.id[:_HASH_DIGITS]
+    name = origin.agent or origin.author_name
+    return name or origin.author.name or origin.author.handle or origin.author.id[:_HASH_DIGITS]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from app.model import Action, ActorKind, Copy, Person, Version, VersionRead
+from app.model import Action, ActorKind, CommitOrigin, Copy, Person, Version, VersionRead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,10 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     author: Person
     actor: ActorKind
     agent: str | None = None
+    author_name: str | None = None
+    """What its author was called then; of an imported commit, whom Git names."""
+    origin: CommitOrigin | None = None
+    """Of an imported change: the Git commit, and who wrote it. `author` is then who imported it."""
     authored_at: datetime
     committed_at: datetime
     summary: str

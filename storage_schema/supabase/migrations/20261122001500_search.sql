@@ -176,7 +176,8 @@ begin
       where h.tsv @@ wanted and h.project_id = project and d.path ^@ prefix
         and v.change_sequence > above and (v.change_sequence, -v.position) < (below, -below_position)
         and (search_versions.author is null or search_versions.author = (
-          select c.author_id from public.changes c where c.project_id = v.project_id and c.sequence = v.change_sequence))
+          select case when c.origin_id is null then c.author_id else c.attributed_to end
+          from public.changes c where c.project_id = v.project_id and c.sequence = v.change_sequence))
       order by v.change_sequence desc, v.position limit private.page_rows(page_size));
   end if;
   return array(
@@ -186,7 +187,8 @@ begin
     where t.tsv @@ wanted and t.project_id = project and v.path ^@ prefix
       and v.change_sequence > above and (v.change_sequence, -v.position) < (below, -below_position)
       and (search_versions.author is null or search_versions.author = (
-        select c.author_id from public.changes c where c.project_id = v.project_id and c.sequence = v.change_sequence))
+        select case when c.origin_id is null then c.author_id else c.attributed_to end
+          from public.changes c where c.project_id = v.project_id and c.sequence = v.change_sequence))
     order by v.change_sequence desc, v.position limit private.page_rows(page_size));
 end
 $$;
