@@ -8,6 +8,7 @@ from __future__ import annotations
 import rich_click as click
 
 from app.cli.bundles import export_bundle
+from app.cli.exporting_folder import export_folder_command
 from app.cli.exporting_git import export_git_command
 
 
@@ -18,3 +19,4 @@ def exporting() -> None:
 
 exporting.add_command(export_git_command)
 exporting.add_command(export_bundle)
+exporting.add_command(export_folder_command)

@@ -43,7 +43,7 @@ BATCH_BYTES = 64 * 1024 * 1024
 WAIT_SECONDS = 600.0
 """How long one waits for another process that fills the repository."""
 _IN_MEMORY = 1024 * 1024
-_START_ANEW = frozenset({"other_export", "history_diverged"})
+_START_ANEW = frozenset({"other_export", "export_damaged", "history_diverged"})
 
 
 class GitSync:

@@ -299,7 +299,10 @@ def test_the_cache_may_be_deleted_damaged_or_too_small(
         (held / "verso.sqlite").write_bytes(b"not a database")
         git("clone", "-q", address(again, project), str(tmp_path / "f"))
         subprocess.run(["rm", "-rf", *map(str, (held / "objects").iterdir())], check=True)
-        assert run("clone", "-q", address(again, project), str(tmp_path / "g")).returncode != 0
+        git("clone", "-q", address(again, project), str(tmp_path / "g"))
+        blob = hashlib.sha1(b"blob 1\x001", usedforsecurity=False).hexdigest()
+        (held / "objects" / blob[:2] / blob[2:]).unlink()
+        assert run("clone", "-q", address(again, project), str(tmp_path / "h")).returncode != 0
         git("clone", "-q", address(again, project), str(tmp_path / "h"))
         assert (tmp_path / "h" / "a.md").read_text() == "1"
 

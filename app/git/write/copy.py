@@ -34,7 +34,8 @@ class GitCopy:
     """One project's history as a bare Git repository in `directory`. A context manager; not for two threads.
 
     The directory is made when it isn't there. Raises VersoError `other_export` when it is something else, or
-    of another project. One writer at a time: whoever shares the directory brings a lock.
+    of another project, and `export_damaged` when its newest commit is gone. One writer at a time: whoever
+    shares the directory brings a lock.
     """
 
     def __init__(self, directory: Path, *, project: str) -> None:
@@ -51,6 +52,12 @@ class GitCopy:
         if not (directory / "HEAD").exists():
             pygit2.init_repository(str(directory), bare=True, initial_head="main")
         self._repository: Any = pygit2.Repository(str(directory))
+        newest = self._state.newest()
+        if newest is not None and newest.id.hex() not in self._repository:
+            self.close()
+            raise VersoError(
+                "export_damaged", f"{directory} lacks commits that were written there. Make a new copy."
+            )
 
     def __enter__(self) -> Self:
         return self
