@@ -90,7 +90,7 @@ def tag(name: str | None, *, at: str | None, message: str, project: str | None, 
         out.tell(made, f"{name} is #{made['change']}.")
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("path", type=DocumentPath(), metavar="PATH")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND…]")
 @click.option("--good", metavar="POINT", help="Where it was good; unless given, the document's beginning.")
