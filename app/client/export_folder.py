@@ -1,8 +1,8 @@
 """A project's files at a point, as a folder that is nothing but files; continued when it is exported again.
 
 What an earlier run wrote is listed in `.verso-export.json`, so a later one writes only what differs and
-removes what is gone. A file that somebody changed meanwhile is never overwritten: then nothing at all is done. What
-can't be a file on this machine, or would reach beyond the folder, is left out and reported.
+removes what is gone. A file that somebody changed meanwhile is never overwritten: then nothing at all is
+done. What can't be a file on this machine, or would reach beyond the folder, is left out and reported.
 """
 
 from __future__ import annotations
