@@ -54,8 +54,8 @@ def small_uploads(bench: Bench, *, turns: int) -> list[Row]:
     return [
         Row(
             "upload of a new 2 kB document",
-            _ms(pair.ours),
-            f"{_ms(pair.peer)}: storage upload + one rpc (commit_change), supabase-py",
+            milliseconds(pair.ours),
+            f"{milliseconds(pair.peer)}: storage upload + one rpc (commit_change), supabase-py",
             pair.ratio,
             1.6,
         )
@@ -81,11 +81,17 @@ def warm_reads(bench: Bench, *, turns: int) -> list[Row]:
     unchanged = interleave(revalidate, rpc, turns=turns)
     peer = "one bare rpc (read_file), supabase-py"
     return [
-        Row("read of a latest version, warm", _ms(warm.ours), f"{_ms(warm.peer)}: {peer}", warm.ratio, 2.0),
+        Row(
+            "read of a latest version, warm",
+            milliseconds(warm.ours),
+            f"{milliseconds(warm.peer)}: {peer}",
+            warm.ratio,
+            2.0,
+        ),
         Row(
             "304 for a latest version",
-            _ms(unchanged.ours),
-            f"{_ms(unchanged.peer)}: {peer}",
+            milliseconds(unchanged.ours),
+            f"{milliseconds(unchanged.peer)}: {peer}",
             unchanged.ratio,
             1.8,
         ),
@@ -109,8 +115,8 @@ def one_change(bench: Bench, *, files: int, rounds: int) -> list[Row]:
     return [
         Row(
             f"one change of {files:,} small files, per file",
-            _ms(each),
-            f"{_ms(single)}: {files:,} changes of one file",
+            milliseconds(each),
+            f"{milliseconds(single)}: {files:,} changes of one file",
             single / each,
             5.0,
             at_least=True,
@@ -248,5 +254,5 @@ def _start(data: Path) -> float:
         (data / "dev.json").unlink(missing_ok=True)
 
 
-def _ms(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.2f} ms"

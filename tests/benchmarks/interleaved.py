@@ -26,13 +26,15 @@ class Pair:
         return self.ours / self.peer
 
 
-def interleave(ours: Callable[[], object], peer: Callable[[], object], *, turns: int) -> Pair:
+def interleave(
+    ours: Callable[[], object], peer: Callable[[], object], *, turns: int, warm_up: int = WARM_UP
+) -> Pair:
     """Call both in turn, the first of each turn changing; the median of each after some warming up."""
     taken: dict[Callable[[], object], list[float]] = {ours: [], peer: []}
-    for turn in range(turns + WARM_UP):
+    for turn in range(turns + warm_up):
         gc.collect(0)
         for way in (ours, peer) if turn % 2 else (peer, ours):
             started = time.perf_counter()
             way()
             taken[way].append(time.perf_counter() - started)
-    return Pair(statistics.median(taken[ours][WARM_UP:]), statistics.median(taken[peer][WARM_UP:]))
+    return Pair(statistics.median(taken[ours][warm_up:]), statistics.median(taken[peer][warm_up:]))
