@@ -55,8 +55,8 @@ def find_edits(bases: Mapping[str, Base], files: Mapping[str, Local], *, moves: 
     return Edits(
         edited=dict(sorted(edited.items())),
         moved=dict(sorted(moved.items())),
-        added=[path for path in added if path not in moved],
-        deleted=[base for base in gone if base.path not in taken],
+        added=sorted(path for path in added if path not in moved),
+        deleted=sorted((base for base in gone if base.path not in taken), key=lambda base: base.path),
     )
 
 

@@ -76,7 +76,7 @@ def scan(
     walk = _Walk(root, bases, skip, ignoring)
     walk.enter(str(root), "")
     walk.keep()
-    return Scan(dict(sorted(walk.files.items())), walk.problems, walk.hashed)
+    return Scan(walk.files, walk.problems, walk.hashed)
 
 
 def stat_of(found: os.stat_result) -> Stat:
@@ -135,13 +135,13 @@ class _Walk:
         self._cached = _load(self._hidden)
         self._entries: dict[str, tuple[Stat, str, bool]] = {}
         self._now: int | None = None
-        self._posix = os.name == "posix"
+        self._windows = os.name == "nt"
 
     def enter(self, folder: str, prefix: str) -> None:
         """Take in a folder's files and those below it."""
         try:
             with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda each: each.name)
+                found = list(entries)
         except OSError as error:
             raise VersoError(
                 "unreadable", f"{folder} can't be read: {error.strerror}.", path=prefix
@@ -174,24 +174,34 @@ class _Walk:
     def _take(self, entry: os.DirEntry[str], real: str, path: str) -> None:
         known = self._cached.get(real)
         try:
-            found = entry.stat(follow_symlinks=False)
-            if os.name == "nt":  # a directory entry has no inode there, and its times may be old
-                found = os.lstat(entry.path)
+            # A directory entry of Windows has no inode, and its times may be old.
+            found = os.lstat(entry.path) if self._windows else entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return  # it went while we looked
-        is_link = stat.S_ISLNK(found.st_mode)
-        if not is_link and not stat.S_ISREG(found.st_mode):
+        now = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
+        base = self._bases.get(path)
+        if known is not None and known[0] == now and known[2] and base is not None and real == path:
+            # What is as it was: nearly all of ten thousand files.
+            self._entries[real] = known
+            self.files[path] = Local(path, real, known[1], now[0], self._mode(base, now[4]), now)
+            return
+        self._look(entry, real, path, now)
+
+    def _look(self, entry: os.DirEntry[str], real: str, path: str, now: Stat) -> None:
+        """Take in a file that is new, or may have changed."""
+        known = self._cached.get(real)
+        base = self._bases.get(path)
+        if not stat.S_ISLNK(now[4]) and not stat.S_ISREG(now[4]):
             self.problems[path] = "is neither a file nor a symbolic link"
             return
-        if path not in self._bases and (why := _fault(path)) is not None:
+        if base is None and (why := _fault(path)) is not None:
             self.problems[path.encode("utf-8", "replace").decode()] = why
             return
-        if path in self.files:
+        if path in self.files or (real != path and os.path.lexists(self._root / path)):
             # Two spellings of one name: the document is the one that is spelt as documents are.
             self.problems[f"{path} (another spelling)"] = "has the name of another file, in other code points"
             if real != path:
                 return
-        now = stat_of(found)
         if known is not None and known[0] == now and known[2]:
             sha256 = known[1]
             self._entries[real] = known
@@ -201,7 +211,7 @@ class _Walk:
                 return
             sha256, now = hashed
             self._entries[real] = (now, sha256, max(now[1], now[2]) + _RACY_NS < (self._now or 0))
-        self.files[path] = Local(path, real, sha256, now[0], self._mode(path, found, is_link=is_link), now)
+        self.files[path] = Local(path, real, sha256, now[0], self._mode(base, now[4]), now)
 
     def _hash(self, entry: os.DirEntry[str], before: Stat) -> tuple[str, Stat] | None:
         if self._now is None:
@@ -220,13 +230,12 @@ class _Walk:
         except OSError as error:
             raise VersoError("unreadable", f"{entry.path} can't be read: {error.strerror}.") from None
 
-    def _mode(self, path: str, found: os.stat_result, *, is_link: bool) -> str:
-        base = self._bases.get(path)
-        if is_link:
+    def _mode(self, base: Base | None, mode: int) -> str:
+        if stat.S_ISLNK(mode):
             return SYMLINK
-        if base is not None and (base.plain or (not self._posix and base.mode == EXECUTABLE)):
+        if base is not None and (base.plain or (self._windows and base.mode == EXECUTABLE)):
             return base.mode
-        return EXECUTABLE if self._posix and found.st_mode & stat.S_IXUSR else ORDINARY
+        return EXECUTABLE if mode & stat.S_IXUSR and not self._windows else ORDINARY
 
 
 def _fault(path: str) -> str | None:

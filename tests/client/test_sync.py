@@ -1,8 +1,8 @@
 """Two folders and the API, random edits, offline spells, lost answers, kills: nothing is lost, all end equal.
 
 People here only add lines, each with a token of its own, and delete or move whole files. So a token that an
-accepted version has must be in the next version of its document, unless somebody deleted it; and every token
-that anybody wrote must be in the history in the end, unless they deleted the file that had it unpushed.
+accepted version has must be in the next version of its document or of the tree, unless somebody deleted it;
+and every token that anybody wrote must be in the history in the end, unless they deleted its file.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class World:
         ]
         self.tokens = itertools.count(1)
         self.written: set[bytes] = set()
+        self.deleted: set[bytes] = set()
 
     def token(self) -> bytes:
         token = b"<%d>" % next(self.tokens)
@@ -125,7 +126,7 @@ class World:
         file = self.copies[who].root / PATHS[which]
         if file.is_file():
             # What was never pushed goes by its author's own hand.
-            self.written -= set(TOKEN.findall(file.read_bytes()))
+            self.deleted |= set(TOKEN.findall(file.read_bytes()))
             file.unlink()
 
     def move(self, who: int, which: int, target: int) -> None:
@@ -199,10 +200,15 @@ class World:
                         before = set()
                         continue
                     tokens = set(TOKEN.findall(folder.mirror.content(version.sha256)))
-                    assert before <= tokens, f"{version.path} version {version.number} lost {before - tokens}"
+                    # Who renames a file and writes another one in its place has moved what it held.
+                    if missing := before - tokens - self.deleted:
+                        tree = folder.mirror.tree(version.change.sequence).values()
+                        elsewhere = b"".join(folder.mirror.content(each.sha256 or "") for each in tree)
+                        lost = missing - set(TOKEN.findall(elsewhere))
+                        assert not lost, f"{version.path} version {version.number} lost {lost}"
                     history |= tokens
                     before = tokens
-        assert self.written <= history, f"never arrived: {self.written - history}"
+        assert self.written <= history | self.deleted, f"never arrived: {self.written - history}"
 
     def close(self) -> None:
         for copy in self.copies:
