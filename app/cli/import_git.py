@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import rich_click as click
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from app.cli.exits import Teller
     from app.client.api import Api
     from app.client.import_git.report import Report
-    from app.git.read.history import History
 
 
 @click.command(name="git")
@@ -49,6 +48,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Compare every tree with Git's: by contents' hashes, by fetching every content, or not.",
 )
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 200),
+    default=100,
+    show_default=True,
+    help="How many commits go in one request: each is there as a whole, or not at all.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the whole report there, as JSON."
@@ -68,7 +74,8 @@ def import_git(  # noqa: PLR0917 - click passes options by name
     skip_empty: bool,
     authors: Path | None,
     no_tags: bool,
-    proof: str,
+    proof: Literal["hashes", "full", "none"],
+    batch: int,
     dry_run: bool,
     report: Path | None,
     api: str | None,
@@ -80,7 +87,9 @@ def import_git(  # noqa: PLR0917 - click passes options by name
     later and it adds what is new, as long as nothing else was written to the project.
     """
     with telling(as_json) as out, tempfile.TemporaryDirectory(prefix="verso-import-") as scratch:
+        from app.cli.import_bar import bar
         from app.client.filters import Filter
+        from app.client.import_git.run import GitImport, plan_history
         from app.errors import VersoError
         from app.git.read.history import Choices, History
         from app.git.read.people import People, read_mailmap
@@ -101,30 +110,17 @@ def import_git(  # noqa: PLR0917 - click passes options by name
             ),
         )
         if project is None:
-            from app.client.import_git.run import plan_history
-
             made = plan_history(history, source=source)
         else:
             with _api(api) as server:
                 if create and not dry_run:
                     _create(server, project)
-                made = _run(
-                    server, project, history, source=source, tags=not no_tags, proof=proof, dry=dry_run
-                )
+                with bar() as watch:
+                    going = GitImport(server, project, history, source=source, watch=watch, batch=batch)
+                    made = going.plan() if dry_run else going.run(tags=not no_tags, proof=proof)
         _tell(out, made, report)
         if not made.is_proven:
             sys.exit(Exit.REFUSED)
-
-
-def _run(
-    server: Api, project: str, history: History, *, source: str, tags: bool, proof: str, dry: bool
-) -> Report:
-    from app.cli.import_bar import bar
-    from app.client.import_git.run import GitImport
-
-    with bar() as watch:
-        importing = GitImport(server, project, history, source=source, watch=watch)
-        return importing.plan() if dry else importing.run(tags=tags, proof=proof)  # type: ignore[arg-type]
 
 
 def _api(asked: str | None) -> Api:

@@ -271,13 +271,12 @@ def test_other_filters_on_a_second_run_are_refused(server, project, git):
         GitImport(server, project, read(git.path, rules=Filter(["docs/**"])), source="here").run()
 
 
-def test_two_imports_at_once_end_as_one(server, project, git, api, monkeypatch, token):  # noqa: PLR0917
-    monkeypatch.setattr("app.client.import_git.batches.MOST_COMMITS", 7)
+def test_two_imports_at_once_end_as_one(server, project, git, api, token):
     made = git.line(*({"a": b"%d\n" % n} for n in range(40)))
 
     def work() -> Report:
         with Client(api.url, token) as client:
-            return GitImport(client, project, read(git.path), source="here").run()
+            return GitImport(client, project, read(git.path), source="here", batch=7).run()
 
     with ThreadPoolExecutor(2) as pool:
         reports = [running.result() for running in [pool.submit(work), pool.submit(work)]]

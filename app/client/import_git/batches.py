@@ -36,14 +36,16 @@ class Batch(msgspec.Struct, kw_only=True):
     size: int = 0
 
 
-def gather(planned: Iterator[PlannedChange], contents: Contents) -> Iterator[Batch]:
+def gather(
+    planned: Iterator[PlannedChange], contents: Contents, *, most_commits: int = MOST_COMMITS
+) -> Iterator[Batch]:
     """Batches of planned commits. Each content comes in the batch that needs it first. Raises VersoError."""
     batch = Batch()
     sent: set[bytes] = set()
     for each in planned:
         _check(each)
         if batch.commits and (
-            len(batch.commits) >= MOST_COMMITS
+            len(batch.commits) >= most_commits
             or batch.items + len(each.items) > MOST_ITEMS
             or batch.size >= MOST_BYTES
         ):

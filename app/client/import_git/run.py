@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from app.client.history import home_of, no_progress
-from app.client.import_git.batches import Batch, ReadAhead, gather
+from app.client.import_git.batches import MOST_COMMITS, Batch, ReadAhead, gather
 from app.client.import_git.past import imported_commits, read_past
 from app.client.import_git.proof import Kind, prove
 from app.client.import_git.report import Report, Tally
@@ -65,14 +65,23 @@ class GitImport:
     """One history on its way into one project."""
 
     def __init__(
-        self, api: Api, project: str, history: History, *, source: str, watch: Watcher = no_progress
+        self,
+        api: Api,
+        project: str,
+        history: History,
+        *,
+        source: str,
+        watch: Watcher = no_progress,
+        batch: int = MOST_COMMITS,
     ) -> None:
+        """`batch`: how many commits go in one request, at most 200."""
         self._api = api
         self._home = home_of(project)
         self._project = project
         self._history = history
         self._source = source
         self._watch = watch
+        self._most_commits = batch
         self._trusting = True
         """Whether contents that the server says it has need not be sent."""
 
@@ -136,7 +145,7 @@ class GitImport:
 
         def batches() -> Iterator[Batch]:
             planned = map(tally.count, self._history.plans(line, past))
-            return gather(planned, self._history.contents)
+            return gather(planned, self._history.contents, most_commits=self._most_commits)
 
         after = state.after
         sent = 0

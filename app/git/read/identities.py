@@ -57,11 +57,15 @@ class Identities:
         """Where a deleted document was; None when it isn't deleted."""
         return self._last_paths.get(document)
 
+    def buried(self, path: str) -> Document | None:
+        """The document that was deleted last at a path, of those that are still deleted."""
+        return self._graves[path][-1] if path in self._graves else None
+
     def successor(self, path: str) -> Document:
         """The document that content at a free path goes to: the last one deleted there, or a new one."""
-        buried = self._graves.get(path)
-        if buried:
-            return buried[-1]
+        buried = self.buried(path)
+        if buried is not None:
+            return buried
         self._made += 1
         return self._made
 

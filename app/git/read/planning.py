@@ -72,12 +72,12 @@ class Planner:
         """
         changes = list(self._trees.differences(ahead.tree if ahead else None, commit.tree))
         ordinary = list(parents) == ([ahead.id] if ahead else [])
+        states = [] if ordinary else list(parents.values())
         renames, wanted = (
-            self._own_work(commit, ahead, changes)
-            if ordinary
-            else self._gathered(commit, changes, list(parents.values()))
+            self._own_work(commit, ahead, changes) if ordinary else self._gathered(commit, changes, states)
         )
-        given = assign(self.identities, changes, wanted)
+        takeable = {each.path for each in changes if any(_has_now(state, each) for state in states)}
+        given = assign(self.identities, changes, wanted, takeable=takeable)
         maker = _Items(self.identities, changes, given)
         for parent, state in {} if ordinary else parents.items():
             if parent in names:
@@ -119,7 +119,7 @@ class Planner:
             if each.new is None:
                 continue
             held = [state[each.path] for state in parents if each.path in state]
-            same = [one for one in held if one.leaf == each.new]
+            same = [state[each.path] for state in parents if _has_now(state, each)]
             if held:
                 wanted[each.path] = (same or held)[0].document
             else:
@@ -144,6 +144,11 @@ class Planner:
         deleted = [path for path in old if self.identities.state[path].document not in placed]
         come = {each.path: Held(given[each.path], each.new) for each in changes if each.new}
         self.identities.write(old, come, deleted)
+
+
+def _has_now(state: State, change: PathChange) -> bool:
+    """Whether a path had in a state just what it has now."""
+    return change.path in state and state[change.path].leaf == change.new
 
 
 class _Items:
