@@ -94,7 +94,7 @@ def restore(folder: Folder, path: str, *, number: int | None, at: str | None, fo
     Raises VersoError `version_not_found`, `unsaved`, `content_absent`.
     """
     looked = folder.look()
-    local, base = looked.files.get(path), looked.bases.get(path)
+    local, base = looked.files.get(path), looked.edits.moved.get(path) or looked.bases.get(path)
     moment = None if at is None else folder.mirror.resolve(at)
     document = base.document if base is not None else folder.mirror.document_at(path)
     known = folder.mirror.document_versions(document)
@@ -200,7 +200,7 @@ def _do(folder: Folder, steps: list[Step], settle: Settle) -> None:
 
 
 def _unsaved(looked: Looked, local: Local) -> bool:
-    base = looked.bases.get(local.path) or looked.edits.moved.get(local.path)
+    base = looked.edits.moved.get(local.path) or looked.bases.get(local.path)
     return base is None or base.sha256 != local.sha256
 
 

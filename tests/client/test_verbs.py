@@ -166,6 +166,6 @@ def test_a_folder_that_is_watched_stays_in_step_and_stops_at_ctrl_c(
         assert (work / "b.md").read_text() == "theirs\n"
     finally:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
