@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def common_ends(
-    old: Sequence[object], new: Sequence[object], *, steps: tuple[int, ...] = (4096, 64, 1)
+    old: Sequence[object], new: Sequence[object], *, steps: tuple[int, ...] = (4096, 512, 64, 8, 1)
 ) -> tuple[int, int]:
     """Return how many items both begin with, and how many of the others both end with.
 

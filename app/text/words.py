@@ -106,13 +106,15 @@ def _tokens(text: str, granularity: Granularity) -> list[str]:
 
 
 def _share_of_words(old: Sequence[str], new: Sequence[str], edits: Sequence[Edit], *, around: int) -> float:
-    def words(tokens: Sequence[str]) -> int:
-        return sum(1 for token in tokens if _WORD.match(token))
-
-    gone = sum(words(old[edit.old_start : edit.old_end]) for edit in edits)
-    come = sum(words(new[edit.new_start : edit.new_end]) for edit in edits)
-    total = words(old) + words(new) + 2 * around
+    gone = sum(_words(old[edit.old_start : edit.old_end]) for edit in edits)
+    come = sum(_words(new[edit.new_start : edit.new_end]) for edit in edits)
+    # Both have the words that stay: counted once, and in C, since this was a quarter of the refinement.
+    total = 2 * (_words(old) - gone + around) + gone + come
     return (total - gone - come) / total if total else 1.0
+
+
+def _words(tokens: Sequence[str]) -> int:
+    return len(list(filter(_WORD.match, tokens)))
 
 
 def _in_characters(old: Sequence[str], new: Sequence[str], edits: Sequence[Edit]) -> list[Edit]:
