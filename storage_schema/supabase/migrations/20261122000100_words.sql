@@ -21,7 +21,7 @@ create domain public.slug as text collate "C"
   constraint slug_is_no_id check (value !~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$');
 comment on domain public.slug is 'A short name for URLs: 1 to 64 of a-z 0-9 . _ -, starting and ending with a letter or digit.';
 
--- The same rules, with their reasons, are in app/model.py; tests hold the two together.
+-- The same rules, with their reasons, are in app/model/rules.py; tests hold the two together.
 create domain public.document_path as text collate "C"
   constraint document_path_length check (octet_length(value) between 1 and 1024)
   constraint document_path_nfc check (value is nfc normalized)

@@ -183,7 +183,7 @@ create trigger tree_entries_are_kept before truncate on public.tree_entries
 -- Hashes ----------------------------------------------------------------------------------------
 -- One line a field, in this order, absent fields left out; the last line of a change's head is its
 -- message, preceded by its length, so that no message can look like fields. docs/hashes.md tells it in
--- words, app/model.py in Python, fixtures/hashes in numbers.
+-- words, app/model/hashes.py in Python, fixtures/hashes in numbers.
 
 -- In plpgsql, because a SQL function is planned again at each call before PostgreSQL 18.
 create function private.version_canonical(v public.versions)

@@ -1,31 +1,13 @@
-"""The domain: frozen structs in the words of the design, and the rules that need no I/O.
-
-Field names are those of the database's answers and of the API's, so one struct serves all three. The
-path rules and the two hashes are written a second time in SQL (migrations 0100 and 0800); tests hold
-the two together.
-"""
+"""What there is: frozen structs whose field names are those of the database's answers and of the API's."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
-from datetime import UTC, datetime
+from datetime import datetime  # msgspec reads the annotations
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
-from app.errors import VersoError
 from app.trailers import CoAuthor, co_authors
-
-MAX_PATH_BYTES = 1024
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*\Z")
-_QUOTED_TOKEN = re.compile(r'="([A-Za-z0-9_.+-]+)"')
-"""charset="utf-8" and charset=utf-8 are the same (RFC 9110, 5.6.6)."""
-MAX_MEDIA_TYPE_LENGTH = 200
 
 
 class Role(StrEnum):
@@ -343,121 +325,3 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     created_by: Person
     origin: str | None = None
     """The annotated Git tag object that it came from, in base64."""
-
-
-class Blob(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes, named by their hash."""
-
-    sha256: str
-    size: int
-
-
-# Rules ---------------------------------------------------------------------------------------------
-
-
-def normal_path(path: str) -> str:
-    """The path in NFC; raises VersoError `bad_path` with the reason when it can't be a document's path.
-
-    UTF-8 of 1 to 1024 bytes, segments divided by `/`, none of them empty, `.` or `..`, no control
-    characters (C0, DEL, C1, U+2028, U+2029). Colons, blanks, asterisks and every script are fine.
-    """
-    normal = unicodedata.normalize("NFC", path)
-    reason = _path_fault(normal)
-    if reason is not None:
-        raise VersoError("bad_path", reason, path=normal.encode("utf-8", "replace").decode()[:MAX_PATH_BYTES])
-    return normal
-
-
-def _path_fault(path: str) -> str | None:
-    segments = path.split("/")
-    try:
-        length = len(path.encode("utf-8"))
-    except UnicodeEncodeError:
-        return "The path is not valid UTF-8."
-    if not path:
-        return "The path is empty."
-    if length > MAX_PATH_BYTES:
-        return f"The path is {length} bytes long; at most {MAX_PATH_BYTES} are allowed."
-    if "" in segments:
-        return "A path has no empty segment: no // and no / at either end."
-    if "." in segments or ".." in segments:
-        return 'A path has no "." or ".." segment.'
-    if _CONTROL.search(path):
-        return "A path has no control characters."
-    return None
-
-
-def is_sha256(text: str) -> bool:
-    """Whether the text is a SHA-256 digest as this service writes them: 64 lower-case hexadecimal digits."""
-    return _SHA256.match(text) is not None
-
-
-def normal_media_type(text: str) -> str:
-    """A media type in lower case (parameters' values as they are); raises VersoError `bad_media_type`."""
-    kind, semicolon, parameters = _QUOTED_TOKEN.sub(r"=\1", text).strip().partition(";")
-    normal = kind.strip().lower() + (semicolon + parameters if semicolon else "")
-    if len(normal) > MAX_MEDIA_TYPE_LENGTH or not _MEDIA_TYPE.match(normal):
-        raise VersoError(
-            "bad_media_type", "The content type is not one: use the form type/subtype, e.g. text/markdown."
-        )
-    return normal
-
-
-# Hashes (docs/hashes.md) -----------------------------------------------------------------------------
-
-
-def hash_of(canonical: str) -> str:
-    """SHA-256 of a canonical form in UTF-8, as lower-case hexadecimal digits."""
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def version_canonical(version: VersionState) -> str:
-    """The canonical form of a version: one line a field, absent fields left out."""
-    lines: list[tuple[str, Any]] = [
-        ("verso-version", 1),
-        ("project", version.project),
-        ("document", version.document),
-        ("number", version.number),
-        ("parent", version.parent),
-        ("merged-from", version.merged_from),
-        ("restored-from", version.restored_from),
-        ("action", version.action.value),
-        ("path", version.path),
-        ("content", None if version.sha256 is None else f"{version.sha256} {version.size}"),
-        ("media-type", version.media_type),
-        ("mode", version.mode),
-    ]
-    return _canonical_lines(lines)
-
-
-def change_canonical(change: ChangeSummary, versions: list[str]) -> str:
-    """The canonical form of a change; `versions` are the hashes of its versions in their order."""
-    origin = change.origin
-    head: list[tuple[str, Any]] = [
-        ("verso-change", 1),
-        ("project", change.project),
-        ("sequence", change.sequence),
-        ("previous", change.previous),
-        ("author", change.author.id),
-        ("actor", change.actor.value),
-        ("agent", change.agent),
-        ("authored-at", canonical_time(change.authored_at)),
-        ("committed-at", canonical_time(change.committed_at)),
-        ("source", change.source),
-        ("author-name", change.author_name),
-        ("author-email", origin and origin.author_email),
-        ("attributed-to", origin and origin.attributed_to and origin.attributed_to.id),
-        ("imported-at", origin and canonical_time(origin.imported_at)),
-        ("origin", origin and f"{origin.id} {origin.sha256} {origin.size}"),
-        ("message", len(change.message.encode())),
-    ]
-    return f"{_canonical_lines(head)}{change.message}\n" + "".join(f"version {each}\n" for each in versions)
-
-
-def canonical_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with six decimals, as the hashes take it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _canonical_lines(lines: list[tuple[str, Any]]) -> str:
-    return "".join(f"{name} {value}\n" for name, value in lines if value is not None)

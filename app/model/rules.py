@@ -1,0 +1,64 @@
+"""What a path, a digest and a media type must be. Written a second time in SQL, migration 0100."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from app.errors import VersoError
+
+MAX_PATH_BYTES = 1024
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*\Z")
+_QUOTED_TOKEN = re.compile(r'="([A-Za-z0-9_.+-]+)"')
+"""charset="utf-8" and charset=utf-8 are the same (RFC 9110, 5.6.6)."""
+MAX_MEDIA_TYPE_LENGTH = 200
+
+
+def normal_path(path: str) -> str:
+    """The path in NFC; raises VersoError `bad_path` with the reason when it can't be a document's path.
+
+    UTF-8 of 1 to 1024 bytes, segments divided by `/`, none of them empty, `.` or `..`, no control
+    characters (C0, DEL, C1, U+2028, U+2029). Colons, blanks, asterisks and every script are fine.
+    """
+    normal = unicodedata.normalize("NFC", path)
+    reason = _path_fault(normal)
+    if reason is not None:
+        raise VersoError("bad_path", reason, path=normal.encode("utf-8", "replace").decode()[:MAX_PATH_BYTES])
+    return normal
+
+
+def _path_fault(path: str) -> str | None:
+    segments = path.split("/")
+    try:
+        length = len(path.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "The path is not valid UTF-8."
+    if not path:
+        return "The path is empty."
+    if length > MAX_PATH_BYTES:
+        return f"The path is {length} bytes long; at most {MAX_PATH_BYTES} are allowed."
+    if "" in segments:
+        return "A path has no empty segment: no // and no / at either end."
+    if "." in segments or ".." in segments:
+        return 'A path has no "." or ".." segment.'
+    if _CONTROL.search(path):
+        return "A path has no control characters."
+    return None
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is a SHA-256 digest as this service writes them: 64 lower-case hexadecimal digits."""
+    return _SHA256.match(text) is not None
+
+
+def normal_media_type(text: str) -> str:
+    """A media type in lower case (parameters' values as they are); raises VersoError `bad_media_type`."""
+    kind, semicolon, parameters = _QUOTED_TOKEN.sub(r"=\1", text).strip().partition(";")
+    normal = kind.strip().lower() + (semicolon + parameters if semicolon else "")
+    if len(normal) > MAX_MEDIA_TYPE_LENGTH or not _MEDIA_TYPE.match(normal):
+        raise VersoError(
+            "bad_media_type", "The content type is not one: use the form type/subtype, e.g. text/markdown."
+        )
+    return normal
