@@ -27,7 +27,7 @@ def co_authors(message: str) -> list[CoAuthor]:
     """
     if "co-authored-by" not in message.casefold():
         return []
-    found: dict[tuple[str, str | None], CoAuthor] = {}
+    found: dict[str, CoAuthor] = {}
     for key, value in _trailers(message):
         if key.casefold() != "co-authored-by" or not value:
             continue
@@ -35,7 +35,7 @@ def co_authors(message: str) -> list[CoAuthor]:
         name, email = (person[1].strip(), person[2].strip()) if person else (value, "")
         made = CoAuthor(name=name or email, email=email or None)
         if made.name and len(found) < MAX_CO_AUTHORS:
-            found.setdefault((email.casefold() or name, email or None), made)
+            found.setdefault(email.casefold() or name, made)
     return list(found.values())
 
 
