@@ -457,7 +457,8 @@ begin
     begin
       insert into public.projects
       select (jsonb_populate_record(null::public.projects, wanted || jsonb_build_object(
-        'change_sequence', 0, 'change_hash', null, 'event_sequence', 0, 'archived_at', null, 'tags_need_approval', false))).*;
+        'change_sequence', 0, 'change_hash', null, 'event_sequence', 0, 'archived_at', null,
+        'tags_need_approval', false, 'completion_needs_approval', false))).*;
     exception when unique_violation then
       perform private.fail(409, 'slug_taken', 'The maker of this project has another one of that slug here. Nothing was written.');
     end;
@@ -465,8 +466,9 @@ begin
     perform private.check_fast_forward(held, wanted);
     known_events := held.event_sequence;
     known_changes := held.change_sequence;
-    -- Tags were given under the rule of their time.
-    update public.projects p set tags_need_approval = false where p.id = project and p.tags_need_approval;
+    -- Tags were given, and sessions completed, under the rules of their time.
+    update public.projects p set tags_need_approval = false, completion_needs_approval = false
+    where p.id = project and (p.tags_need_approval or p.completion_needs_approval);
   end if;
   perform private.restore_sessions(project);
   perform private.restore_blobs(project);
@@ -487,8 +489,8 @@ begin
   where d.id = w.id and (d.session_id, d.stage) is distinct from (w.session_id, w.stage);
   perform private.restore_acts(project, known_events);
   update public.projects p set
-    name = r.name, description = r.description, archived_at = r.archived_at, tags_need_approval = r.tags_need_approval,
-    event_sequence = r.event_sequence
+    name = r.name, description = r.description, archived_at = r.archived_at, event_sequence = r.event_sequence,
+    tags_need_approval = r.tags_need_approval, completion_needs_approval = r.completion_needs_approval
   from jsonb_populate_record(null::public.projects, wanted) r where p.id = project;
   perform private.restore_members(project, known_events);
   if granted is not null then
