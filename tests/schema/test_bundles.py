@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import dataclasses
+import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -157,9 +160,7 @@ async def test_a_project_comes_back_elsewhere_row_by_row_the_same(world, elsewhe
         "events": len(rows["events"]),
         "owners": [keeper.handle],
     }
-    from dataclasses import replace  # noqa: PLC0415
-
-    again = await rows_of(elsewhere, replace(team, reader=keeper), page_size=1000)
+    again = await rows_of(elsewhere, dataclasses.replace(team, reader=keeper), page_size=1000)
     for kept in (rows, again):
         kept["members"] = [row for row in kept["members"] if row["user_id"] != keeper.id]
         kept["acquaintances"] = [row for row in kept["acquaintances"] if row["user_id"] != keeper.id]
@@ -173,6 +174,33 @@ async def test_a_project_comes_back_elsewhere_row_by_row_the_same(world, elsewhe
         assert await world.rpc(team.reader, "list_tree", **tree) == await elsewhere.rpc(
             keeper, "list_tree", **tree
         )
+
+
+async def test_what_was_said_at_its_time_comes_back_as_it_was_said(world, elsewhere):
+    """An imported commit's moment and author, and the name of somebody who is called otherwise now."""
+    team = await world.team()
+    await world.store(team.id, "one\n")
+    raw = b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor Ada <ada@example.com> 1700000000 +0100\n\nBegin\n"
+    commit = {
+        "origin": base64.b64encode(raw).decode(),
+        "origin_id": hashlib.sha1(b"commit %d\0" % len(raw) + raw).hexdigest(),
+        "author_name": "Ada", "author_email": "ada@example.com", "attributed_to": team.editor.handle,
+        "message": "Begin\n", "authored_at": "2023-11-14T22:13:20Z", "committed_at": "2023-11-14T22:13:20Z",
+        "items": [put("run.sh", "one\n", mode="100755")],
+    }  # fmt: skip
+    await world.rpc(team.owner, "import_changes", project=team.id, after=None, changes=[commit])
+    await world.commit(team.editor, team.id, put("b.md", "one\n"))
+    await world.sql(
+        "update public.profiles set display_name = 'Somebody Else' where id = $1::uuid", team.editor.id
+    )
+    rows = await rows_of(world, team)
+    assert rows["changes"][0]["attributed_to"] == team.editor.id
+    assert rows["changes"][1]["author_name"] not in {None, "Somebody Else"}
+    assert rows["changes"][0]["versions"][0]["mode"] == "100755"
+    keeper = await elsewhere.person("keeper")
+    await restore(elsewhere, rows, ["one\n"], owner=keeper.handle)
+    again = await rows_of(elsewhere, dataclasses.replace(team, reader=keeper))
+    assert again["changes"] == rows["changes"]
 
 
 async def test_people_without_an_account_here_are_departed_until_their_account_comes(world, elsewhere):
