@@ -36,6 +36,7 @@ def bar() -> Iterator[Watcher]:
             speed = task.finished_speed or task.speed
             return Text(f"{speed:,.0f}/s" if speed else "")
 
+    out = console(stderr=True)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -43,7 +44,8 @@ def bar() -> Iterator[Watcher]:
         Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console(stderr=True),
+        console=out,
+        disable=not out.is_terminal,
     )
     rows: dict[str, TaskID] = {}
 

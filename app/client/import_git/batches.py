@@ -21,7 +21,7 @@ MOST_COMMITS = 100
 MOST_ITEMS = 5_000
 MOST_ITEMS_OF_ONE = 10_000
 """The ledger's limit for one change."""
-MOST_BYTES = 24 * 1024 * 1024
+MOST_BYTES = 12 * 1024 * 1024
 """Contents of one batch, unless one commit alone has more. Three batches are in memory at a time at most."""
 _POLL_SECONDS = 0.2
 
