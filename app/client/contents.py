@@ -66,7 +66,7 @@ class Contents:
         size, packed, erased = found
         if erased:
             raise VersoError("content_erased", "The bytes of this version were erased.", sha256=sha256)
-        pieces = read_file(self._place(sha256)) if packed is None else iter((zlib.decompress(packed),))
+        pieces = read_file(self._place(sha256)) if packed is None else _unpacked(packed)
         yield self._checked(sha256, size, pieces)
 
     def add(self, sha256: str, size: int, pieces: Iterable[bytes]) -> None:
@@ -139,6 +139,10 @@ class Contents:
             raise _damaged(sha256)
         if held is not None:
             yield held
+
+
+def _unpacked(packed: bytes) -> Iterator[bytes]:
+    yield zlib.decompress(packed)
 
 
 def _altered(sha256: str) -> VersoError:
