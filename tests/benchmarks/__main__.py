@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import cases
+from tests.benchmarks import cases, derived, importing, texts
 from tests.benchmarks.bench import benches
 
 if TYPE_CHECKING:
@@ -56,14 +56,28 @@ def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
         ("warm_reads", lambda bench: cases.warm_reads(bench, turns=turns)),
         ("one_change", lambda bench: cases.one_change(bench, files=files, rounds=rounds)),
         ("concurrency", lambda bench: cases.concurrency(bench, requests=turns, rounds=rounds + 1)),
+        ("git_import", lambda bench: importing.git_import(bench, directory, commits=150 if quick else 900)),
         ("gigabyte", lambda bench: cases.gigabyte(bench, size=128 * MIB if quick else 1024 * MIB)),
+        ("upkeep", lambda bench: derived.upkeep(bench, rounds=rounds)),
+        ("blame_of_a_head", lambda bench: derived.blame_of_a_head(bench, turns=turns // 2)),
+        (
+            "points_in_time",
+            lambda bench: derived.points_in_time(bench, changes=200 if quick else 1_500, turns=turns // 2),
+        ),
+    ]
+    alone: list[tuple[str, Callable[[], list[Row]]]] = [
+        ("second_start", lambda: cases.second_start(directory)),
+        ("diffs", lambda: texts.diffs(directory, turns=turns)),
+        ("words", lambda: texts.words(directory, turns=turns)),
+        ("rebuild", lambda: texts.rebuild(directory, turns=2 if quick else 5)),
     ]
     for name, case in measured:
         if only in name:
             with benches(Path(tempfile.mkdtemp(dir=directory))) as bench:
                 yield from case(bench)
-    if only in "second_start":
-        yield from cases.second_start(directory)
+    for name, measure in alone:
+        if only in name:
+            yield from measure()
 
 
 def _line(row: Row) -> str:

@@ -169,24 +169,6 @@ def changelog(versions: int, *, seed: int = 7, growth: float = 0.8) -> Iterator[
         yield ("\n".join(lines) + "\n").encode()
 
 
-def prose(paragraphs: int, *, seed: int = 7) -> bytes:
-    """Lines of sentences, one paragraph a line, as people write Markdown."""
-    chance = random.Random(seed)
-    return "".join(f"{_words(chance, 12, 40).capitalize()}.\n\n" for _ in range(paragraphs)).encode()
-
-
-def reworded(text: bytes, *, seed: int = 8, lines: int = 12) -> bytes:
-    """The text with some words of some of its lines replaced."""
-    chance = random.Random(seed)
-    rows = text.decode().split("\n")
-    for at in chance.sample([at for at, row in enumerate(rows) if row], lines):
-        words = rows[at].split(" ")
-        for _ in range(chance.randrange(1, 4)):
-            words[chance.randrange(len(words))] = chance.choice(WORDS)
-        rows[at] = " ".join(words)
-    return "\n".join(rows).encode()
-
-
 def _entry(chance: random.Random, number: int) -> str:
     return f" - #{number}, {_words(chance, 4, 14)} - {chance.choice(PEOPLE)}"
 

@@ -1,4 +1,4 @@
-"""What is measured of the comparing itself, on the real history of a changelog and on ordinary prose."""
+"""What is measured of the comparing itself, on the real history of a changelog."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from app.text.lines import line_diff, split_lines
 from app.text.unified import unified_diff
 from app.text.words import refine
 from tests.benchmarks.cases import Row, milliseconds
-from tests.benchmarks.histories import prose, reworded
 from tests.benchmarks.interleaved import interleave
 from tests.benchmarks.real import PATH, History, changelog
 
@@ -65,29 +64,33 @@ def diffs(directory: Path, *, turns: int) -> list[Row]:
     ]
 
 
-def words(*, turns: int) -> list[Row]:
-    """Which words changed, of prose where twelve paragraphs were reworded; against finding the lines."""
-    old = prose(400)
-    before, after = split_lines(old), split_lines(reworded(old))
-    blocks = [
-        (
-            [line.decode() for line in before[edit.old_start : edit.old_end]],
-            [line.decode() for line in after[edit.new_start : edit.new_end]],
+def words(directory: Path, *, turns: int) -> list[Row]:
+    """Which words changed in the paragraphs that a version of the changelog rewords, against finding the lines."""
+    history = changelog(directory / "words")
+    ratios, ours, peer = [], [], []
+    for old, new in list(pairwise(history.versions))[:: max(1, 4 * 790 // turns)]:
+        before, after = split_lines(old), split_lines(new)
+        blocks = [
+            (_decoded(before[edit.old_start : edit.old_end]), _decoded(after[edit.new_start : edit.new_end]))
+            for edit in line_diff(before, after)
+            if edit.old_start < edit.old_end and edit.new_start < edit.new_end
+        ]
+        if not blocks:
+            continue
+        pair = interleave(
+            lambda: [refine(*block) for block in blocks],  # noqa: B023 - called at once
+            lambda: line_diff(split_lines(old), split_lines(new)),  # noqa: B023 - called at once
+            turns=5,
         )
-        for edit in line_diff(before, after)
-    ]
-
-    def refined() -> None:
-        for removed, added in blocks:
-            assert refine(removed, added) is not None
-
-    pair = interleave(refined, lambda: line_diff(split_lines(old), after), turns=turns)
+        ratios.append(pair.ratio)
+        ours.append(pair.ours)
+        peer.append(pair.peer)
     return [
         Row(
-            f"words of {len(blocks)} changed paragraphs out of 400",
-            milliseconds(pair.ours),
-            f"{milliseconds(pair.peer)}: the diff of the lines",
-            pair.ratio,
+            f"which words changed, {len(ratios)} of those pairs that reword something",
+            milliseconds(statistics.median(ours)),
+            f"{milliseconds(statistics.median(peer))}: the diff of the lines",
+            statistics.median(ratios),
             2.0,
         )
     ]
@@ -121,6 +124,10 @@ def _unified(old: bytes, new: bytes) -> bytes:
 def _bare(old: bytes, new: bytes) -> bytes:
     patch = pygit2.Patch.create_from(old, new, old_as_path=PATH, new_as_path=PATH)
     return bytes(patch.data)
+
+
+def _decoded(lines: list[bytes]) -> list[str]:
+    return [line.decode(errors="replace") for line in lines]
 
 
 def _blamed(history: History) -> list[int]:
