@@ -527,10 +527,10 @@ declare
   detail jsonb;
 begin
   for wanted in
-    select u.ordinality as n, u.position, u.path, u.sha256, u.size, u.md5, u.proven, o.id, o.held, o.etag
+    select u.ordinality as n, u.position, u.path, u.sha256, u.size, u.md5, u.proven, o.id, o.name, o.held, o.etag
     from unnest(planned) with ordinality u
     left join lateral (
-      select s.id, (s.metadata ->> 'size')::bigint as held, btrim(s.metadata ->> 'eTag', '"') as etag
+      select s.id, s.name, (s.metadata ->> 'size')::bigint as held, btrim(s.metadata ->> 'eTag', '"') as etag
       from storage.objects s
       where s.bucket_id = 'documents' and s.name = project || '/' || u.sha256 || coalesce('.' || u.copy, '')) o on true
     where u.action <> 'delete' and u.restored_from is null and (u.object_id is null or u.copy is not null)
@@ -549,16 +549,15 @@ begin
         'Storage holds other bytes than were sent for this item. Upload them as a further copy.', detail);
     else
       planned[wanted.n].object_id := wanted.id;
+      -- One by one: a statement for all is planned while the table is small, and then reads all of it each time.
+      insert into public.blobs (object_id, project_id, sha256, size, name)
+      values (wanted.id, project, wanted.sha256, wanted.size, wanted.name)
+      on conflict (object_id) do nothing;
     end if;
   end loop;
   if array_length(problems, 1) > 0 then
     perform private.refuse(problems, imported);
   end if;
-  insert into public.blobs (object_id, project_id, sha256, size, name)
-  select o.id, project, u.sha256, u.size, o.name
-  from unnest(planned) u join storage.objects o on o.id = u.object_id
-  where not exists (select from public.blobs b where b.object_id = u.object_id)
-  on conflict (object_id) do nothing;
   return planned;
 end
 $$;
