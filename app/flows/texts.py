@@ -61,14 +61,17 @@ async def store_texts(
     """Bring contents into the index, each with its SHA-256; what isn't text is remembered as such."""
     batch: list[TextToStore] = []
     size = 0
+    none_is_text = False
     for sha256, data in found:
         body = text_of(data)
         if body is None:
             memory.note_not_text(sha256)
+            none_is_text = not batch
             continue
         batch.append(TextToStore(sha256=sha256, body=body))
         size += len(data)
         if size > MAX_BYTES_AT_ONCE:
             await insights.store_texts(actor.token, project=project, items=batch, documents=documents)
             batch, size = [], 0
-    await insights.store_texts(actor.token, project=project, items=batch, documents=documents)
+    if batch or not none_is_text:
+        await insights.store_texts(actor.token, project=project, items=batch, documents=documents)
