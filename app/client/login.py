@@ -18,6 +18,7 @@ import hmac
 import queue
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +42,7 @@ WAIT_SECONDS = 300.0
 HOST = "127.0.0.1"
 PATH = "/callback"
 REQUEST_SECONDS = 10.0
+SLICE_SECONDS = 0.5
 _PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Verso</title>'
     "<h1>{title}</h1><p>{text}</p></html>"
@@ -84,12 +86,19 @@ class Receiver:
 
     def wait(self, seconds: float) -> str:
         """The code. Raises VersoError `sign_in_refused`, or `sign_in_timed_out` when nobody comes back."""
-        try:
-            returned = self._results.get(timeout=seconds)
-        except queue.Empty:
-            raise VersoError(
-                "sign_in_timed_out", "Nobody came back from the browser. Run `verso login` to begin anew."
-            ) from None
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise VersoError(
+                    "sign_in_timed_out", "Nobody came back from the browser. Run `verso login` to begin anew."
+                )
+            try:
+                # In slices, because Ctrl-C interrupts no wait on Windows.
+                returned = self._results.get(timeout=min(left, SLICE_SECONDS))
+                break
+            except queue.Empty:
+                continue
         if returned.code is None:
             raise VersoError("sign_in_refused", f"Sign-in didn't happen: {returned.error}.")
         return returned.code
@@ -123,8 +132,9 @@ def through_browser(
 ) -> Session:
     """A session by way of a browser.
 
-    `show` gets the address to open. `paste`, if given, is asked for what the browser brought back, while the
-    loopback address listens as well. Raises VersoError `sign_in_refused`, `sign_in_timed_out`, `unreachable`.
+    `show` gets the address to open. `paste`, if given, is asked for a line with what the browser brought back
+    (empty: there is none), while the loopback address listens as well. Raises VersoError
+    `sign_in_refused`, `sign_in_timed_out`, `unreachable`.
     """
     verifier = secrets.token_urlsafe(64)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -174,11 +184,10 @@ def made_login(server: str, where: Where, session: Session) -> Login:
 
 
 def _take_pasted(receiver: Receiver, paste: Callable[[], str]) -> None:
-    try:
-        receiver.take(paste())
-    except EOFError:
-        # Standard input has ended: whoever comes back through the loopback address is still heard.
-        return
+    pasted = paste()
+    # Nothing at all is the end of standard input: who comes back through the loopback address is still heard.
+    if pasted:
+        receiver.take(pasted)
 
 
 def _handler(

@@ -262,6 +262,13 @@ def test_an_address_of_another_sign_in_is_not_taken() -> None:
             receiver.wait(1)
 
 
+def test_without_a_terminal_the_loopback_address_is_still_heard(where: Where) -> None:
+    def browse(address: str) -> None:
+        threading.Thread(target=visit, args=(address,), kwargs={"login": "lena"}).start()
+
+    assert through_browser(where, show=browse, paste=lambda: "", seconds=30).access_token
+
+
 def test_nobody_comes_back(where: Where) -> None:
     with pytest.raises(VersoError) as late:
         through_browser(where, show=lambda _: None, seconds=0.1)

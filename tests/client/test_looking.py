@@ -288,6 +288,56 @@ def test_blame_here_is_blame_there(told: Project, folder: Project) -> None:
     assert {each["line"]: (each["version"], each["number"]) for each in here} == lines
 
 
+def test_blame_agrees_with_the_server_across_merges_and_restores(
+    stack: Stack, server: Server, tmp_path: Path
+) -> None:
+    session = sign_in(stack, "merger")
+    project = Project(server, session["access_token"], f"merged-{tmp_path.name}", tmp_path, tmp_path)
+    headers = {"Authorization": f"Bearer {project.token}"}
+    httpx.post(f"{server.url}/v1/projects", json={"slug": project.slug}, headers=headers).raise_for_status()
+    lines = [f"line {number}" for number in range(12)]
+
+    def text(**changed: str) -> str:
+        return "".join(f"{changed.get(f'n{at}', line)}\n" for at, line in enumerate(lines))
+
+    project.write("One", {"path": "m.md", "text": text()})
+    base = project.heads["m.md"]
+    project.write("Two", {"path": "m.md", "text": text(n1="first changed")})
+    merged = httpx.put(
+        f"{server.url}/v1/projects/{project.slug}/files/m.md?merge=auto",
+        content=text(n10="last changed"),
+        headers={**headers, "If-Match": f'"{base}"'},
+    )
+    assert merged.status_code == 200, merged.text
+    document = merged.json()["version"]["document"]
+    project.heads["m.md"] = merged.json()["version"]["hash"]
+    project.write("Lose it", {"path": "m.md", "text": "gone\n"})
+    project.write("Bring it back", {"path": "m.md", "restore": 3})
+    project.write("And on", {"path": "m.md", "text": text(n1="first changed", n10="last changed", n5="x")})
+    there = httpx.get(f"{server.url}/v1/documents/{document}/blame", headers=headers).json()
+    expected = [
+        (each["number"], each["line"] + number - each["first"])
+        for each in there["ranges"]
+        for number in range(each["first"], each["last"] + 1)
+    ]
+    here = project.json("blame", "m.md", "-p", project.slug)
+    numbers = [here["origins"][each["version"]]["number"] for each in here["lines"]]
+    assert list(zip(numbers, (each["number"] for each in here["lines"]), strict=True)) == expected
+    assert {1, 2, 3, 6} == set(numbers)
+
+
+def test_contents_that_stayed_on_the_server_are_fetched_when_they_are_needed(
+    told: Project, tmp_path: Path
+) -> None:
+    told.run("clone", told.slug, "late", "--latest", cwd=tmp_path)
+    late = Project(told.server, told.token, told.slug, tmp_path / "late", told.home)
+    offline = Project(Unreachable(), told.token, told.slug, late.cwd, told.home)  # type: ignore[arg-type]
+    assert len(offline.json("log")) == 5
+    assert "can't be reached" in offline.run("show", f"1:{OLD}", code=5)
+    assert late.run("show", f"1:{OLD}") == FIRST
+    assert offline.run("show", f"1:{OLD}") == FIRST
+
+
 def test_when_a_text_came_and_went(folder: Project) -> None:
     gone = folder.json("when", "quick  brown\nfox", NEW)["spans"]
     assert [
@@ -365,7 +415,7 @@ def test_outside_of_a_folder_a_project_is_named(told: Project) -> None:
     assert told.json("blame", NEW, "-p", told.slug)["lines"][2]["text"] == "One slow brown fox.\n"
     assert "Say which project" in told.run("log", code=2)
     assert "between which points" in told.run("diff", "-p", told.slug, code=2)
-    assert "No such project" in told.run("log", "-p", "nobody-has-this", code=1)
+    assert "no such project" in told.run("log", "-p", "nobody-has-this", code=1)
 
 
 def test_tags_are_given_once_and_listed(long: Project) -> None:

@@ -19,11 +19,11 @@ from supabase_auth.errors import AuthApiError
 
 from app.local.auth.redirects import Redirects
 from tests.local.rest_cases.harness import BIN, JS, UnavailableError, modules
+from tests.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from tests.stack import Stack
+    from pathlib import Path
 
 APP = "http://127.0.0.1:8000/auth/callback"
 
@@ -442,6 +442,16 @@ def test_globs_are_supabases():
     assert allows("https://a.example/{in,out}", "https://a.example/out")
     assert not allows("https://a.example/{in,out}", "https://a.example/about")
     assert not allows("https://a.example", "https://a-example")
+
+
+async def test_the_site_may_be_told_when_it_starts(tmp_path: Path):
+    with Stack(
+        tmp_path / "stack", migrations=None, arguments=("--site-url", "https://docs.example.com")
+    ) as own:
+        async with httpx.AsyncClient(base_url=own.supabase_url, timeout=20) as browser:
+            left = await leave(browser)
+            back = await choose(browser, left.headers["location"], login=new_login())
+    assert back.startswith("https://docs.example.com#access_token=")
 
 
 async def test_an_address_that_is_not_allowed_ends_at_the_site(browser: httpx.AsyncClient):
