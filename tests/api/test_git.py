@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -320,6 +321,34 @@ def test_a_clone_of_much_passes_through_little_memory(project: Project, api: Api
         hashlib.sha256(data).hexdigest()
         == project.people.reader.get(f"{project.url}/tree").json()["items"][-1]["sha256"]
     )
+
+
+def test_nobody_packs_for_a_client_who_left(project: Project, api: Api) -> None:
+    project.written("large.bin", os.urandom(48 << 20))
+    bearer = {"Authorization": f"Bearer {project.people.reader.token}"}
+    url = f"{api.url}/git/{project.slug}"
+    refs = httpx.get(
+        f"{url}/info/refs?service=git-upload-pack", headers=bearer, trust_env=False, timeout=60
+    ).text
+    asked = pkt(f"want {refs.split('0000', 1)[1][4:44]} side-band-64k\n") + b"0000" + pkt("done\n")
+
+    def workers() -> list[psutil.Process]:
+        return [
+            each for each in psutil.Process(api.pid).children() if "app.git.serve.worker" in each.cmdline()
+        ]
+
+    kind = {"Content-Type": "application/x-git-upload-pack-request"}
+    with httpx.stream(
+        "POST", f"{url}/git-upload-pack", content=asked, headers=bearer | kind, trust_env=False, timeout=60
+    ) as answer:
+        assert answer.status_code == 200, answer.read()
+        pieces = answer.iter_raw()
+        assert next(pieces)
+        assert len(workers()) == 1
+    deadline = time.monotonic() + 20
+    while workers():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_an_unchanged_project_costs_2_round_trips(project: Project, api: Api) -> None:
