@@ -43,13 +43,21 @@ def find_edits(bases: Mapping[str, Base], files: Mapping[str, Local], *, moves: 
     where = {target: source for source, target in moves.items() if source in bases and target in files}
     moved = {target: bases[source] for target, source in where.items() if source not in files}
     taken = {base.path for base in moved.values()}
-    gone = [base for path, base in bases.items() if path not in files and path not in taken]
-    added = [path for path in files if path not in bases and path not in moved]
+    gone: list[Base] = []
+    edited: dict[str, Base] = {}
+    for path, base in bases.items():
+        local = files.get(path)
+        if local is None:
+            if path not in taken:
+                gone.append(base)
+        elif local.sha256 != base.sha256 or local.mode != base.mode:
+            edited[path] = base
+    added = [path for path in files.keys() - bases.keys() if path not in moved]
     moved |= _found(gone, added, files)
     taken = {base.path for base in moved.values()}
-    edited = {
+    edited |= {
         path: base
-        for path, base in [*((path, bases[path]) for path in files if path in bases), *moved.items()]
+        for path, base in moved.items()
         if (files[path].sha256, files[path].mode) != (base.sha256, base.mode)
     }
     return Edits(

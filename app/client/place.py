@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from app.client.api import Api, FixedToken
 from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from app.client.api import TokenSource
+    from app.client.api import Api, TokenSource
 
 HIDDEN = ".verso-work"
 _CONFIG = "config.json"
@@ -122,6 +121,8 @@ def choose_server(
 
 def token_source(server: str, *, environment: Mapping[str, str], logins: Logins) -> TokenSource:
     """Whose token goes to a server: VERSO_TOKEN's, else the stored login's."""
+    from app.client.api import FixedToken  # noqa: PLC0415 - `status` asks no server, and httpx takes 0.1 s
+
     given = environment.get("VERSO_TOKEN", "").strip()
     return FixedToken(given) if given else logins.source(server)
 
@@ -130,6 +131,8 @@ def open_api(
     asked: str | None, *, place: Place | None, environment: Mapping[str, str], logins: Logins
 ) -> Api:
     """The server that a command talks to, as who is signed in there. Raises VersoError `no_server`."""
+    from app.client.api import Api  # noqa: PLC0415
+
     server = choose_server(asked, place=place, environment=environment, logins=logins)
     return Api(server, token_source(server, environment=environment, logins=logins))
 

@@ -33,13 +33,13 @@ IGNORE_FILE = ".versoignore"
 _RACY_NS = 2_000_000_000
 """The coarsest clock of a file system in use: FAT's, two seconds."""
 _CACHE = "stat.cache"
-_FORM = 1
+_FORM = 2
 
 Stat = tuple[int, int, int, int, int]
 """Size, mtime and ctime in ns, inode, mode."""
 
 
-class Local(msgspec.Struct, frozen=True):
+class Local(msgspec.Struct, frozen=True, array_like=True):
     """A file of the folder: the document's path, the name on disk if it differs, content, mode and stat."""
 
     path: str
@@ -62,8 +62,8 @@ class Scan(msgspec.Struct, frozen=True):
 
 class _Cache(msgspec.Struct, frozen=True, array_like=True):
     form: int
-    entries: dict[str, tuple[Stat, str, bool]]
-    """By name on disk: stat, SHA-256, and whether to trust it without reading the file."""
+    known: dict[str, Local]
+    """By name on disk; only what may be trusted without reading the file."""
 
 
 def scan(
@@ -131,9 +131,14 @@ class _Walk:
         self._bases = bases
         self._skip = set(skip)
         self._ignoring = ignoring
-        self._known_folders = {path[:end] for path in bases for end in range(len(path)) if path[end] == "/"}
+        self._known_folders: set[str] = set()
+        for path in bases:
+            folder = path.rpartition("/")[0]
+            while folder and folder not in self._known_folders:
+                self._known_folders.add(folder)
+                folder = folder.rpartition("/")[0]
         self._cached = _load(self._hidden)
-        self._entries: dict[str, tuple[Stat, str, bool]] = {}
+        self._known: dict[str, Local] = {}
         self._now: int | None = None
         self._windows = os.name == "nt"
 
@@ -146,22 +151,36 @@ class _Walk:
             raise VersoError(
                 "unreadable", f"{folder} can't be read: {error.strerror}.", path=prefix
             ) from None
+        cached, bases, known, files = self._cached, self._bases, self._known, self.files
         for entry in found:
             real = prefix + entry.name
-            path = real if real.isascii() else unicodedata.normalize("NFC", real)
-            if entry.is_dir(follow_symlinks=False):
-                if not prefix and entry.name == HIDDEN:
+            before = cached.get(real)
+            if before is not None and before.path == real and (base := bases.get(real)) and not base.plain:
+                # What is as it was: nearly all of ten thousand files, so this is all that is done for them.
+                is_now = self._stat(entry)
+                if before.stat == is_now:
+                    known[real] = files[real] = before
                     continue
-                if path in self._known_folders or not self._ignored(path, is_dir=True):
-                    self.enter(entry.path, real + "/")
-            elif path not in self._skip and (path in self._bases or not self._ignored(path, is_dir=False)):
-                self._take(entry, real, path)
+            self._enter(entry, real)
+
+    def _enter(self, entry: os.DirEntry[str], real: str) -> None:
+        """Take in what isn't a document that is as it was."""
+        path = real if real.isascii() else unicodedata.normalize("NFC", real)
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name in {HIDDEN, ".git"}:
+                return
+            if path in self._known_folders or not self._ignored(path, is_dir=True):
+                self.enter(entry.path, real + "/")
+        elif path not in self._skip and (path in self._bases or not self._ignored(path, is_dir=False)):
+            now = self._stat(entry)
+            if now is not None:
+                self._look(entry, real, path, now)
 
     def keep(self) -> None:
         """Write the cache, if anything in it is new."""
-        if self.hashed or len(self._entries) != len(self._cached):
+        if self._known.keys() != self._cached.keys() or self.hashed:
             written = self._hidden / f"{_CACHE}.{os.getpid()}"
-            written.write_bytes(msgspec.msgpack.encode(_Cache(_FORM, self._entries)))
+            written.write_bytes(msgspec.msgpack.encode(_Cache(_FORM, self._known)))
             written.replace(self._hidden / _CACHE)
 
     def _ignored(self, path: str, *, is_dir: bool) -> bool:
@@ -171,21 +190,13 @@ class _Walk:
             self._ignoring = Filter(exclude=ignore_patterns(self._root))
         return self._ignoring.verdict(path, is_dir=is_dir) is not None
 
-    def _take(self, entry: os.DirEntry[str], real: str, path: str) -> None:
-        known = self._cached.get(real)
+    def _stat(self, entry: os.DirEntry[str]) -> Stat | None:
         try:
             # A directory entry of Windows has no inode, and its times may be old.
             found = os.lstat(entry.path) if self._windows else entry.stat(follow_symlinks=False)
         except FileNotFoundError:
-            return  # it went while we looked
-        now = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
-        base = self._bases.get(path)
-        if known is not None and known[0] == now and known[2] and base is not None and real == path:
-            # What is as it was: nearly all of ten thousand files.
-            self._entries[real] = known
-            self.files[path] = Local(path, real, known[1], now[0], self._mode(base, now[4]), now)
-            return
-        self._look(entry, real, path, now)
+            return None  # it went while we looked
+        return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode)
 
     def _look(self, entry: os.DirEntry[str], real: str, path: str, now: Stat) -> None:
         """Take in a file that is new, or may have changed."""
@@ -202,16 +213,19 @@ class _Walk:
             self.problems[f"{path} (another spelling)"] = "has the name of another file, in other code points"
             if real != path:
                 return
-        if known is not None and known[0] == now and known[2]:
-            sha256 = known[1]
-            self._entries[real] = known
+        trusted = known is not None and known.stat == now
+        if known is not None and trusted:
+            sha256 = known.sha256
         else:
             hashed = self._hash(entry, now)
             if hashed is None:
                 return
             sha256, now = hashed
-            self._entries[real] = (now, sha256, max(now[1], now[2]) + _RACY_NS < (self._now or 0))
-        self.files[path] = Local(path, real, sha256, now[0], self._mode(base, now[4]), now)
+            trusted = max(now[1], now[2]) + _RACY_NS < (self._now or 0)
+        local = Local(path, real, sha256, now[0], self._mode(base, now[4]), now)
+        self.files[path] = local
+        if trusted:
+            self._known[real] = local
 
     def _hash(self, entry: os.DirEntry[str], before: Stat) -> tuple[str, Stat] | None:
         if self._now is None:
@@ -249,9 +263,9 @@ def _fault(path: str) -> str | None:
     return kept_out(path, windows=False)
 
 
-def _load(hidden: Path) -> dict[str, tuple[Stat, str, bool]]:
+def _load(hidden: Path) -> dict[str, Local]:
     try:
         cache = msgspec.msgpack.decode((hidden / _CACHE).read_bytes(), type=_Cache)
     except (OSError, msgspec.DecodeError):
         return {}  # it only saves time
-    return cache.entries if cache.form == _FORM else {}
+    return cache.known if cache.form == _FORM else {}
