@@ -24,6 +24,7 @@ class ItemSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     from_path: str | None = msgspec.field(name="from", default=None)
     sha256: str | None = None
     size: int | None = None
+    media_type: str | None = None
     mode: str | None = None
     delete: bool = False
     take: str | None = None
@@ -106,6 +107,7 @@ def _item(item: Item, contents: Contents) -> ItemSent:
     return ItemSent(
         path=item.path,
         from_path=item.source,
+        media_type=item.media_type,
         mode=item.mode,
         delete=item.action == "delete",
         take=item.take,

@@ -1,6 +1,7 @@
 """A Git history, read as a line of changes.
 
     objects      raw commits, trees and tags taken apart as they are, whatever their encoding
+    notes        what Verso itself says of a commit that it wrote
     names        Git's names as Verso's paths
     trees        trees as an import takes them: filtered, named, compared with one another
     contents     blobs: their SHA-256, and whether they must stay out

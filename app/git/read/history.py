@@ -13,7 +13,7 @@ from app.git.read.contents import Contents
 from app.git.read.identities import Held, Identities
 from app.git.read.objects import Commit, moment_of
 from app.git.read.order import ancestors, line_of, steady_times
-from app.git.read.planning import Item, Planner
+from app.git.read.planning import Item, Planner, with_notes
 from app.git.read.trees import Trees
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.git.read.identities import Document, State
     from app.git.read.people import People
     from app.git.read.repository import Repository
-    from app.git.read.trees import Rules
+    from app.git.read.trees import Leaf, Rules
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +56,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """Parents of these that are behind, each with the imported commit after which all was as after it."""
     ahead: str | None
     """The imported commit that the first of these follows in the line."""
+    imported: frozenset[str] = frozenset()
 
 
 class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +113,7 @@ class History:
             committed=[steady[each] for each in rest],
             needed={parent: name for parent, name in named.items() if name is not None},
             ahead=done[-1] if done else None,
+            imported=frozenset(done),
         )
 
     def plans(self, line: Line, past: Past | None = None) -> Iterator[PlannedChange]:
@@ -159,6 +161,7 @@ class _Reading:
             self._names = {**line.needed, line.ahead: line.ahead}
             self._ahead = history.repository.commit(line.ahead)
             identities = Identities.at(known[line.ahead], past.deleted)
+        self._there = set(line.imported)
         self._planner = Planner(history.repository.opened, history.trees, identities)
 
     def next(self, commit: Commit, committed_at: datetime) -> PlannedChange | None:
@@ -170,8 +173,12 @@ class _Reading:
         states = self._states | here
         parents = {each: states[each] for each in followed if each in states}
         plan = self._planner.plan(commit, ahead=ahead, parents=parents, names=self._names)
+        if commit.notes is not None:
+            noted = with_notes(plan.items, commit.notes, self._had)
+            plan = msgspec.structs.replace(plan, items=noted)
         skipped = history.choices.skip_empty and not plan.items
         if not skipped:
+            self._there.add(commit.id)
             self._names[commit.id] = commit.id
         elif ahead is not None and ahead.id in self._names:
             self._names[commit.id] = self._names[ahead.id]
@@ -187,6 +194,12 @@ class _Reading:
             renames_skipped=plan.renames_skipped,
             account=history.people.account(commit.author.who),
         )
+
+    def _had(self, commit: str, path: str) -> Leaf | None:
+        """What a path had after an earlier commit of the line."""
+        if commit not in self._there:
+            return None
+        return self._history.trees.leaf(self._history.repository.commit(commit).tree, path)
 
     def _keep(self, commit: str, followed: tuple[str, ...]) -> None:
         """Copy a state only when a commit further on needs it: in a straight line that is never."""

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from app.git.read.notes import Notes, read_notes
+
 MAX_MESSAGE_BYTES = 65536
 _IDENTITY = re.compile(rb"\A(.*?) ?<([^>]*)>(?:.*?)(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\s*\Z", re.DOTALL)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -31,11 +33,13 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     who: Identity
     seconds: int
     """Seconds since 1970 in UTC, as they stand there; 0 when they can't be read."""
+    exact: datetime | None = None
+    """The time as Verso had it, in a commit that it wrote: Git knows only seconds."""
 
     @property
     def moment(self) -> datetime:
         """The time in UTC, within the years 1970 to 9998."""
-        return moment_of(self.seconds)
+        return self.exact or moment_of(self.seconds)
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     """Decoded, without NUL, at most 64 KiB in UTF-8; `raw` has all of it."""
     raw: bytes
+    notes: Notes | None = None
+    """What Verso says of a commit that it wrote itself."""
 
 
 class Tag(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,14 +78,20 @@ def parse_commit(object_id: str, raw: bytes) -> Commit:
     encoding = single.get(b"encoding", b"")
     if b"tree" not in single:
         raise ValueError(f"{object_id} has no tree")
+    notes = read_notes(single.get(b"verso"))
+    author = _stamp(single.get(b"author", b""), encoding)
+    if notes is not None:
+        who = msgspec.structs.replace(author.who, name=notes.author_name or author.who.name)
+        author = msgspec.structs.replace(author, who=who, exact=notes.authored_at)
     return Commit(
         id=object_id,
         tree=bytes.fromhex(single[b"tree"].decode("ascii")),
         parents=tuple(value.decode("ascii") for name, value in headers if name == b"parent"),
-        author=_stamp(single.get(b"author", b""), encoding),
+        author=author,
         committer=_stamp(single.get(b"committer", b""), encoding),
         message=_message(message, encoding),
         raw=raw,
+        notes=notes,
     )
 
 

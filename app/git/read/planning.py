@@ -14,13 +14,14 @@ import msgspec
 
 from app.git.read.assigning import assign
 from app.git.read.identities import Held, Identities
-from app.git.read.renames import Renames, find_renames
+from app.git.read.renames import Renames, find_renames, known_renames
 from app.git.read.trees import ORDINARY, Leaf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from app.git.read.identities import Document, State
+    from app.git.read.notes import Notes, VersionNote
     from app.git.read.objects import Commit
     from app.git.read.trees import PathChange, Trees
 
@@ -43,6 +44,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A commit after which the path had what it has now."""
     merge: str | None = None
     """A commit after which the path had something that went into what it has now."""
+    media_type: str | None = None
+    """The media type, where it isn't what the path's name suggests."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +94,10 @@ class Planner:
     ) -> tuple[Renames, dict[str, Document]]:
         """Which document each changed path wants to be, in a commit on top of its first parent."""
         state = self.identities.state
-        renames = find_renames(self._repository, (ahead.tree if ahead else None, commit.tree), changes)
+        if commit.notes is not None:
+            renames = known_renames(commit.notes.moves, changes)
+        else:
+            renames = find_renames(self._repository, (ahead.tree if ahead else None, commit.tree), changes)
         wanted = {each.path: state[each.path].document for each in changes if each.new and each.path in state}
         for source in renames.moves.values():
             wanted.pop(source, None)
@@ -196,3 +202,23 @@ class _Items:
     @staticmethod
     def _has(state: State, path: str, document: Document) -> bool:
         return path in state and state[path].document == document
+
+
+def with_notes(items: Sequence[Item], notes: Notes, had: Callable[[str, str], Leaf | None]) -> list[Item]:
+    """Items with what a commit of Verso's own says of its versions: restores, merges, media types.
+
+    `had` gives what a path had after an earlier commit: what isn't so isn't taken from there.
+    """
+    by_path = notes.by_path
+    return [_noted(item, by_path[item.path], had) if item.path in by_path else item for item in items]
+
+
+def _noted(item: Item, note: VersionNote, had: Callable[[str, str], Leaf | None]) -> Item:
+    restored, merged = note.restored_from, note.merged_from
+    if item.content is None:
+        return item
+    if restored and restored.path == item.path and had(restored.commit, item.path) == item.content:
+        return Item(path=item.path, action="restore", source=item.source, take=restored.commit)
+    if merged and merged.path == item.path and had(merged.commit, item.path) is not None:
+        item = msgspec.structs.replace(item, merge=merged.commit)
+    return msgspec.structs.replace(item, media_type=note.media_type)

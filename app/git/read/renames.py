@@ -65,6 +65,17 @@ def find_renames(
     return Renames(moves=moves, copies=added)
 
 
+def known_renames(moves: Mapping[str, str], changes: Sequence[PathChange]) -> Renames:
+    """Moves that the commit itself tells, as far as they fit what its tree has."""
+    gone = {each.path for each in changes if each.old}
+    come = {each.path for each in changes if each.new}
+    found: dict[str, str] = {}
+    for target, source in moves.items():
+        if target in come and source in gone and source not in found.values():
+            found[target] = source
+    return Renames(moves=found, copies={})
+
+
 def _equal(gone: Mapping[str, Leaf], come: Mapping[str, Leaf]) -> dict[str, str]:
     by_oid: dict[bytes, list[str]] = {}
     for path, leaf in gone.items():
