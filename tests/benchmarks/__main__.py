@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import cases, derived, importing, texts
+from tests.benchmarks import cases, client, derived, importing, texts
 from tests.benchmarks.bench import benches
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
         ("one_change", lambda bench: cases.one_change(bench, files=files, rounds=rounds)),
         ("concurrency", lambda bench: cases.concurrency(bench, requests=turns, rounds=rounds + 1)),
         ("git_import", lambda bench: importing.git_import(bench, directory, commits=150 if quick else 900)),
+        (
+            "folder",
+            lambda bench: client.folder(
+                bench, directory, files=1000 if quick else 10_000, rounds=rounds * 10
+            ),
+        ),
         ("gigabyte", lambda bench: cases.gigabyte(bench, size=128 * MIB if quick else 1024 * MIB)),
         ("upkeep", lambda bench: derived.upkeep(bench, rounds=rounds)),
         ("blame_of_a_head", lambda bench: derived.blame_of_a_head(bench, turns=turns // 2)),
