@@ -155,6 +155,26 @@ async def test_a_content_is_found_without_a_look_at_the_others(world, long):
     assert await pages(world, long.team.reader, f"locate_contents('{long.team.id}', {asked})") < 100
 
 
+async def test_the_log_of_a_folder_that_rests_is_not_walked_to(world, long):
+    """Its only change is the first of a hundred thousand: the newest thousand are looked at, and then its paths."""
+    call = f"list_changes('{long.team.id}', {{}}, 50, prefix => 'many/1/')"
+    counts = [await pages(world, long.team.reader, call.format(at)) for at in ("null", VERSIONS // 2, 2_000)]
+    assert max(counts) < VERSIONS // 5, counts
+    assert max(counts) <= min(counts) * 1.15 + 6, counts
+    for prefix, found in (("many/1/", [1]), ("many/", [1]), ("many/none", [])):
+        rows = await world.rpc(long.team.reader, "list_changes", project=long.team.id, prefix=prefix)
+        assert [row["sequence"] for row in rows] == found
+    rows = await world.rpc(
+        long.team.reader,
+        "list_changes",
+        project=long.team.id,
+        prefix="docs/",
+        before=VERSIONS - 5,
+        page_size=3,
+    )
+    assert [row["sequence"] for row in rows] == [VERSIONS - 6, VERSIONS - 7, VERSIONS - 8]
+
+
 async def test_a_time_is_found_in_the_log_without_walking_to_it(world, long):
     call = f"list_changes('{long.team.id}', null, 50{{}})"
     until = ", until => '2020-01-02T00:00:00Z'"
@@ -218,3 +238,41 @@ async def test_an_edit_costs_the_same_on_the_hundred_thousandth_version(world, l
         plan = json.loads(explained)[0]["Plan"]
         counts.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
     assert counts[1] <= counts[0] * 1.5 + 40, counts
+
+
+async def test_going_back_to_a_point_is_planned_at_the_same_cost_wherever_it_is(world, long):
+    call = f"plan_restore('{long.team.id}', '{{}}', 'docs/')"
+    await alike(world, long, *(call.format(at) for at in (1, VERSIONS // 2, VERSIONS)))
+
+
+async def test_two_points_are_compared_at_the_same_cost_however_much_lies_between(world, long):
+    call = f"compare_trees('{long.team.id}', '{{}}', '{{}}')"
+    apart = ((VERSIONS // 2, VERSIONS // 2 + 1), (VERSIONS - 1, VERSIONS), (2, 3))
+    await alike(world, long, *(call.format(*each) for each in apart))
+    await alike(world, long, *(call.format(*each) for each in ((2, VERSIONS), (VERSIONS - 1000, VERSIONS))))
+
+
+KEPT = """
+insert into public.attributions (version, project_id, lines, runs, lines_added, lines_removed)
+select v.hash, v.project_id, 1, case when v.number = 1 then '{1,1,1}' else array[v.number - 1, 1, 1] end, 0, 0
+from public.versions v where v.document_id = $1;
+"""
+SETTLED = """
+insert into public.settled_attributions (version, project_id, runs)
+select v.hash, v.project_id, '{1,1,1}' from public.versions v where v.document_id = $1 and v.number % 32 = 0;
+"""
+
+
+async def test_who_wrote_a_version_costs_the_same_wherever_it_is(world, long):
+    for rows in (KEPT, SETTLED):
+        await world.pool.execute(rows, long.document)
+    await world.pool.execute("vacuum analyze public.attributions, public.settled_attributions")
+    call = f"read_blame('{long.document}', 'v{{}}')"
+    # As many rows after one that is settled.
+    await alike(world, long, *(call.format(number) for number in (32 * 10 + 8, 50_024, VERSIONS - 32 + 8)))
+    said = await world.rpc(long.team.reader, "read_blame", document=long.document)
+    assert said["runs"] == [[1, 1, 1, 1]]
+    call = f"read_change('{long.team.id}', {{}})"
+    await alike(world, long, *(call.format(at) for at in (2, VERSIONS // 2, VERSIONS)))
+    call = f"list_attributions('{long.document}', {{}})"
+    await alike(world, long, *(call.format(number) for number in (32 * 10 + 8, 50_024, VERSIONS - 32 + 8)))

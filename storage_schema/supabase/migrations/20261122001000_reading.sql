@@ -372,9 +372,12 @@ declare
   target uuid := private.project_id(project);
   below bigint := coalesce(before, 9223372036854775807);
   above bigint := 0;
+  size integer := private.page_rows(page_size);
   wanted uuid;
-  page bigint[];
-  small bigint[];
+  recent bigint;
+  numbers bigint[];
+  page bigint[] := '{}';
+  small bigint[] := '{}';
 begin
   -- Times never go back in a project, so the two times become numbers by index, and the page is a range of numbers.
   if until is not null then
@@ -389,19 +392,44 @@ begin
   end if;
   select p.id into wanted from public.people p
   where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
-  -- Without prefix, author and text a page costs what it shows. With them the log is walked until the page is full:
+  -- Whoever imported a change is not its author. With author and search the log is walked until the page is full:
   -- name a time (since) to end the walk sooner.
-  select array_agg(w.sequence), array_agg(w.sequence) filter (where w.version_count <= 20) into page, small from (
-    select c.sequence, c.version_count from public.changes c
-    where c.project_id = target and c.sequence < below and c.sequence > above
-      -- Whoever imported a change is not its author.
-      and (author is null or wanted = case when c.origin_id is null then c.author_id else c.attributed_to end
-        or lower(c.author_name) = lower(author) or lower(c.author_email) = lower(author))
-      and (search is null or strpos(lower(c.message), lower(search)) > 0)
-      and (prefix is null or exists (
-        select from public.versions v
-        where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix))
-    order by c.sequence desc limit private.page_rows(page_size)) w;
+  if prefix is null then
+    select array_agg(w.sequence), array_agg(w.sequence) filter (where w.version_count <= 20) into page, small from (
+      select c.sequence, c.version_count from public.changes c
+      where c.project_id = target and c.sequence < below and c.sequence > above
+        and (author is null or wanted = case when c.origin_id is null then c.author_id else c.attributed_to end
+          or lower(c.author_name) = lower(author) or lower(c.author_email) = lower(author))
+        and (search is null or strpos(lower(c.message), lower(search)) > 0)
+      order by c.sequence desc limit size) w;
+  else
+    -- A folder that is written to fills its page from the newest thousand changes; what is older is found by the
+    -- folder's own paths. A walk would go through everybody else's changes, a look at the paths alone through
+    -- all that the folder ever was.
+    select least(below, p.change_sequence + 1) into below from public.projects p where p.id = target;
+    recent := greatest(above, below - 1001);
+    numbers := array(select generate_series(recent + 1, below - 1));
+    loop
+      select page || coalesce(array_agg(w.sequence), '{}'),
+             small || coalesce(array_agg(w.sequence) filter (where w.version_count <= 20), '{}') into page, small from (
+        select c.sequence, c.version_count from public.changes c
+        where c.project_id = target and c.sequence = any (numbers)
+          and (author is null or wanted = case when c.origin_id is null then c.author_id else c.attributed_to end
+            or lower(c.author_name) = lower(author) or lower(c.author_email) = lower(author))
+          and (search is null or strpos(lower(c.message), lower(search)) > 0)
+          and exists (
+            select from public.versions v
+            where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix)
+        order by c.sequence desc limit size - cardinality(page)) w;
+      exit when cardinality(page) >= size or recent <= above;
+      -- Every path that begins so, and none else: a path has at most 1,024 bytes.
+      numbers := array(
+        select distinct t.sequence from public.tree_entries t
+        where t.project_id = target and t.path >= prefix and t.path < prefix || repeat(chr(1114111), 257)
+          and t.sequence > above and t.sequence <= recent);
+      recent := above;
+    end loop;
+  end if;
   return (select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object('diffstat', t.diffstat) order by d.sequence desc), '[]')
           from public.change_details d
           left join private.diffstats(target, small) t on t.sequence = d.sequence  -- migration 1400
