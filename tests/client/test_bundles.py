@@ -305,6 +305,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Rows, dict[str, bytes]], Any], str]] = {
     "a tag of tomorrow": (lambda r, _: r["tags"][0].update(change_sequence=99), "names what isn't here"),
     "a session without its parent": (
         lambda r, _: r.update(sessions=[s for s in r["sessions"] if s["type"] == "feature"]), "no blueprint"),
+    "an id that is none": (lambda r, _: r["project"][0].update(id="../../x"), "id is none"),
     "junk for a number": (lambda r, _: r["tags"][0].update(change_sequence="many"), "not what such a row is"),
     "junk for a change": (lambda r, _: r["changes"][0].update(versions=7), "no change"),
 }  # fmt: skip
@@ -447,6 +448,35 @@ def test_a_member_with_a_token_can_not_restore(bundle, elsewhere, keeper):
         with pytest.raises(VersoError) as refusal:
             restore_bundle(operator, bundle)
     assert refusal.value.code == "secret_key_refused"
+
+
+@pytest.mark.parametrize("at", ["store", "call"])
+def test_a_restore_that_is_broken_off_anywhere_is_run_again(  # noqa: PLR0917
+    people, server, elsewhere, keeper, tmp_path, monkeypatch, at
+):
+    project = make_project(people)
+    for n in range(6):
+        project.written(f"{n}.md", f"{n}\n")
+    with Api(server.url, people.reader.token) as api:
+        export_bundle(api, project.id, tmp_path / "x")
+    whole = getattr(Operator, at)
+    for survived in range(5):
+        left = iter(range(survived))
+
+        def broken(self: Operator, *given: Any, left: Any = left, **named: Any) -> Any:
+            if next(left, None) is None:
+                raise VersoError("supabase_unreachable", "Gone.")
+            return whole(self, *given, **named)
+
+        monkeypatch.setattr(Operator, at, broken)
+        with Operator(elsewhere.supabase_url, elsewhere.secret_key) as operator:
+            with pytest.raises(VersoError, match="Gone"):
+                restore_bundle(operator, tmp_path / "x", owner=keeper.handle)
+            assert operator.project(project.id) is None
+    monkeypatch.setattr(Operator, at, whole)
+    with Operator(elsewhere.supabase_url, elsewhere.secret_key) as operator:
+        assert restore_bundle(operator, tmp_path / "x", owner=keeper.handle).changes == 6
+    assert keeper.get(project.file("5.md")).text == "5\n"
 
 
 def test_an_owner_who_is_nobody_there_is_refused_before_anything_is_written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Row = dict[str, Any]
+_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 FORMAT = "verso-bundle"
 FORM = 1
@@ -131,6 +133,9 @@ def read_manifest(data: bytes) -> Manifest:
         raise malformed(f"the manifest is not what it must be: {error}") from None
     if set(manifest.parts) != set(PARTS) or line_of(manifest) != data:
         raise malformed("the manifest names other parts, or is not written as a bundle's is")
+    # It becomes part of names in storage, under a key that may do everything.
+    if not _ID.fullmatch(manifest.project.id):
+        raise malformed("the project's id is none")
     return manifest
 
 
