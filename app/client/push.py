@@ -120,6 +120,8 @@ def push(
         except VersoError as error:
             if error.code not in {"unreachable", "not_verso"}:
                 forget(folder)
+            if error.code == "too_many_files":
+                raise too_many(pieces, error) from None
             if error.code not in _MET:
                 raise
             met = pull(api, folder, progress=progress)
@@ -160,6 +162,17 @@ def conflicts_wait(conflicts: Sequence[Conflict]) -> VersoError:
         f"{len(conflicts)} file(s) wait for you: {names}. Make each what it shall be, then "
         "`verso resolve PATH`.",
         conflicts=[msgspec.to_builtins(each) for each in conflicts],
+    )
+
+
+def too_many(pieces: Sequence[Piece], error: VersoError) -> VersoError:
+    """The refusal of more files than a change takes: which ones go together is for the person to say."""
+    limit = error.detail.get("limit", 0)
+    return VersoError(
+        error.code,
+        f"{len(pieces):,} files were changed, and one change takes {limit:,}. Push them part by part: "
+        "`verso push PATH -m WHY`.",
+        **error.detail,
     )
 
 

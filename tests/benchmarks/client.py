@@ -65,9 +65,9 @@ def folder(bench: Bench, directory: Path, *, files: int, rounds: int) -> list[Ro
 
 def _status(look: object, root: Path, *, rounds: int) -> Row:
     git = ("git", "-c", "user.name=b", "-c", "user.email=b@example.com")
-    (root / ".gitignore").write_text(".verso-work/\n")
-    for command in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "all")):
+    for command in (("init", "-q"), ("add", "d*"), ("commit", "-q", "-m", "all")):
         subprocess.run([*git, *command], cwd=root, check=True)
+    (root / ".git" / "info" / "exclude").write_text(".verso-work/\n")
     time.sleep(_RACY_SECONDS)
 
     def ours() -> None:
