@@ -30,6 +30,7 @@ class Place:
         self.supabase = self.directory / "supabase"
         self.handout = self.directory / "dev.json"
         self.cache = self.directory / "cache"
+        self.repositories = self.directory / "git"
 
     def log(self, name: str) -> Path:
         """The log of a child process."""

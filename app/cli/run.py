@@ -170,6 +170,7 @@ class Run:
                 "VERSO_JWT_AUDIENCE": "",
                 "VERSO_PUBLIC_URL": os.environ.get("VERSO_PUBLIC_URL", self._api_url),
                 "VERSO_CACHE_DIR": os.environ.get("VERSO_CACHE_DIR", str(self._place.cache)),
+                "VERSO_GIT_DIR": os.environ.get("VERSO_GIT_DIR", str(self._place.repositories)),
             }
         )
         self._wait_for(self._api)
