@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,11 @@ import httpx
 import pytest
 
 from app.cli.looking_told import safe, told_pair
+from app.client.looking.blaming import blame
 from app.client.looking.compare import Pair, Side
+from app.client.looking.source import History
+from app.client.mirror import Mirror
+from app.client.place import HIDDEN
 from tests.api.world import sign_in
 from tests.stack import REPOSITORY
 
@@ -324,6 +329,32 @@ def test_blame_agrees_with_the_server_across_merges_and_restores(
     numbers = [here["origins"][each["version"]]["number"] for each in here["lines"]]
     assert list(zip(numbers, (each["number"] for each in here["lines"]), strict=True)) == expected
     assert {1, 2, 3, 6} == set(numbers)
+
+
+def test_blame_goes_on_from_what_it_found_before(long: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = History.bytes_of
+
+    def counted(history: History, version: Any) -> bytes:
+        read.append(version.hash)
+        return real(history, version)
+
+    monkeypatch.setattr(History, "bytes_of", counted)
+    hidden = long.cwd / HIDDEN
+    (hidden / "lines.db").unlink(missing_ok=True)
+    with Mirror(hidden) as mirror:
+        history = History(mirror, project="", connect=nullcontext)  # type: ignore[arg-type]
+        earlier = blame(history, "a.txt", at=15)
+        assert len(set(read)) == 15
+        read.clear()
+        first = blame(history, "a.txt")
+        assert len(set(read)) == 6
+        read.clear()
+        assert blame(history, "a.txt") == first
+        assert len(set(read)) == 1
+        (hidden / "lines.db").write_bytes(b"no database at all, but long enough to be taken for one" * 20)
+        assert blame(history, "a.txt", at=15) == earlier
+    (hidden / "lines.db").unlink()
 
 
 def test_contents_that_stayed_on_the_server_are_fetched_when_they_are_needed(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.client.looking.kept_lines import KeptLines
 from app.errors import VersoError
 from app.model import Action, Version
 from app.text.blame import Attribution, Run, Source, attribute, line_origins
@@ -72,26 +73,15 @@ def blame(
             f"--at {newest.change.sequence - 1}.",
         )
     by_hash = {version.hash: version for version in versions}
-    needed = _ancestors(newest, by_hash)
-    wanted = [version for version in versions if version.hash in needed]
-    history.need(wanted)
-    found: dict[str, Attribution] = {}
-    left = _uses(wanted, by_hash)
-    for done, version in enumerate(wanted):
-        told(done, len(wanted))
-        found[version.hash] = _attributed(history, version, by_hash, found)
-        for source in _sources(version, by_hash):
-            left[source.hash] -= 1
-            if not left[source.hash]:
-                del found[source.hash]
+    with KeptLines(history.mirror.store.path.parent) as kept:
+        runs = _traced(history, versions, by_hash, kept=kept, told=told)
+        kept.keep(newest.hash, runs)
     lines = [line.decode("utf-8", "replace") for line in split_lines(history.bytes_of(newest))]
     if first > max(1, len(lines)):
         raise VersoError("bad_usage", f"{path} has {len(lines)} lines.")
     blamed = [
         BlamedLine(line, origin, number, lines[line - 1])
-        for line, (origin, number) in enumerate(
-            line_origins(found[newest.hash], first=first, last=last), start=first
-        )
+        for line, (origin, number) in enumerate(line_origins(runs, first=first, last=last), start=first)
     ]
     return Blamed(newest, blamed, {each.version: by_hash[each.version] for each in blamed})
 
@@ -124,6 +114,31 @@ def spans(history: History, path: str, text: str, *, at: int | None = None) -> l
     return found if appeared is None else [*found, Span(appeared, None)]
 
 
+def _traced(
+    history: History,
+    versions: Sequence[Version],
+    by_hash: Mapping[str, Version],
+    *,
+    kept: KeptLines,
+    told: Callable[[int, int], None],
+) -> Attribution:
+    """The attribution of the last of a document's versions, from the oldest that its lines came through."""
+    found: dict[str, Attribution] = {}
+    needed = _ancestors(versions[-1], by_hash, found=found, kept=kept)
+    wanted = [version for version in versions if version.hash in needed]
+    history.need(wanted)
+    asked = [version for version in wanted if version.hash not in found]
+    left = _uses(asked, by_hash)
+    for done, version in enumerate(asked):
+        told(done, len(asked))
+        found[version.hash] = _attributed(history, version, by_hash, found)
+        for source in _sources(version, by_hash):
+            left[source.hash] -= 1
+            if not left[source.hash]:
+                del found[source.hash]
+    return found[versions[-1].hash]
+
+
 def _attributed(
     history: History, version: Version, by_hash: Mapping[str, Version], found: Mapping[str, Attribution]
 ) -> Attribution:
@@ -150,15 +165,22 @@ def _sources(version: Version, by_hash: Mapping[str, Version]) -> list[Version]:
     return [parent] if other is None or parent.sha256 == version.sha256 else [parent, other]
 
 
-def _ancestors(newest: Version, by_hash: Mapping[str, Version]) -> set[str]:
-    found: set[str] = set()
+def _ancestors(
+    newest: Version, by_hash: Mapping[str, Version], *, found: dict[str, Attribution], kept: KeptLines
+) -> set[str]:
+    """The versions to go through; those whose lines are kept are put into `found`, and end the way back."""
+    needed: set[str] = set()
     ahead = [newest]
     while ahead:
         version = ahead.pop()
-        if version.hash not in found:
-            found.add(version.hash)
-            ahead += _sources(version, by_hash)
-    return found
+        if version.hash not in needed:
+            needed.add(version.hash)
+            runs = kept.find(version.hash)
+            if runs is None:
+                ahead += _sources(version, by_hash)
+            else:
+                found[version.hash] = runs
+    return needed
 
 
 def _uses(wanted: Sequence[Version], by_hash: Mapping[str, Version]) -> dict[str, int]:
