@@ -323,6 +323,26 @@ def test_a_clone_of_much_passes_through_little_memory(project: Project, api: Api
     )
 
 
+async def test_erased_contents_are_left_out_and_a_note_in_git(
+    stack: Stack, project: Project, api: Api, tmp_path: Path
+) -> None:
+    gone = project.written("gone.md", "to be erased")["sha256"]
+    kept = project.written("kept.md", "kept")["sha256"]
+    erase = (
+        f"update public.blobs set erased_at = now() where project_id = '{project.id}' and sha256 = '{gone}'"
+    )
+    await stack.psql(f"set local session_replication_role = replica; {erase};", role="supabase_admin")
+    reader = project.people.reader
+    tar = reader.post(f"{project.url}/contents", json={"sha256": [gone, kept]}).content
+    assert gone.encode() not in tar
+    assert kept.encode() in tar
+    assert reader.get(f"{project.url}/contents/{gone}").status_code == 410
+    assert reader.post(f"{project.url}/have", json={"sha256": [gone, kept]}).json() == {"have": [kept]}
+    git("clone", "-q", address(api, project), str(tmp_path / "x"))
+    assert gone in (tmp_path / "x" / "gone.md").read_text()
+    assert (tmp_path / "x" / "kept.md").read_text() == "kept"
+
+
 def test_nobody_packs_for_a_client_who_left(project: Project, api: Api) -> None:
     project.written("large.bin", os.urandom(48 << 20))
     bearer = {"Authorization": f"Bearer {project.people.reader.token}"}
