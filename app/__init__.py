@@ -6,6 +6,7 @@ set of versions, numbered and hash-chained per project. The map, from the outsid
     main       create_app(settings): the only place that joins real things
     api        HTTP: parse, call a flow or the ledger, shape
     cli        the `verso` command
+    client     on people's machines: HTTP to a server, a mirror of its history, working folders
     flows      use cases that are more than one call
     supabase   the only user of the `supabase` package: rows, objects, tokens
     text       pure: diffs, words, patches, merges, blame, and their bounds
