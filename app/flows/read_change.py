@@ -13,7 +13,7 @@ from app.flows.texts import read_bytes
 from app.model import Action, Diffstat, LineCounts
 from app.supabase.insights import Unread
 from app.text.errors import TookTooLongError, WorkersBusyError
-from app.text.lines import split_lines
+from app.text.lines import line_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ def diffstat_of_adds(change: Change, texts: Mapping[str, bytes]) -> Diffstat | N
     """
     if any(version.action is not Action.add or version.sha256 not in texts for version in change.versions):
         return None
-    lines = [(version.hash, len(split_lines(texts[version.sha256 or ""]))) for version in change.versions]
+    lines = [(version.hash, line_count(texts[version.sha256 or ""])) for version in change.versions]
     return diffstat_of([LineCounts(version=each, lines=n, added=n, removed=0) for each, n in lines])
 
 
@@ -116,7 +116,7 @@ async def _count(
         added, removed = await count_lines(counting.workers, texts[0], texts[1])
     except TookTooLongError:
         return None
-    lines = len(split_lines(texts[1]))
+    lines = line_count(texts[1])
     counting.cache.put(key, msgspec.msgpack.encode((lines, added, removed)))
     return LineCounts(version=version.hash, lines=lines, added=added, removed=removed)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from app.text.lines import Edit, Ignoring, line_diff, split_lines
+from app.text.lines import Edit, Ignoring, line_count, line_diff, split_lines
 from app.text.similarity import MovedBlock, moved_blocks, similarity
 from app.text.unified import hunk_groups, is_binary, section_before
 from app.text.words import Granularity, Refinement, Spans, refine
@@ -141,8 +141,7 @@ def hunks_of_patch(patch: FilePatch, *, granularity: Granularity = Granularity.W
 
 def side_of(data: bytes) -> Side:
     """Describe one text."""
-    lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
-    return Side(len(data), lines, hashlib.sha256(data).hexdigest(), is_binary(data))
+    return Side(len(data), line_count(data), hashlib.sha256(data).hexdigest(), is_binary(data))
 
 
 def number_lines(

@@ -74,6 +74,11 @@ def split_lines(data: bytes) -> list[bytes]:
     return io.BytesIO(data).readlines()
 
 
+def line_count(data: bytes) -> int:
+    """How many lines `split_lines` finds, without making them."""
+    return data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
+
+
 def line_diff(
     old: Sequence[bytes],
     new: Sequence[bytes],
