@@ -123,7 +123,7 @@ class Tally:
         findings = self._history.trees.findings
         self._report.left_out = findings.left_out
         self._report.rewritten = findings.rewritten
-        self._report.reasons = dict(findings.counts)
+        self._report.reasons = findings.counts  # the proof may find more
         authors = self._history.people.authors.values()
         self._report.authors = sorted(authors, key=lambda each: (-each.commits, each.name, each.email))
         self._report.shallow = self._history.repository.is_shallow
