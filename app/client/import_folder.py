@@ -102,17 +102,19 @@ def import_source(  # what a person may ask of an import
     prefix = f"{normal_path(under.strip('/'))}/" if under.strip("/") else ""
     tree = read_tree(api, project, prefix) if is_there else {}
     plan = compare(source, tree, prefix, delete=delete, progress=progress)
-    batches = list(_batches(plan, prefix))
+    batches = list(_batches(plan, prefix, MOST_ITEMS))
     changes: list[Wrote] = []
-    total = sum(file.size for file, _ in plan.files)
-    sent = 0
-    for number, batch in enumerate(batches if not dry_run else [], 1):
-        told = message if len(batches) == 1 else f"{message} ({number} of {len(batches)})".strip()
-        written = batch.send(api, project, told)
-        if written is not None:
-            changes.append(written)
-        sent += batch.size
-        progress(sent, total, "bytes sent")
+    if not dry_run:
+        try:
+            changes = _send(api, project, batches, message, progress)
+        except VersoError as error:
+            limit = error.detail.get("limit")
+            first = len(batches[0].items) if batches else 0
+            # The first one was refused, so nothing was written: this server's operator takes smaller ones.
+            if error.code != "too_many_files" or not isinstance(limit, int) or first <= limit:
+                raise
+            batches = list(_batches(plan, prefix, limit))
+            changes = _send(api, project, batches, message, progress)
     return Imported(
         project=project,
         dry_run=dry_run,
@@ -121,11 +123,24 @@ def import_source(  # what a person may ask of an import
         moved=[Moved(entry.path, prefix + file.path) for _, entry, file in plan.moves],
         deleted=[entry.path for entry in plan.deletes],
         unchanged=plan.unchanged,
-        bytes=total,
+        bytes=sum(file.size for file, _ in plan.files),
         needed_changes=len(batches),
         changes=changes,
         left_out=[*source.left_out, *plan.blocked],
     )
+
+
+def _send(api: Api, project: str, batches: list[_Batch], message: str, progress: Progress) -> list[Wrote]:
+    changes = []
+    sent, total = 0, sum(batch.size for batch in batches)
+    for number, batch in enumerate(batches, 1):
+        told = message if len(batches) == 1 else f"{message} ({number} of {len(batches)})".strip()
+        written = batch.send(api, project, told)
+        if written is not None:
+            changes.append(written)
+        sent += batch.size
+        progress(sent, total, "bytes sent")
+    return changes
 
 
 def read_tree(api: Api, project: str, prefix: str) -> dict[str, TreeEntry]:
@@ -188,13 +203,14 @@ def compare(
 class _Batch:
     """One change."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.items: list[dict[str, Any]] = []
         self.parts: list[Part] = []
         self.size = 0
 
     def fits(self, size: int) -> bool:
-        return not self.items or (len(self.items) < MOST_ITEMS and self.size + size <= MOST_BYTES)
+        return not self.items or (len(self.items) < self._most and self.size + size <= MOST_BYTES)
 
     def add(self, item: dict[str, Any], file: File | None = None) -> None:
         if file is not None:
@@ -220,15 +236,15 @@ class _Batch:
         return change and Wrote(change["sequence"], change["hash"], change["version_count"])
 
 
-def _batches(plan: Plan, prefix: str) -> Iterator[_Batch]:
+def _batches(plan: Plan, prefix: str, most: int) -> Iterator[_Batch]:
     """Paths are left before they are taken: moves and deletes come first."""
-    batch = _Batch()
+    batch = _Batch(most)
 
     def room(size: int) -> Iterator[_Batch]:
         nonlocal batch
         if not batch.fits(size):
             yield batch
-            batch = _Batch()
+            batch = _Batch(most)
 
     for _, entry, file in plan.moves:
         yield from room(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import struct
 import tarfile
@@ -20,13 +21,13 @@ from app.client.import_folder import Imported, import_source
 from app.client.sources import open_source
 from app.client.sources.listing import Limits
 from app.errors import VersoError
+from tests.api.world import Api as Server
 from tests.api.world import Contract, People, Person, Project, make_project, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.api.world import Api as Server
     from tests.stack import Stack
 
 ROLES = ("owner", "editor", "reviewer", "reader", "outsider")
@@ -167,6 +168,15 @@ def test_what_is_too_much_for_one_change_says_so_and_goes_on_where_it_was(
     assert (done.needed_changes, done.unchanged, len(done.added)) == (2, 4, 6)
     assert [change["message"] for change in log(project)][:2] == ["Rest (2 of 2)", "Rest (1 of 2)"]
     assert len(tree(project)) == 10
+
+
+def test_a_server_that_takes_smaller_changes_gets_smaller_ones(stack, people, project, tmp_path):
+    write(tmp_path, {f"{n}.md": f"{n}\n" for n in range(7)})
+    with Server(stack, max_files_per_change=3) as small, Api(small.url, people.editor.token) as api:
+        done = bring(api, project, tmp_path)
+    shutil.rmtree(small.directory)
+    assert (done.needed_changes, [change.versions for change in done.changes]) == (3, [3, 3, 1])
+    assert len(tree(project)) == 7
 
 
 def test_an_import_after_a_delete_brings_it_back(api, project, tmp_path):
