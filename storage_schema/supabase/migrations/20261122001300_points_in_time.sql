@@ -14,15 +14,19 @@ declare
   newer bigint := private.change_at(target, to_point);
   low bigint := least(older, newer);
   high bigint := greatest(older, newer);
+  touched uuid[];
 begin
+  -- A few changes are read through; of many it costs less to ask each document that changed since.
+  if high - low <= 100 then
+    touched := array(select distinct v.document_id from public.versions v
+      where v.project_id = target and v.change_sequence > low and v.change_sequence <= high);
+  else
+    touched := array(select d.id from public.documents d where d.project_id = target and d.head_sequence > low);
+  end if;
   return jsonb_build_object('from', older, 'to', newer, 'pairs', (
-    with touched as materialized (
-      select distinct v.document_id from public.versions v
-      where v.project_id = target and v.change_sequence > low and v.change_sequence <= high
-    ),
-    states as (
+    with states as materialized (
       select t.document_id, private.live_version(t.document_id, older) as before, private.live_version(t.document_id, newer) as behind
-      from touched t
+      from unnest(touched) t (document_id)
     ),
     named as (
       -- What left a path comes before what took it: a patch is applied in this order.
@@ -30,8 +34,8 @@ begin
              coalesce(b.path, a.path)::text || ' ' || (s.behind is not null)::integer || s.document_id as place,
              a.path as old_path, b.path as new_path
       from states s
-      left join public.versions a on a.hash = s.before
-      left join public.versions b on b.hash = s.behind
+      left join lateral (select * from public.versions x where x.hash = s.before offset 0) a on true
+      left join lateral (select * from public.versions x where x.hash = s.behind offset 0) b on true
       where s.before is distinct from s.behind
         and (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type
           or a.mode is distinct from b.mode)
@@ -83,14 +87,27 @@ as $$
 declare
   target uuid := private.project_id(project);
   upto bigint := private.change_at(target, at);
+  -- The paths below the prefix one by one, as list_tree walks: however long their history is.
+  tree text[] := array(
+    with recursive walk (path) as (
+      (select t.path::text from public.tree_entries t
+       where t.project_id = target and t.path >= prefix collate "C" order by t.path limit 1)
+      union all
+      select (select t.path::text from public.tree_entries t
+              where t.project_id = target and t.path > w.path order by t.path limit 1)
+      from walk w where w.path ^@ prefix
+    )
+    select e.version
+    from (select (select t.version from public.tree_entries t
+                  where t.project_id = target and t.path = w.path and t.sequence <= upto
+                  order by t.sequence desc limit 1) as version
+          from walk w where w.path ^@ prefix) e
+    where e.version is not null);
 begin
   return jsonb_build_object('sequence', upto, 'items', (
     with past as materialized (
       select v.document_id, v.number, v.path, v.sha256, v.media_type, v.mode
-      from (
-        select distinct on (t.path) t.path, t.version from public.tree_entries t
-        where t.project_id = target and t.path ^@ prefix and t.sequence <= upto
-        order by t.path, t.sequence desc) t
+      from unnest(tree) t (version)
       join public.versions v on v.hash = t.version
     )
     select coalesce(jsonb_agg(i.item order by i.path), '[]') from (
