@@ -178,7 +178,9 @@ class _Hands:
         try:
             source = self._found(step.source)
             there = self._found(step.path)
-            if there == step.sha256 and source is None:
+            if there == step.sha256 and source in {None, step.sha256}:
+                # Done before, but for the old name, if a kill came between the two.
+                self._target(step.source).unlink(missing_ok=True)
                 return
             if source is None or there not in {None, step.expected}:
                 self._block(step, f"{step.source} can't go to {step.path}")

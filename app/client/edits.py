@@ -41,7 +41,10 @@ def find_edits(bases: Mapping[str, Base], files: Mapping[str, Local], *, moves: 
     or the names are the same.
     """
     where = {target: source for source, target in moves.items() if source in bases and target in files}
-    moved = {target: bases[source] for target, source in where.items() if source not in files}
+    # What is at the old path may be another document that was told to have moved there.
+    moved = {
+        target: bases[source] for target, source in where.items() if source not in files or source in where
+    }
     taken = {base.path for base in moved.values()}
     gone: list[Base] = []
     edited: dict[str, Base] = {}
@@ -50,7 +53,7 @@ def find_edits(bases: Mapping[str, Base], files: Mapping[str, Local], *, moves: 
         if local is None:
             if path not in taken:
                 gone.append(base)
-        elif local.sha256 != base.sha256 or local.mode != base.mode:
+        elif path not in taken and (local.sha256 != base.sha256 or local.mode != base.mode):
             edited[path] = base
     added = [path for path in files.keys() - bases.keys() if path not in moved]
     moved |= _found(gone, added, files)

@@ -83,9 +83,7 @@ def pull(
     if every_content:
         mirror.set_note(_ALL, "yes")
     changes = fetch_history(api, mirror, folder.project, progress=progress)
-    if changes or mirror.note("tags") != str(mirror.newest):
-        fetch_tags(api, mirror, folder.project)
-        mirror.set_note("tags", str(mirror.newest))
+    fetch_tags(api, mirror, folder.project)
     recognise(folder)
     met = meet(api, folder, progress=progress)
     if mirror.note(_ALL) == "yes":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from app.client.hand_edits import resolve
+from app.client.hand_edits import move, resolve
+from app.client.store import folder_lock
 from app.errors import VersoError
 from tests.client.folders import Copy, Someone, tree_of
 
@@ -109,3 +111,108 @@ def test_what_cannot_be_merged_stays_with_theirs_beside_it(mine: Copy, hers: Cop
     assert hers.files() == {"a.md": b"both\n"}
     mine.pull()
     assert mine.files() == hers.files()
+
+
+def test_modes_and_links_travel_both_ways(mine: Copy, hers: Copy) -> None:
+    mine.write("run.sh", "#!/bin/sh\n")
+    mine.write("a.md", "a\n")
+    (mine.root / "link").symlink_to("a.md")
+    (mine.root / "run.sh").chmod(0o755)
+    mine.push()
+    hers.pull()
+    assert os.access(hers.root / "run.sh", os.X_OK)
+    assert (hers.root / "link").readlink().as_posix() == "a.md"
+    (hers.root / "run.sh").chmod(0o644)
+    (hers.root / "link").unlink()
+    hers.write("link", "a file now\n")
+    assert hers.push().change == 2
+    mine.pull()
+    assert not os.access(mine.root / "run.sh", os.X_OK)
+    assert not (mine.root / "link").is_symlink()
+    assert mine.read("link") == "a file now\n"
+    assert not mine.push().paths
+
+
+def test_two_files_may_swap_their_names(mine: Copy, hers: Copy) -> None:
+    mine.write("a.md", "a\n")
+    mine.write("b.md", "b\n")
+    mine.push()
+    hers.pull()
+    with mine.opened() as folder:
+        move(folder, "a.md", "c.md")
+        move(folder, "b.md", "a.md")
+        move(folder, "c.md", "b.md")
+    mine.push()
+    assert hers.pull().conflicts == []
+    assert hers.files() == mine.files() == {"a.md": b"b\n", "b.md": b"a\n"}
+    with hers.opened() as folder:
+        assert [version.path for version in folder.mirror.versions("b.md")] == ["b.md", "a.md"]
+
+
+def test_what_was_edited_here_and_deleted_there_stays_until_decided(mine: Copy, hers: Copy) -> None:
+    mine.write("a.md", "one\n")
+    mine.push()
+    hers.pull()
+    (mine.root / "a.md").unlink()
+    mine.push()
+    hers.write("a.md", "one and mine\n")
+    assert [each.version for each in hers.pull().conflicts] == [None]
+    with hers.opened() as folder:
+        resolve(folder, "a.md")
+    hers.push()
+    mine.pull()
+    assert mine.files() == {"a.md": b"one and mine\n"}
+
+
+def test_what_was_deleted_here_and_edited_there_comes_back(mine: Copy, hers: Copy) -> None:
+    mine.write("a.md", "one\n")
+    mine.push()
+    hers.pull()
+    (hers.root / "a.md").unlink()
+    mine.write("a.md", "two\n")
+    mine.push()
+    assert hers.pull().notes == {"a.md": "was deleted here, and edited by someone else: it is back"}
+    assert hers.files() == {"a.md": b"two\n"}
+
+
+def test_theirs_may_be_taken_and_a_copy_of_yours_is_kept(mine: Copy, hers: Copy) -> None:
+    mine.write("a.md", "one\n")
+    mine.push()
+    hers.pull()
+    mine.write("a.md", "mine\n")
+    mine.push()
+    hers.write("a.md", "hers\n")
+    hers.pull()
+    with hers.opened() as folder:
+        resolve(folder, "a.md", theirs=True)
+    assert hers.files() == {"a.md": b"mine\n"}
+    kept = list((hers.root / ".verso-work" / "rescued").iterdir())
+    assert [file.read_bytes() for file in kept] == [b"hers\n"]
+
+
+def test_a_tag_comes_with_a_pull_that_brings_no_change(mine: Copy) -> None:
+    mine.write("a.md", "one\n")
+    mine.push()
+    mine.api.post(f"/v1/projects/{mine.place.config.project}/tags", {"name": "first"})
+    mine.pull()
+    with mine.opened() as folder:
+        assert folder.mirror.resolve("first") == 1
+
+
+def test_a_thousand_files_are_pushed_in_a_handful_of_requests(mine: Copy) -> None:
+    for number in range(1000):
+        mine.write(f"d/{number}.md", f"# {number}\n")
+    pushed = mine.push("Many")
+    assert (pushed.change, len(pushed.paths)) == (1, 1000)
+    assert pushed.requests <= 4
+    mine.write("copy.md", "# 7\n")
+    assert mine.push().sent_bytes < 600, "a content that the project has isn't sent"
+
+
+def test_two_that_work_in_one_folder_take_turns(mine: Copy) -> None:
+    with (
+        mine.opened(),
+        pytest.raises(VersoError, match="folder_busy"),
+        folder_lock(mine.place.hidden, seconds=0.1),
+    ):
+        pass

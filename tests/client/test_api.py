@@ -1,0 +1,151 @@
+"""Patience and its limits: what is asked again, what never is, and what people are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from app.client.api import Api
+from app.client.multipart import Multipart, Part
+from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROBLEM = {"content-type": "application/problem+json"}
+
+
+class Site:
+    """Answers each request with what comes next, and keeps what was asked and how long was waited."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[httpx.Request] = []
+        self.waited: list[float] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.asked.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def api(self, token: Any = "first") -> Api:
+        return Api(
+            "http://site", token, transport=httpx.MockTransport(self), sleep=self.waited.append, tries=3
+        )
+
+
+def problem(status: int, code: str, **more: Any) -> httpx.Response:
+    headers = {**PROBLEM, **more.pop("headers", {})}
+    body = {"type": f"/problems/{code}", "code": code, "detail": "Because.", "status": status, **more}
+    return httpx.Response(status, json=body, headers=headers)
+
+
+def code_of(call: Callable[[], object]) -> str:
+    with pytest.raises(VersoError) as error:
+        call()
+    return error.value.code
+
+
+def test_a_read_is_asked_again_until_it_is_answered() -> None:
+    site = Site(
+        httpx.ReadError("broken"), problem(503, "supabase_unavailable"), httpx.Response(200, json=[1])
+    )
+    assert site.api().get("/x") == [1]
+    assert len(site.asked) == 3
+    assert all(0 < seconds < 1 for seconds in site.waited)
+
+
+def test_retry_after_is_kept() -> None:
+    site = Site(problem(503, "workers_busy", headers={"retry-after": "7"}), httpx.Response(200, json=1))
+    assert site.api().get("/x") == 1
+    assert site.waited == [7.0]
+
+
+def test_a_write_without_a_key_is_sent_once() -> None:
+    site = Site(httpx.ReadError("who knows whether it came"))
+    assert code_of(lambda: site.api().post("/x", {})) == "unreachable"
+    assert len(site.asked) == 1
+
+
+def test_a_write_with_a_key_is_sent_again_under_that_key() -> None:
+    site = Site(httpx.ReadError("broken"), httpx.Response(200, json=1))
+    assert site.api().post("/x", {"a": 1}, key="k") == 1
+    assert [request.headers["idempotency-key"] for request in site.asked] == ["k", "k"]
+    assert site.asked[0].content == site.asked[1].content == b'{"a":1}'
+
+
+def test_bytes_that_are_stored_wrong_are_not_asked_for_again() -> None:
+    site = Site(problem(502, "content_altered"))
+    assert code_of(lambda: site.api().get("/x")) == "content_altered"
+
+
+def test_a_refusal_keeps_what_the_server_says() -> None:
+    site = Site(problem(412, "stale_base", head="h", items=[{"index": 1}]))
+    with pytest.raises(VersoError) as error:
+        site.api().get("/x")
+    assert (error.value.code, error.value.sentence) == ("stale_base", "Because.")
+    assert (error.value.detail["head"], error.value.detail["items"]) == ("h", [{"index": 1}])
+
+
+def test_a_refused_token_is_replaced_once() -> None:
+    class Tokens:
+        def token(self) -> str:
+            return "old"
+
+        def refused(self, token: str) -> str | None:
+            return "new" if token == "old" else None
+
+    site = Site(problem(401, "unauthenticated"), httpx.Response(200, json=1))
+    assert site.api(Tokens()).get("/x") == 1
+    assert [request.headers["authorization"] for request in site.asked] == ["Bearer old", "Bearer new"]
+    site = Site(problem(401, "unauthenticated"), problem(401, "unauthenticated"))
+    assert code_of(lambda: site.api(Tokens()).get("/x")) == "not_signed_in"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, text="<html>"),
+        httpx.Response(404, text="nginx"),
+        httpx.Response(302),
+        httpx.Response(500),
+    ],
+)
+def test_what_is_no_verso_server_is_told(answer: httpx.Response) -> None:
+    assert code_of(lambda: Site(answer).api().get("/x")) == "not_verso"
+
+
+def test_pages_follow_their_cursors() -> None:
+    site = Site(
+        httpx.Response(200, json={"items": [1, 2], "next": "c"}),
+        httpx.Response(200, json={"items": [3], "next": None}),
+    )
+    assert list(site.api().pages("/x", kind=int, limit=2)) == [1, 2, 3]
+    assert [dict(request.url.params) for request in site.asked] == [
+        {"limit": "2"},
+        {"limit": "2", "cursor": "c"},
+    ]
+
+
+def test_a_body_of_files_is_read_anew_for_each_try_and_says_its_length() -> None:
+    read = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"a" * 300_000
+        yield b"b" * 300_000
+
+    body = Multipart([Part.of("change", b"{}"), Part(name='f"\r\n', filename="f", size=600_000, read=pieces)])
+    site = Site(httpx.ReadError("broken"), httpx.Response(200, json=1))
+    site.api().ask("POST", "/x", content=body.pieces, headers=body.headers, key="k")
+    assert read == 2
+    assert site.asked[0].content == site.asked[1].content
+    assert len(site.asked[1].content) == int(site.asked[1].headers["content-length"])
+    assert b'name="f%22%0D%0A"' in site.asked[1].content
+    assert max(map(len, body.pieces())) < 700_000
