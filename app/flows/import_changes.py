@@ -60,6 +60,8 @@ class CommitItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     delete: bool = False
     take: GitId | None = None
     merge: GitId | None = None
+    of: str | None = None
+    """The path that `take` or `merge` means, where the document was elsewhere then."""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -299,6 +301,7 @@ def _asked_item(item: CommitItem) -> dict[str, Any]:
         "mode": item.mode,
         "take": item.take,
         "merge": item.merge,
+        "of": None if item.of is None else normal_path(item.of),
         "delete": item.delete or None,
     }
     return {"path": path} | {name: value for name, value in given.items() if value is not None}

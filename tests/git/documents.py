@@ -36,7 +36,7 @@ class Documents:
             if item.source is not None:
                 document = before[item.source]
             elif item.take is not None:
-                document = self._after[item.take][item.path]
+                document = self._after[item.take][item.of or item.path]
             elif item.path in before and item.action != "add":
                 document = before[item.path]
             else:

@@ -48,7 +48,7 @@ class Ledger:
                 continue
             head = None if item.action == "add" else before.get(item.source or item.path)
             if item.take is not None:
-                now = self._after[item.take][item.path]
+                now = self._after[item.take][item.of or item.path]
             elif item.content is not None:
                 now = (item.content.oid.hex(), item.mode or (head[1] if head else "100644"))
             else:
@@ -57,7 +57,7 @@ class Ledger:
             assert item.source is not None or (now != head), "nothing changes"
             assert item.path not in self.paths or item.source is None
             self.paths[item.path] = now
-            assert item.merge is None or item.path in self._after[item.merge]
+            assert item.merge is None or (item.of or item.path) in self._after[item.merge]
         assert not [path for path in self.paths if any(other.startswith(path + "/") for other in self.paths)]
         self._after[planned.commit.id] = dict(self.paths)
 
@@ -90,6 +90,7 @@ def told(planned: PlannedChange) -> list[str]:
         line = f"{item.action} " + (f"{item.source} → " if item.source else "") + item.path
         line += f" from {item.take[:7]}" if item.take else ""
         line += f" merging {item.merge[:7]}" if item.merge else ""
+        line += f" at {item.of}" if item.of else ""
         line += f" as {item.mode}" if item.mode else ""
         lines.append(line + ("" if item.content or item.take or item.action == "delete" else " as it is"))
     return lines

@@ -111,9 +111,17 @@ def test_a_rename_on_one_branch_and_an_edit_on_the_other_stay_one_document(git):
     merge = git.commit({"renamed": A + b"side\n"}, main, side)
     plans = {each.commit.id: told(each) for each in plan(read(git.path))}
     assert plans[main] == ["move a → renamed as it is"]
-    # `a` had another version after the base, which this one takes in
     assert plans[side] == ["move renamed → a"]
     assert plans[merge] == ["move a → renamed as it is"]
+
+
+def test_a_merge_takes_in_what_the_document_was_under_its_other_name(git):
+    base = git.commit({"a": A})
+    main = git.commit({"a": b"main\n" + A}, base)
+    side = git.commit({"renamed": A}, base)
+    merge = git.commit({"renamed": b"main\n" + A}, main, side)
+    plans = {each.commit.id: told(each) for each in plan(read(git.path))}
+    assert plans[merge] == [f"restore renamed from {main[:7]} at a"]
 
 
 def test_a_file_that_a_branch_deleted_comes_back_with_the_other_branch(git):

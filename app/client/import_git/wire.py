@@ -29,6 +29,7 @@ class ItemSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     delete: bool = False
     take: str | None = None
     merge: str | None = None
+    of: str | None = None
 
 
 class CommitSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,5 +113,6 @@ def _item(item: Item, contents: Contents) -> ItemSent:
         delete=item.action == "delete",
         take=item.take,
         merge=item.merge,
+        of=item.of,
         **given,  # type: ignore[arg-type]
     )

@@ -44,6 +44,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A commit after which the path had what it has now."""
     merge: str | None = None
     """A commit after which the path had something that went into what it has now."""
+    of: str | None = None
+    """Where the document was after the commit that is taken from or merged, if that was another path."""
     media_type: str | None = None
     """The media type, where it isn't what the path's name suggests."""
 
@@ -166,11 +168,11 @@ class _Items:
         self._identities = identities
         self._changes = changes
         self._given = given
-        self._offers: list[tuple[str, State]] = []
+        self._offers: list[tuple[str, State, dict[Document, str]]] = []
 
     def offer(self, commit: str, state: State) -> None:
         """A commit of the line from whose state something may be taken."""
-        self._offers.append((commit, state))
+        self._offers.append((commit, state, {}))
 
     def items(self) -> list[Item]:
         """Deletes first, then the paths in their order."""
@@ -191,17 +193,27 @@ class _Items:
         if head is not None and head.oid == leaf.oid and (head.mode == leaf.mode or source is None):
             mode = leaf.mode if head.mode != leaf.mode else None
             return Item(path=path, action=action, source=source, mode=mode)
-        had = [(name, state[path].leaf) for name, state in self._offers if self._has(state, path, document)]
-        for name, their in had:
+        had = self._had(path, document)
+        for name, of, their in had:
             if their == leaf:
-                return Item(path=path, action="restore", source=source, take=name)
-        merged = next((name for name, their in had if their != head), None)
+                return Item(path=path, action="restore", source=source, take=name, of=of)
+        merged, of = next(((name, of) for name, of, their in had if their != head), (None, None))
         mode = leaf.mode if leaf.mode != (head.mode if head else ORDINARY) else None
-        return Item(path=path, action=action, source=source, content=leaf, mode=mode, merge=merged)
+        return Item(path=path, action=action, source=source, content=leaf, mode=mode, merge=merged, of=of)
 
-    @staticmethod
-    def _has(state: State, path: str, document: Document) -> bool:
-        return path in state and state[path].document == document
+    def _had(self, path: str, document: Document) -> list[tuple[str, str | None, Leaf]]:
+        """What a document was after the commits on offer, and where, if it was at another path."""
+        found: list[tuple[str, str | None, Leaf]] = []
+        for name, state, places in self._offers:
+            here = state.get(path)
+            if here is not None and here.document == document:
+                found.append((name, None, here.leaf))
+                continue
+            if not places:
+                places.update((held.document, where) for where, held in state.items())
+            if document in places:
+                found.append((name, places[document], state[places[document]].leaf))
+        return found
 
 
 def with_notes(items: Sequence[Item], notes: Notes, had: Callable[[str, str], Leaf | None]) -> list[Item]:
@@ -217,8 +229,10 @@ def _noted(item: Item, note: VersionNote, had: Callable[[str, str], Leaf | None]
     restored, merged = note.restored_from, note.merged_from
     if item.content is None:
         return item
-    if restored and restored.path == item.path and had(restored.commit, item.path) == item.content:
-        return Item(path=item.path, action="restore", source=item.source, take=restored.commit)
-    if merged and merged.path == item.path and had(merged.commit, item.path) is not None:
-        item = msgspec.structs.replace(item, merge=merged.commit)
+    if restored and had(restored.commit, restored.path) == item.content:
+        of = restored.path if restored.path != item.path else None
+        return Item(path=item.path, action="restore", source=item.source, take=restored.commit, of=of)
+    if merged and had(merged.commit, merged.path) is not None:
+        of = merged.path if merged.path != item.path else None
+        item = msgspec.structs.replace(item, merge=merged.commit, of=of)
     return msgspec.structs.replace(item, media_type=note.media_type)

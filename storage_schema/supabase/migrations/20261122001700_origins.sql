@@ -24,6 +24,7 @@
 --   {path, delete: true}
 --   {path, from?, take: <commit>}        what this path had after that commit comes back
 --   {path, …content, merge: <commit>}    content that takes in what this path had after that commit
+-- With `of`, take and merge mean another path of that commit: where the document was there.
 -- A commit that take or merge names comes before this one, in the batch or the project.
 
 create function private.base64_or_null(value text)
@@ -83,12 +84,13 @@ begin
       return 'An item is an object.';
     end if;
     select k into wrong from jsonb_object_keys(item) k
-    where k <> all (array['path', 'from', 'sha256', 'size', 'media_type', 'mode', 'md5', 'copy', 'proven', 'delete', 'take', 'merge']) limit 1;
+    where k <> all (array['path', 'from', 'sha256', 'size', 'media_type', 'mode', 'md5', 'copy', 'proven', 'delete', 'take', 'merge', 'of']) limit 1;
     if wrong is not null then
       return format('An item of an import has no %s.', wrong);
     end if;
     wrong := case
       when jsonb_typeof(item -> 'path') is distinct from 'string' then 'An item of an import names a path.'
+      when item ? 'of' and (jsonb_typeof(item -> 'of') <> 'string' or not item ?| array['take', 'merge']) then 'An item takes or merges what another path had (of): a string.'
       when item ? 'take' and (item ? 'sha256' or item ? 'delete' or item ? 'merge') then 'An item takes, merges or deletes: one of them.'
       when item ->> 'take' !~ '^([0-9a-f]{40}|[0-9a-f]{64})$' or item ->> 'merge' !~ '^([0-9a-f]{40}|[0-9a-f]{64})$'
         then 'An item takes from or merges a commit by its id: 40 or 64 lower-case hexadecimal digits.'
@@ -156,9 +158,9 @@ begin
       written := written || item;
       continue;
     end if;
-    v := private.version_after(project, item ->> 'path', coalesce(item ->> 'take', item ->> 'merge'));
+    v := private.version_after(project, coalesce(item ->> 'of', item ->> 'path'), coalesce(item ->> 'take', item ->> 'merge'));
     if item ? 'merge' then
-      written := written || (item - 'merge' || jsonb_strip_nulls(jsonb_build_object('merged_from', v.hash)));
+      written := written || (item - 'merge' - 'of' || jsonb_strip_nulls(jsonb_build_object('merged_from', v.hash)));
       continue;
     elsif v.hash is null then
       problems := problems || private.problem(i, 422, 'bad_item', 'That path had nothing after that commit, or the commit is not imported.',
@@ -179,9 +181,9 @@ begin
       if not item ? 'from' and was.live and was.path = any (deleted) then
         dropped := dropped || was.path::text;  -- it isn't deleted there: it comes back from there
       end if;
-      written := written || (item - 'take' - 'from' || jsonb_build_object('document', was.id, 'restore', v.number));
+      written := written || (item - 'take' - 'of' - 'from' || jsonb_build_object('document', was.id, 'restore', v.number));
     else
-      written := written || (jsonb_build_object('mode', coalesce(v.mode, '100644')) || (item - 'take')
+      written := written || (jsonb_build_object('mode', coalesce(v.mode, '100644')) || (item - 'take' - 'of')
         || jsonb_build_object('sha256', v.sha256, 'size', v.size, 'media_type', v.media_type));
     end if;
   end loop;
