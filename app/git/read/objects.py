@@ -14,6 +14,7 @@ from app.git.read.notes import Notes, read_notes
 
 MAX_MESSAGE_BYTES = 65536
 _IDENTITY = re.compile(rb"\A(.*?) ?<([^>]*)>(?:.*?)(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\s*\Z", re.DOTALL)
+_ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![^\n])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253370764799
@@ -76,8 +77,10 @@ def parse_commit(object_id: str, raw: bytes) -> Commit:
     headers, message = _split(raw)
     single = dict(reversed(headers))  # of repeated headers the first one counts
     encoding = single.get(b"encoding", b"")
-    if b"tree" not in single:
+    tree = _ID.match(single.get(b"tree", b""))
+    if tree is None:
         raise ValueError(f"{object_id} has no tree")
+    parents = (_ID.match(value) for name, value in headers if name == b"parent")
     notes = read_notes(single.get(b"verso"))
     author = _stamp(single.get(b"author", b""), encoding)
     if notes is not None:
@@ -85,8 +88,8 @@ def parse_commit(object_id: str, raw: bytes) -> Commit:
         author = msgspec.structs.replace(author, who=who, exact=notes.authored_at)
     return Commit(
         id=object_id,
-        tree=bytes.fromhex(single[b"tree"].decode("ascii")),
-        parents=tuple(value.decode("ascii") for name, value in headers if name == b"parent"),
+        tree=bytes.fromhex(tree[0].decode("ascii")),
+        parents=tuple(found[0].decode("ascii") for found in parents if found),
         author=author,
         committer=_stamp(single.get(b"committer", b""), encoding),
         message=_message(message, encoding),
