@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -380,3 +381,29 @@ def test_submodules_keep_their_commit_and_their_mode(server, project, git):
     run(server, project, git)
     assert content(server, project, "m") == b"2" * 40
     assert [v["mode"] for v in log(server, project)[1]["versions"]] == ["160000", "100755"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"path": "a", "of": "b", "delete": True},
+        {"path": "a", "of": "../b", "take": "1" * 40},
+        {"path": "a", "of": "b", "take": "1" * 40},
+        {"path": "a", "of": 1, "take": "1" * 40},
+    ],
+)
+def test_another_name_of_a_document_is_only_for_what_is_taken_or_merged(server, project, git, item):
+    commit = git.commit({"a": b"1"})
+    raw = read(git.path).repository.commit(commit).raw
+    moment = "2026-01-01T00:00:00Z"
+    change = {
+        "origin": base64.b64encode(raw).decode(),
+        "origin_id": commit,
+        "authored_at": moment,
+        "committed_at": moment,
+        "items": [item],
+    }
+    with pytest.raises(VersoError) as refused:
+        server.post(f"/v1/projects/{project}/imports/git", {"after": None, "changes": [change]})
+    assert refused.value.code in {"bad_import", "bad_item", "bad_path", "bad_value", "bad_json"}
+    assert log(server, project) == []

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from app.git.read.contents import Contents
 
 MOST_COMMITS = 100
-MOST_ITEMS = 5_000
+MOST_ITEMS = 2_000
+"""A hosted project stops a statement after 8 s; 1,000 items take half a second on a small machine."""
 MOST_ITEMS_OF_ONE = 10_000
 """The ledger's limit for one change."""
 MOST_BYTES = 12 * 1024 * 1024
 """Contents of one batch, unless one commit alone has more. Three batches are in memory at a time at most."""
+MOST_JSON_BYTES = 3 * 1024 * 1024
+"""About how much of one batch is JSON (commits and items), unless one commit alone is more."""
+_ITEM_BYTES = 300
 _POLL_SECONDS = 0.2
 
 
@@ -34,6 +38,7 @@ class Batch(msgspec.Struct, kw_only=True):
     contents: dict[str, bytes] = {}
     items: int = 0
     size: int = 0
+    json_size: int = 0
 
 
 def gather(
@@ -48,12 +53,14 @@ def gather(
             len(batch.commits) >= most_commits
             or batch.items + len(each.items) > MOST_ITEMS
             or batch.size >= MOST_BYTES
+            or batch.json_size + _json_size(each) > MOST_JSON_BYTES
         ):
             yield batch
             batch = Batch()
         batch.planned.append(each)
         batch.commits.append(commit_sent(each, contents))
         batch.items += len(each.items)
+        batch.json_size += _json_size(each)
         for item in each.items:
             if item.content is None:
                 continue
@@ -109,6 +116,12 @@ class ReadAhead:
             except queue.Full:
                 continue
             return
+
+
+def _json_size(planned: PlannedChange) -> int:
+    """About how many bytes a commit is in JSON: its object in base64, its message once more, its items."""
+    paths = sum(len(item.path) for item in planned.items)
+    return 2 * len(planned.commit.raw) + _ITEM_BYTES * len(planned.items) + 2 * paths
 
 
 def _check(planned: PlannedChange) -> None:
