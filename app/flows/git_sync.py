@@ -44,6 +44,8 @@ WAIT_SECONDS = 600.0
 """How long one waits for another process that fills the repository."""
 _IN_MEMORY = 1024 * 1024
 _START_ANEW = frozenset({"other_export", "export_damaged", "history_diverged"})
+COPYING_CODES = _START_ANEW | {"content_altered", "folder_busy", "history_altered"}
+"""What `app.git.write` refuses. Those are sentences for whoever exports to a folder of theirs."""
 
 
 class GitSync:
@@ -98,9 +100,22 @@ class GitSync:
                     raise
                 log.warning("git.made_anew", project=project.id, error=str(error))
                 self._cache.drop(project.id)
-                written = await self._fill(actor, project, path)
+                written = await self._fill_anew(actor, project, path)
         if written:
             await asyncio.to_thread(self._cache.evict)
+
+    async def _fill_anew(self, actor: Actor, project: Project, path: Path) -> int:
+        """Fill an empty repository. What is wrong now isn't the repository's past: it is said, and not tried again."""
+        try:
+            return await self._fill(actor, project, path)
+        except VersoError as error:
+            if error.code not in COPYING_CODES:
+                raise
+            log.exception("git.not_made", project=project.id)
+            raise VersoError(
+                "git_damaged",
+                "The project's repository can't be made. Read its history by the API, and tell an operator.",
+            ) from error
 
     async def _fill(self, actor: Actor, project: Project, path: Path) -> int:
         copy = await asyncio.to_thread(GitCopy, path, project=project.id)

@@ -16,11 +16,16 @@ ROW = re.compile(r"^\| `([a-z_]+)` \| (\d{3}) \| .+ \| .+ \|$", re.MULTILINE)
 STORED_BY_THE_API = {"blob_missing", "blob_unproven", "blob_altered"}
 
 
+# What reads and writes repositories on people's machines tells its errors there; of what the service does with
+# a repository, GitSync answers for all of them (tests/api/test_git.py breaks one).
+NOT_ANSWERED = {"local", "cli", "client", "git"}
+
+
 def service_modules() -> list[ast.Module]:
     return [
         ast.parse(path.read_text())
         for path in (REPOSITORY / "app").rglob("*.py")
-        if not {"local", "cli", "client"} & set(path.parts)
+        if not NOT_ANSWERED & set(path.parts)
     ]
 
 

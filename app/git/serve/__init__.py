@@ -9,5 +9,5 @@
 
 Version 0 of the protocol, stateless: each request says all that was said before, so any process can answer
 it. Clients that ask for version 2 take this, too. dulwich's server was tried first: it ends with an error
-when a shallow clone fetches (1.2.21), and takes 40 times as long to write a pack.
+when a shallow clone fetches (1.2.21), and takes several times as long to write a pack.
 """

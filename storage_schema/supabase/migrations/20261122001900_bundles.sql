@@ -95,6 +95,7 @@ create table private.restores (
   begun_at timestamptz not null default now()
 );
 alter table private.restores enable row level security;
+create policy "nobody but the functions below" on private.restores using (false);
 comment on table private.restores is 'Projects that are being put back from a bundle: one attempt each, a new one throws the old one away.';
 comment on column private.restores.project_id is 'The project that the bundle is of.';
 comment on column private.restores.id is 'The attempt.';
@@ -108,6 +109,7 @@ create table private.restore_rows (
   primary key (project_id, part, number)
 );
 alter table private.restore_rows enable row level security;
+create policy "nobody but the functions below" on private.restore_rows using (false);
 comment on table private.restore_rows is 'Rows of a bundle until they are written, or thrown away.';
 comment on column private.restore_rows.project_id is 'The project.';
 comment on column private.restore_rows.part is 'The part of the bundle; objects says where its contents were stored.';
