@@ -13,6 +13,8 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from app.api import (
+    auth,
+    auth_sessions,
     blame,
     changes,
     documents,
@@ -20,6 +22,7 @@ from app.api import (
     git,
     history,
     imports,
+    invitations,
     memento,
     mirroring,
     operations,
@@ -46,11 +49,13 @@ from app.flows.git_fetch import GitServer
 from app.flows.git_sync import GitSync
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
+from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
 from app.supabase.identity import Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
+from app.supabase.invitations import Invitations
 from app.supabase.ledger import Ledger
 from app.supabase.mirroring import Mirroring
 from app.supabase.pool import Pool
@@ -70,6 +75,12 @@ HANDLERS = [
     projects.list_members,
     projects.set_member,
     projects.remove_member,
+    invitations.list_invitations,
+    invitations.create_invitation,
+    invitations.revoke_invitation,
+    invitations.list_my_invitations,
+    invitations.accept_invitation,
+    invitations.decline_invitation,
     projects.list_tree,
     sessions.list_sessions,
     sessions.create_session,
@@ -127,6 +138,11 @@ HANDLERS = [
     reviews.read_rules,
     reviews.set_rules,
     signing_in.read_sign_in,
+    auth.begin_sign_in,
+    auth.finish_sign_in,
+    auth_sessions.read_page_session,
+    auth_sessions.refresh_page_session,
+    auth_sessions.sign_out,
     operations.live,
     operations.ready,
     operations.metrics,
@@ -158,8 +174,10 @@ def create_app(settings: Settings | None = None) -> Observer:
             mirroring=mirroring,
             reviews=Reviews(pool),
             imports=Imports(pool),
+            invitations=Invitations(pool),
             blobs=blobs,
             identity=Identity(pool, settings),
+            auth=Auth(pool, settings),
             workers=workers,
             diffs=DiffCache(limit=settings.diff_cache_size),
             insights=insights,

@@ -90,6 +90,8 @@ class Observer:
             return
         request_id = _request_id(scope)
         scope["verso_request_id"] = request_id  # type: ignore[typeddict-unknown-key]
+        fields: list[tuple[bytes, bytes]] = []
+        scope["verso_fields"] = fields  # type: ignore[typeddict-unknown-key]  # for the answer, whatever it is
         started = time.perf_counter()
         status = 499  # what nginx calls a client that left
         size = 0
@@ -98,7 +100,7 @@ class Observer:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _completed(message["headers"], request_id)
+                message["headers"] = [*_completed(message["headers"], request_id), *fields]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)

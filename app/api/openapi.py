@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.api import described_imports, examples
+from app.api import described_auth, described_imports, examples
+from app.api.auth import SessionState
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
 from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
@@ -47,6 +48,7 @@ _BY_PARAMETER = {
     "session": "session_not_found",
     "version": "version_not_found",
     "comment": "comment_not_found",
+    "invitation": "invitation_not_found",
     "limit": "bad_value",
     "cursor": "bad_cursor",
 }
@@ -67,7 +69,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     document = msgspec.json.decode(_PAGE_OF.sub(r"\1Page", text))
     schemas = document["components"]["schemas"]
     _, components = msgspec.json.schema_components(
-        [ChangeBody, Batch], ref_template="#/components/schemas/{name}"
+        [ChangeBody, Batch, SessionState], ref_template="#/components/schemas/{name}"
     )
     schemas |= components | {"Problem": PROBLEM_SCHEMA}
     for name, value in examples.SCHEMAS.items():
@@ -80,7 +82,9 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, method: str, schemas: dict[str, Any]) -> None:
-    extra = (OPERATIONS | described_imports.OPERATIONS).get(operation["operationId"], Operation())
+    extra = (OPERATIONS | described_imports.OPERATIONS | described_auth.OPERATIONS).get(
+        operation["operationId"], Operation()
+    )
     public = operation["tags"][0] in _PUBLIC
     if public:
         operation["security"] = []
@@ -149,6 +153,8 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
     names = {parameter["name"] for parameter in operation["parameters"]}
     if operation["parameters"]:
         codes |= {"bad_request"}
+    if not public and method in {"post", "put", "patch", "delete"}:
+        codes |= {"cross_site", "csrf_token_needed"}  # of pages, which are signed in by cookies
     if not public:
         codes |= {*_SIGNED_IN, *(code for name, code in _BY_PARAMETER.items() if name in names)}
         addressed = {"project", "document", "version", "comment"} & names

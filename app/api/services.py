@@ -7,16 +7,19 @@ from typing import Any
 import msgspec
 from litestar import Request
 
+from app.api.page_session import page_actor
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
 from app.flows.git_fetch import GitServer
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
+from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
+from app.supabase.invitations import Invitations
 from app.supabase.ledger import Ledger
 from app.supabase.mirroring import Mirroring
 from app.supabase.reviews import Reviews
@@ -31,8 +34,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     mirroring: Mirroring
     reviews: Reviews
     imports: Imports
+    invitations: Invitations
     blobs: Blobs
     identity: Identity
+    auth: Auth
     workers: TextWorkers
     diffs: DiffCache
     insights: Insights
@@ -48,8 +53,18 @@ async def provide_services(request: Request[Any, Any, Any]) -> Services:
 
 
 async def provide_actor(request: Request[Any, Any, Any], services: Services) -> Actor:
-    """Who is calling, by `Authorization: Bearer`; raises VersoError `unauthenticated`."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    """Who is calling, by `Authorization: Bearer` or, without that, by the cookies of a page.
+
+    Raises VersoError `unauthenticated`; with cookies also `session_ended`, `cross_site`, `csrf_token_needed`.
+    """
+    given = request.headers.get("authorization")
+    if given is None:
+        by_cookie = await page_actor(
+            request, identity=services.identity, auth=services.auth, settings=services.settings
+        )
+        if by_cookie is not None:
+            return by_cookie
+    scheme, _, token = (given or "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise VersoError(

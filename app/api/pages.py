@@ -1,0 +1,62 @@
+"""The small pages of signing in: plain HTML, a few words, no scripts, the site's one stylesheet."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from litestar import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from litestar import Request
+    from litestar.datastructures import Cookie
+
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": POLICY,
+    # With no-referrer a browser would send `Origin: null` with the page's own forms.
+    "Referrer-Policy": "same-origin",
+}
+
+
+def wants_page(request: Request[Any, Any, Any]) -> bool:
+    """Whether somebody looks at the answer in a browser."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def page(title: str, *paragraphs: str, status: int = 200, cookies: Sequence[Cookie] = ()) -> Response[str]:
+    """A page. `title` is text, `paragraphs` are HTML."""
+    body = "".join(f"<p>{each}</p>" if not each.startswith("<form") else each for each in paragraphs)
+    return Response(
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/schema/style.css">'
+        f"<title>{text(title)} - Verso</title><h1>{text(title)}</h1>{body}</html>",
+        status_code=status,
+        media_type="text/html",
+        headers=dict(HEADERS),
+        cookies=list(cookies),
+    )
+
+
+def link(path: str, words: str) -> str:
+    """A link within this site."""
+    return f'<a href="{text(path)}">{text(words)}</a>'
+
+
+def form(path: str, button: str, *fields: str, **hidden: str) -> str:
+    """A form that is posted to this site. `fields` are HTML, `hidden` are values that go along."""
+    carried = "".join(
+        f'<input type="hidden" name="{text(name)}" value="{text(value)}">' for name, value in hidden.items()
+    )
+    return (
+        f'<form method="post" action="{text(path)}">{carried}{"".join(fields)}'
+        f"<p><button>{text(button)}</button></p></form>"
+    )
+
+
+def text(value: str) -> str:
+    """A value as text of a page or of an attribute."""
+    return html.escape(value)
