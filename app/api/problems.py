@@ -39,6 +39,7 @@ PROBLEMS = {
     "csrf_token_needed": Problem(403, "The page did not say its token"),
     "rate_limited": Problem(429, "Too often"),
     "no_public_url": Problem(503, "The service does not know its address"),
+    "too_many_requests": Problem(429, "Asked too often"),
     "forbidden": Problem(403, "Refused for this account"),
     "role_too_low": Problem(403, "Needs a higher role in the project"),
     "own_version": Problem(403, "Nobody approves what they wrote themselves"),

@@ -167,6 +167,39 @@ PARTS = {
         for_operators={"begin_restore", "restore_bundle", "stage_restore"},
         on_operators_behalf={"begin_restore", "restore_project", "stage_restore"},
     ),
+    "agents": Part(
+        other_tables={"agents"},
+        views={"agent_details"},
+        exposed={
+            "find_agent",
+            "list_agents",
+            "prepare_agent",
+            "register_agent",
+            "revoke_agent",
+            "take_agent",
+        },
+        on_behalf={"find_agent", "prepare_agent", "register_agent", "revoke_agent", "take_agent"},
+    ),
+    "invitations": Part(
+        other_tables={"invitations"},
+        views={"invitation_details"},
+        exposed={
+            "accept_invitation",
+            "create_invitation",
+            "decline_invitation",
+            "list_invitations",
+            "list_my_invitations",
+            "revoke_invitation",
+        },
+        on_behalf={
+            "accept_invitation",
+            "create_invitation",
+            "decline_invitation",
+            "my_invitation_answers",
+            "my_invitations",
+            "revoke_invitation",
+        },
+    ),
 }
 _HERE = [part for name, part in PARTS.items() if list(MIGRATIONS.glob(f"*_{name}.sql"))]
 

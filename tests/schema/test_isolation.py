@@ -113,6 +113,9 @@ async def siege(world: World) -> Siege:
         invitation = await world.rpc(
             team.owner, "create_invitation", project=team.id, email="secret@example.com", role="reader"
         )
+    said = {"verso_agent": "secret-agent", "verso_project": team.id, "verso_owner": team.owner.id}
+    agent = await world.person("agent", app_metadata=said)
+    await world.rpc(team.owner, "register_agent", project=team.id, account=agent.id, role="editor")
     neighbour = await world.team()
     await world.write(neighbour.editor, neighbour.id, "own.md", "own")
     target = Target(
@@ -188,6 +191,8 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "asked": 10,
         "comment": target.comment,
         "invitation": target.invitation,
+        "agent": "secret-agent",
+        "account": target.person,
         "email": "secret@example.com",
         "github_login": None,
         "ended": True,
