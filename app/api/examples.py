@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -28,11 +28,13 @@ from app.model import (
     Version,
     VersionState,
 )
+from app.supabase.invitations import Invitation, InvitationState, InvitedTo, MyInvitation
 from app.supabase.reviews import Comment, Review, Side, Verdict
 
 PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
 DOCUMENT = "5a8f1c1e-1f0e-4d0f-b0c4-3a3f9a2f7d10"
 COMMENT = "77665544-3322-4100-8877-665544332211"
+INVITATION = "1a2b3c4d-5e6f-4708-91a2-b3c4d5e6f708"
 SESSION = "c2f7b0de-58a1-4f4a-8a35-6d0d1a1f0c22"
 PATH = "sessions/milkdown-crepe/specs/spec.md"
 _HASH = "8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
@@ -81,6 +83,26 @@ project = Project(
     joined_at=_MOMENT,
 )
 member = Member(person=person, role=Role.editor, created_at=_MOMENT)
+invitation = Invitation(
+    id=INVITATION,
+    project=PROJECT,
+    sequence=12,
+    email="zoe@example.com",
+    role=Role.editor,
+    state=InvitationState.pending,
+    invited_by=person,
+    created_at=_MOMENT,
+    expires_at=_MOMENT + timedelta(days=14),
+)
+my_invitation = MyInvitation(
+    id=INVITATION,
+    project=InvitedTo(id=PROJECT, slug="idse-core", name="IDSE Core"),
+    role=Role.editor,
+    github_login="zoe",
+    invited_by=person,
+    created_at=_MOMENT,
+    expires_at=_MOMENT + timedelta(days=14),
+)
 document = Document(
     id=DOCUMENT,
     project=PROJECT,
@@ -174,6 +196,9 @@ SCHEMAS: dict[str, Any] = {
     "ContentsHeld": {"have": [_SHA256]},
     "Project": project,
     "Member": member,
+    "Invitation": invitation,
+    "MyInvitation": my_invitation,
+    "NewInvitation": {"email": "zoe@example.com", "role": "editor"},
     "Document": document,
     "Session": session,
     "TreeEntry": entry,
@@ -225,6 +250,7 @@ PARAMETERS: dict[str, Any] = {
     "sequence": 42,
     "version": _HASH,
     "comment": COMMENT,
+    "invitation": INVITATION,
     "code": "stale_base",
 }
 """One example of each path parameter."""
