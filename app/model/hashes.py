@@ -45,6 +45,7 @@ def change_canonical(change: ChangeSummary, versions: list[str]) -> str:
         ("author", change.author.id),
         ("actor", change.actor.value),
         ("agent", change.agent),
+        ("on-behalf-of", change.on_behalf_of and change.on_behalf_of.id),
         ("authored-at", canonical_time(change.authored_at)),
         ("committed-at", canonical_time(change.committed_at)),
         ("source", change.source),

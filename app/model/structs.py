@@ -167,6 +167,8 @@ class ChangeSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What its author was called then; shown in place of the account's name, which may have changed."""
     origin: CommitOrigin | None = None
     """Of an imported change: the Git commit, and who wrote it. `author` is then who imported it."""
+    on_behalf_of: Person | None = None
+    """Of an agent's change: the owner for whom it acted then, by the database's word."""
     co_authors: list[CoAuthor] = []
     """By the trailers of its message."""
 

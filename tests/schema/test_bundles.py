@@ -414,6 +414,8 @@ async def test_pages_end_early_when_changes_are_heavy_and_never_cut_one(world):
 async def test_no_table_and_no_rule_of_a_project_is_forgotten(world):
     """Whoever adds one decides here: a part of bundles, or derived from what is."""
     derived = {
+        # Accounts and who holds their credentials: another Supabase has other ones.
+        "agents",
         "attributions",
         "settled_attributions",
         "blobs",

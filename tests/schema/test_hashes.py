@@ -65,6 +65,8 @@ def test_python_writes_a_change_so(vector):
         "hash": "?",
         "version_count": 1,
     }
+    if "on_behalf_of" in fields:
+        fields["on_behalf_of"] = {"id": fields["on_behalf_of"]}
     if "origin" in fields:
         raw = fields["origin"]["raw"].encode()
         fields["origin"] = {

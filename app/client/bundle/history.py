@@ -268,6 +268,7 @@ def _change(project: str, row: Row) -> ChangeSummary:
         }
     fields = {name: row[name] for name in ChangeSummary.__struct_fields__ if name in row}
     fields |= {"project": project, "author": Person(id=row["author_id"]), "actor": ActorKind(row["actor"])}
+    fields["on_behalf_of"] = Person(id=row["on_behalf_of"]) if row.get("on_behalf_of") else None
     fields["origin"] = origin and msgspec.convert(origin, CommitOrigin)
     return msgspec.convert(fields, ChangeSummary)
 

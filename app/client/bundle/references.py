@@ -21,7 +21,7 @@ _PEOPLE = {
     "acquaintances": ("user_id",),
     "members": ("user_id", "added_by"),
     "sessions": ("created_by",),
-    "changes": ("author_id", "attributed_to"),
+    "changes": ("author_id", "attributed_to", "on_behalf_of"),
     "events": ("actor_id",),
     "tags": ("created_by",),
     "comments": ("author_id",),

@@ -10,6 +10,8 @@ create table public.changes (
   actor public.actor_kind not null,
   agent text
     constraint changes_agent_form check (char_length(agent) between 1 and 100 and agent !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'),
+  -- For whom an agent acted then (migration 2100): the database says so, never the agent.
+  on_behalf_of uuid references public.profiles,
   authored_at timestamptz not null,
   committed_at timestamptz not null,
   source text not null default 'api' constraint changes_source_form check (source ~ '^[a-z0-9-]{1,32}$'),
@@ -40,6 +42,7 @@ create table public.changes (
       and (origin_id is not null) = (actor = 'import')
       and (origin_id is not null or num_nonnulls(author_email, attributed_to) = 0)),
   constraint changes_agent_named check ((actor = 'agent') = (agent is not null)),
+  constraint changes_on_behalf_rule check (on_behalf_of is null or actor = 'agent' and on_behalf_of <> author_id),
   constraint changes_previous_rule check ((sequence = 1) = (previous is null)),
   constraint changes_dates check (authored_at between '1900-01-01' and '9999-01-01')
 );
@@ -50,6 +53,7 @@ create unique index changes_hash_key on public.changes (hash);
 create unique index changes_origin_key on public.changes (project_id, origin_id) where origin_id is not null;
 -- The newest imported change is found without a walk over what was written after it.
 create index changes_imported_idx on public.changes (project_id, sequence) where origin_id is not null;
+create index changes_on_behalf_of_idx on public.changes (on_behalf_of) where on_behalf_of is not null;
 create index changes_attributed_to_idx on public.changes (attributed_to) where attributed_to is not null;
 -- Times never go back in a project, so a time is a bound on numbers.
 create index changes_time_idx on public.changes (project_id, committed_at, sequence);
@@ -62,6 +66,7 @@ comment on column public.changes.message is 'Why, at most 65,536 bytes.';
 comment on column public.changes.author_id is 'The account that made it, or imported it.';
 comment on column public.changes.actor is 'A person, an agent, or an import.';
 comment on column public.changes.agent is 'The agent''s name, when an agent made it.';
+comment on column public.changes.on_behalf_of is 'The owner for whom an agent acted; null for everybody else, and for agents that no owner registered.';
 comment on column public.changes.authored_at is 'When the author says it was made.';
 comment on column public.changes.committed_at is 'When it was accepted; of an imported one, when its origin says. Never before the change before it.';
 comment on column public.changes.source is 'What sent it: api, cli, git, …';
@@ -227,6 +232,7 @@ as $$
     || 'author ' || c.author_id || E'\n'
     || 'actor ' || c.actor || E'\n'
     || coalesce('agent ' || c.agent || E'\n', '')
+    || coalesce('on-behalf-of ' || c.on_behalf_of || E'\n', '')
     || 'authored-at ' || private.canonical_time(c.authored_at) || E'\n'
     || 'committed-at ' || private.canonical_time(c.committed_at) || E'\n'
     || 'source ' || c.source || E'\n'

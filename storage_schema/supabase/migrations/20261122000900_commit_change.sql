@@ -672,6 +672,7 @@ begin
   c.message := message;
   c.author_id := auth.uid();
   select a.kind, a.agent into c.actor, c.agent from private.actor() a;
+  c.on_behalf_of := private.on_behalf_of(project);
   select greatest(clock_timestamp(), max(x.committed_at)) into c.committed_at
   from public.changes x where x.project_id = project and x.sequence = held.change_sequence;
   c.authored_at := coalesce(commit_change.authored_at, c.committed_at);

@@ -10,7 +10,10 @@ create view public.change_details with (security_invoker = true) as
            'author_email', c.author_email, 'imported_at', c.imported_at,
            'attributed_to', case when c.attributed_to is not null then coalesce(
              (select to_jsonb(a) from public.people a where a.id = c.attributed_to), jsonb_build_object('id', c.attributed_to)) end)
-         end as origin
+         end as origin,
+         case when c.on_behalf_of is not null then coalesce(
+           (select to_jsonb(a) from public.people a where a.id = c.on_behalf_of), jsonb_build_object('id', c.on_behalf_of))
+         end as on_behalf_of
   from public.changes c left join public.people p on p.id = c.author_id;
 comment on view public.change_details is 'Changes with their authors, as answers show them.';
 revoke all on public.change_details from anon, authenticated, service_role;

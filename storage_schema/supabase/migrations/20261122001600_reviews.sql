@@ -167,7 +167,8 @@ create trigger reviews_are_kept before truncate on public.reviews
   for each statement execute function private.refuse_rewrite();
 
 -- A trigger, so that no function and no role gets around it. An agent has an account of its own, so whoever
--- asked it to write may approve; the account that wrote may not, whatever its token says that it is.
+-- asked it to write may approve; the account that wrote may not, whatever its token says that it is. The other way
+-- round it is nobody else's look: an agent approves nothing of the person for whom it acts, nor of their other agents.
 create function private.refuse_own_approval()
 returns trigger
 language plpgsql
@@ -177,14 +178,17 @@ begin
   if new.verdict = 'approve' and exists (
     select from public.versions v
     join public.changes c on c.project_id = v.project_id and c.sequence = v.change_sequence
-    where v.hash = new.version and new.reviewer_id in (c.author_id, c.attributed_to)) then
-    perform private.fail(403, 'own_version', 'You wrote this version, so somebody else has to approve it.',
+    left join public.agents a on a.account_id = new.reviewer_id and a.project_id = v.project_id
+    where v.hash = new.version and (
+      new.reviewer_id in (c.author_id, c.attributed_to) or a.acts_for in (c.author_id, c.attributed_to, c.on_behalf_of))) then
+    perform private.fail(403, 'own_version',
+      'You, or whoever you act for, wrote this version, so somebody else has to approve it.',
       jsonb_build_object('version', new.version));
   end if;
   return new;
 end
 $$;
-comment on function private.refuse_own_approval is 'Refuses the approval of a version by the account that wrote it.';
+comment on function private.refuse_own_approval is 'Refuses the approval of a version by the account that wrote it, and by an agent of the person who did.';
 create trigger refuse_own_approval before insert on public.reviews
   for each row execute function private.refuse_own_approval();
 
