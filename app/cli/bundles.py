@@ -20,7 +20,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command(name="bundle")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--project", required=True, metavar="P", help="The project, by slug or id.")
+@click.option("--project", "-p", required=True, metavar="P", help="The project, by slug or id.")
 @click.option("--force", is_flag=True, help="Replace a file that is there already.")
 @api_option
 @json_option
@@ -48,7 +48,7 @@ def export_bundle(file: Path, *, project: str, force: bool, api: str | None, as_
 
 @click.command()
 @click.argument("file", type=_FILE, required=False)
-@click.option("--project", metavar="P", help="Check a live project through its API instead of a file.")
+@click.option("--project", "-p", metavar="P", help="Check a live project through its API instead of a file.")
 @click.option("--rows-only", is_flag=True, help="With --project: hashes of rows, without fetching contents.")
 @click.option("--hash", "expected", metavar="HASH", help="What the newest change's hash must be.")
 @api_option

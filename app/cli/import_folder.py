@@ -18,7 +18,7 @@ SHOWN = 20
 
 @click.command(name="folder")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--project", metavar="P", help="The project; unless given, the working folder's.")
+@click.option("--project", "-p", metavar="P", help="The project; unless given, the working folder's.")
 @click.option("--under", metavar="FOLDER", default="", help="The folder of the project that it becomes.")
 @click.option(
     "--strip", metavar="N", type=click.IntRange(0, 20), default=0, help="Of an archive: drop N folders."

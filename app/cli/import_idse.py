@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(name="idse")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--project", metavar="P", help="For a tree of one project: which one it becomes.")
+@click.option("--project", "-p", metavar="P", help="For a tree of one project: which one it becomes.")
 @click.option(
     "--people",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
