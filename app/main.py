@@ -36,6 +36,7 @@ from app.api import (
     signing_in,
     tags,
 )
+from app.api.limiting import Limiter
 from app.api.logs import configure_logs
 from app.api.observing import Metrics, Observer
 from app.api.openapi import operation_name
@@ -210,7 +211,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         request_max_body_size=settings.max_json_size,
         logging_config=None,
     )
-    return Observer(litestar, metrics)
+    return Observer(Limiter(litestar, settings), metrics)
 
 
 TAGS = {

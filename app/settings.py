@@ -74,6 +74,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     supabase_connections: int = 64
     """The most connections to Supabase."""
 
+    account_rate: float = 500.0
+    """Requests a second that one account may make of one process, on and on; 0 doesn't limit."""
+    account_burst: int = 30_000
+    """How many requests an account may make at once after a rest."""
+    address_rate: float = 50.0
+    """Requests a second from one address without a token that was verified before; 0 doesn't limit."""
+    address_burst: int = 3_000
+    """How many of these at once after a rest."""
+    failure_rate: float = 1.0
+    """Refused tokens and sign-ins a second from one address; 0 doesn't limit."""
+    failure_burst: int = 600
+    """How many of these at once after a rest."""
+    trusted_hops: int = 0
+    """How many proxies in front of this service add to X-Forwarded-For; 0 never looks at that field."""
+
     cache_dir: Path | None = None
     """Where read blobs are kept; unless set, a temporary directory of this process's own."""
     cache_size: int = 1024 * MIB
@@ -144,11 +159,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 "VERSO_DEFAULT_PAGE_SIZE and VERSO_MAX_PAGE_SIZE must be 1 to 1000, in that order."
             )
+        self._check_rates()
         if self.log_level not in {"debug", "info", "warning", "error"}:
             raise SettingsError("VERSO_LOG_LEVEL must be debug, info, warning or error.")
         if self.log_format not in {"json", "console"}:
             raise SettingsError("VERSO_LOG_FORMAT must be json or console.")
         return self
+
+    def _check_rates(self) -> None:
+        for name in ("account", "address", "failure"):
+            if getattr(self, f"{name}_rate") < 0 or getattr(self, f"{name}_burst") < 1:
+                raise SettingsError(
+                    f"{variable_name(f'{name}_rate')} must be 0 or more and its burst 1 or more; "
+                    "a rate of 0 doesn't limit."
+                )
+        if self.trusted_hops < 0:
+            raise SettingsError(
+                "VERSO_TRUSTED_HOPS must be 0 or more: how many proxies of yours are in front."
+            )
 
 
 def variable_name(field: str) -> str:

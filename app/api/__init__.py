@@ -9,6 +9,8 @@ links.py        Link relations (RFC 8288, RFC 5829) and cursors
 bodies.py       raw, multipart and JSON bodies in, with their limits
 content.py      a version's bytes out
 media_types.py  what kind of content a name suggests
+rates.py        how often is too often; whose address a request comes from
+limiting.py     429 for accounts and addresses, before any other work
 observing.py    request ids, one log line a request, metrics, headers that every answer has
 logs.py         JSON lines
 openapi.py      the OpenAPI document; described.py and examples.py say what signatures don't

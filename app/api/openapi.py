@@ -55,6 +55,8 @@ _BY_PARAMETER = {
 _PAGE_OF = re.compile(r"Page_app\.(?:\w+\.)+(\w+)_")
 _PUBLIC = ("operations", "sign-in")
 _NO_BODY = (204, 304)
+_TRY_LATER = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+_NEVER_LIMITED = ("live", "ready")
 
 
 def operation_name(handler: HTTPRouteHandler, method: Method, _path: Any) -> str:
@@ -147,8 +149,10 @@ def _successes(
 
 
 def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: bool) -> set[str]:
-    codes = {"internal", *extra.refuses} | (
-        {"supabase_unavailable"} if operation["operationId"] == "ready" else set()
+    codes = (
+        {"internal", *extra.refuses}
+        | (set() if operation["operationId"] in _NEVER_LIMITED else {"too_many_requests"})
+        | ({"supabase_unavailable"} if operation["operationId"] == "ready" else set())
     )
     names = {parameter["name"] for parameter in operation["parameters"]}
     if operation["parameters"]:
@@ -182,7 +186,7 @@ def _refusal(status: int, codes: list[str], *, head: bool) -> dict[str, Any]:
             for name in (
                 "X-Request-Id",
                 *(["WWW-Authenticate"] if status == HTTPStatus.UNAUTHORIZED else []),
-                *(["Retry-After"] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
+                *(["Retry-After"] if status in _TRY_LATER else []),
             )
         },
     }

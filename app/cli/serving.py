@@ -29,6 +29,8 @@ OPTIONS: dict[str, Any] = {
     "log_config": None,
     "access_log": False,
     "server_header": False,
+    # uvicorn would believe X-Forwarded-For of anyone on this machine; whom to believe is VERSO_TRUSTED_HOPS.
+    "proxy_headers": False,
     "backlog": BACKLOG,
     # Idle clients keep their connection longer than most balancers keep theirs: no reset meets a request
     # half-way.

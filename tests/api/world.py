@@ -51,7 +51,8 @@ class Api:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--no-access-log"]
-        command += ["--fd", str(self._listener.fileno()), "--log-level", "warning", "--no-server-header"]
+        command += ["--fd", str(self._listener.fileno()), "--log-level", "warning"]
+        command += ["--no-server-header", "--no-proxy-headers"]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,

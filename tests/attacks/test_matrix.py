@@ -105,6 +105,7 @@ def test_a_stranger_that_is_refused_has_written_nothing(world: World, answers: A
         assert roles == {
             "owner": "owner",
             "editor": "editor",
+            "deleted": "editor",  # keeps its place among the members; the account is no more
             "writer": "editor",
             "reviewer": "reviewer",
             "reader": "reader",

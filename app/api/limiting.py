@@ -1,0 +1,145 @@
+"""Rate limits, before anything is routed, parsed or asked of Supabase.
+
+Three rates, each counted by this process alone (with n processes, n times as much gets through):
+
+- an account's requests, when their token is one that was verified here before;
+- an address's requests without such a token;
+- an address's failures: tokens that were refused with 401, and refused sign-ins. Once they are spent, what
+  comes from there without a known token is refused before its signature is looked at. Who is signed in goes
+  on: somebody else's guesses behind the same address are no reason to lose one's work.
+
+What is decided here costs a hash of the token and a look into two dictionaries.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request
+from litestar.enums import ScopeType
+
+from app.api.cookies import access_of
+from app.api.problems import MEDIA_TYPE, problem_body
+from app.api.rates import Rate, client_address
+from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from litestar import Litestar
+    from litestar.types import Message, Receive, Scope, Send
+
+    from app.settings import Settings
+
+_UNAUTHENTICATED = 401
+_REFUSED = range(400, 500)
+_CREDENTIALS = frozenset({b"authorization", b"cookie"})
+_UNCOUNTED = ("/health/",)
+"""Balancers ask these, and must not be told that the service is gone because somebody attacks it."""
+
+
+class Limiter:
+    """The ASGI application behind the observer: refuses what comes too often, lets the rest through."""
+
+    def __init__(
+        self, app: Litestar, settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._clock = clock
+        self._accounts = Rate(settings.account_rate, settings.account_burst)
+        self._addresses = Rate(settings.address_rate, settings.address_burst)
+        self._failures = Rate(settings.failure_rate, settings.failure_burst)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it with 429."""
+        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(_UNCOUNTED):
+            await self._app(scope, receive, send)
+            return
+        now = self._clock()
+        account = self._account(scope)
+        if account is not None:
+            wait = self._accounts.take(account, now)
+            if wait > 0:
+                await _refuse(scope, send, wait, "Your account")
+            else:
+                await self._app(scope, receive, send)
+            return
+        address = self._address(scope)
+        wait = max(self._failures.wait(address, now), self._addresses.take(address, now))
+        if wait > 0:
+            await _refuse(scope, send, wait, "Your address")
+            return
+
+        async def watch(message: Message) -> None:
+            if message["type"] == "http.response.start" and _is_failure(scope, message["status"]):
+                self._failures.take(address, self._clock())
+            await send(message)
+
+        await self._app(scope, receive, watch)
+
+    def _account(self, scope: Scope) -> str | None:
+        token = self._token(scope)
+        if token is None:
+            return None
+        known = self._app.state.services.identity.known(token)
+        return known.id if known is not None else None
+
+    def _token(self, scope: Scope) -> str | None:
+        cookies = False
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                return _token_of(value)
+            cookies = cookies or (name == b"cookie" and b"verso-access" in value)
+        return access_of(Request(scope), self._settings) if cookies else None
+
+    def _address(self, scope: Scope) -> str:
+        client: Any = scope.get("client")
+        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+        return client_address(client[0] if client else "", forwarded, hops=self._settings.trusted_hops)
+
+
+def _token_of(field: bytes) -> str | None:
+    """The token of an Authorization field: Bearer's, or Git's, which is the password of Basic."""
+    scheme, _, value = field.decode("latin-1").partition(" ")
+    value = value.strip()
+    if scheme.lower() != "basic":
+        return value or None
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2] or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _is_failure(scope: Any, status: int) -> bool:
+    if status == _UNAUTHENTICATED:
+        # Who shows nothing guesses nothing.
+        return any(name in _CREDENTIALS for name, _ in scope["headers"])
+    return scope["method"] == "POST" and scope["path"].startswith("/auth/") and status in _REFUSED
+
+
+async def _refuse(scope: Any, send: Send, wait: float, whose: str) -> None:
+    seconds = max(1, math.ceil(wait))
+    error = VersoError(
+        "too_many_requests",
+        f"{whose} has asked too often. Ask again in {seconds} seconds, and less often from then on.",
+        retry_after=seconds,
+    )
+    body = msgspec.json.encode(problem_body(error, scope.get("verso_request_id")))
+    if scope["method"] == "HEAD":
+        body = b""
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"retry-after", str(seconds).encode()),
+        # Whatever body the client still sends is not read.
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 429, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
