@@ -61,7 +61,11 @@ async def blame_document(
     )
     blame = blamed.blame
     tag = f"{blame.version.hash}-{first}-{last or ''}-{blame.source}-{'t' if as_text else 'j'}"
-    headers = {"ETag": etag_of(tag), "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    headers = {
+        "ETag": etag_of(tag),
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept, Authorization, Cookie",
+    }
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
     if not as_text:

@@ -90,7 +90,7 @@ def _validators(read: VersionRead, cache_control: str) -> dict[str, str]:
     return {
         "ETag": etag_of(read.version.hash),
         "Cache-Control": cache_control,
-        "Vary": "Authorization",
+        "Vary": "Authorization, Cookie",
         "Link": version_links(read.version, read.head),
     }
 

@@ -328,7 +328,11 @@ async def compare_versions(
     before = "" if compared.older is None else compared.older.version.hash
     shape = f"{context}-{ignore.value}-{granularity.value}-{view.value}-{form.rpartition('/')[2]}"
     tag = f"{before[:32]}-{compared.newer.version.hash[:32]}-{shape}"
-    headers = {"ETag": etag_of(tag), "Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    headers = {
+        "ETag": etag_of(tag),
+        "Cache-Control": "private, no-cache",
+        "Vary": "Accept, Authorization, Cookie",
+    }
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
     if form == "text/x-diff":

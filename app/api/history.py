@@ -161,7 +161,7 @@ async def _answer_trees(
     cursor: str | None,
 ) -> Response[Any]:
     form: Form = wanted_form(request)
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
     if form == "text/x-diff" and limit is None and cursor is None:
         patch = await while_connected(
             request, _whole_patch(services, actor, comparing, project=project, points=points, prefix=prefix)
@@ -264,7 +264,7 @@ async def compare_files(
     compared = await services.ledger.compare_files(
         actor.token, project=project, older=_reference(older), newer=_reference(newer)
     )
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
     if form == "text/x-diff":
         patch = await while_connected(request, compare_as_patch(comparing, actor=actor, sides=compared))
         return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
@@ -309,7 +309,7 @@ async def archive_project(
     headers = {
         "ETag": etag_of(tag),
         "Cache-Control": "private, no-cache",
-        "Vary": "Authorization",
+        "Vary": "Authorization, Cookie",
         "Content-Disposition": f'attachment; filename="{name}"',
         "Content-Type": "application/zip" if form == "zip" else "application/gzip",
         "Verso-Change": str(first.sequence),

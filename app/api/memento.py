@@ -58,7 +58,7 @@ async def memento_at(
             raise  # it was deleted then, or elsewhere
     headers = {
         "Location": f"{version_url(read.version)}/content",
-        "Vary": "Authorization, Accept-Datetime",
+        "Vary": "Authorization, Cookie, Accept-Datetime",
         "Link": memento_links(read.version),
         "Cache-Control": "private, no-cache",
     }
@@ -76,7 +76,7 @@ def memento_links(version: Version) -> str:
 def with_timegate(response: Response[Any], read: VersionRead) -> Response[Any]:
     """The answer of a path's address, which is a TimeGate."""
     response.headers["Link"] = f"{response.headers['Link']}, {memento_links(read.version)}"
-    response.headers["Vary"] = "Authorization, Accept-Datetime"
+    response.headers["Vary"] = "Authorization, Cookie, Accept-Datetime"
     return response
 
 

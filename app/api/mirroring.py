@@ -66,7 +66,7 @@ async def read_history(
     page = await services.mirroring.list_history(actor.token, project=project, after=after, page_size=size)
     last = page.changes[-1].sequence if page.changes else after
     following = last if page.changes and last < page.newest else None
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
     if following is not None:
         asked = f"after={following}" + (f"&limit={limit}" if limit else "")
         home = page.changes[-1].project
@@ -136,7 +136,7 @@ async def read_held_content(
     headers = {
         "ETag": etag_of(sha256),
         "Cache-Control": "private, max-age=31536000, immutable",
-        "Vary": "Authorization",
+        "Vary": "Authorization, Cookie",
     }
     if is_unchanged(request, sha256):
         return Response(None, status_code=304, headers=headers)

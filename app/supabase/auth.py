@@ -47,7 +47,7 @@ _STALE = frozenset(
 _PLAIN = {
     "signup_disabled": "New accounts are not taken here. Ask the people who run this Verso for one.",
     "user_banned": "This account is locked. Ask the people who run this Verso.",
-    "provider_email_needs_verification": "GitHub has not confirmed your address. Do that there, then sign in.",
+    "provider_email_needs_verification": "GitHub has not confirmed your address. Do that there first.",
     "email_not_confirmed": "The address is not confirmed yet. Open the link that was sent to it.",
     "invalid_credentials": "The address and the password do not belong together.",
     "email_provider_disabled": "Signing in by e-mail is switched off here.",
