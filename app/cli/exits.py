@@ -83,7 +83,7 @@ class Teller:
     def tell(self, value: object, text: str | Callable[[Console], None] = "") -> None:
         """Print the outcome: `value` as JSON, or the text. A function gets a rich console to print on."""
         if self.as_json:
-            sys.stdout.buffer.write(_json(value))
+            sys.stdout.buffer.write(json_document(value))
             sys.stdout.flush()
         elif callable(text):
             text(console())
@@ -127,7 +127,7 @@ def telling(as_json: bool) -> Iterator[Teller]:
     except VersoError as error:
         if as_json:
             failure = {"code": error.code, "sentence": error.sentence, "detail": error.detail}
-            sys.stdout.buffer.write(_json({"error": failure}))
+            sys.stdout.buffer.write(json_document({"error": failure}))
             sys.stdout.flush()
         else:
             click.echo(f"verso: {error.sentence}", err=True)
@@ -141,7 +141,8 @@ def telling(as_json: bool) -> Iterator[Teller]:
         sys.exit(Exit.FINE)
 
 
-def _json(value: object) -> bytes:
+def json_document(value: object) -> bytes:
+    """The one document that `--json` prints."""
     import msgspec
 
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n"

@@ -49,10 +49,10 @@ def clone(project: str, directory: Path | None, *, latest: bool, api: str | None
 def status(*, as_json: bool) -> None:
     """What was done in this folder since it was in step with the history here. Asks no server."""
     with telling(as_json) as out:
-        from app.cli.working_told import Status, status_of, told_status
+        from app.cli.working_told import look_and_remember, told_status
+        from app.client.place import need_place
 
-        with _folder(lock=False) as folder:
-            found: Status = status_of(folder)
+        found = look_and_remember(need_place(Path.cwd()))
         out.tell(found, told_status(found))
 
 

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.cli.exits import json_document
+from app.client.folder import open_folder
+from app.client.glance import remember, sources
+from app.client.scan import IGNORE_FILE, file_system_time
 from app.client.work import Conflict  # msgspec reads the annotation
 
 if TYPE_CHECKING:
-    from app.client.folder import Folder
+    from app.client.folder import Folder, Looked
+    from app.client.place import Place
     from app.client.pull import Pulled
     from app.client.push import Pushed
 
@@ -38,9 +43,21 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.edited or self.added or self.deleted or self.moved or self.conflicts)
 
 
-def status_of(folder: Folder) -> Status:
-    """Look at the folder."""
-    looked = folder.look()
+def look_and_remember(place: Place) -> Status:
+    """Look at a folder, and leave what was seen for the next `verso status`, should all be the same then."""
+    root = str(place.root)
+    before = sources(root, [IGNORE_FILE])
+    began = file_system_time(place.hidden)
+    with open_folder(place, lock=False) as folder:
+        looked = folder.look()
+        status = status_of(folder, looked)
+    text, json = told_status(status) + "\n", json_document(status)
+    remember(root, before=before, began_ns=began, found=looked.scan, text=text, json=json)
+    return status
+
+
+def status_of(folder: Folder, looked: Looked) -> Status:
+    """What was seen of a folder, against its history."""
     waiting = set(looked.conflicts)
     return Status(
         folder=str(folder.root),

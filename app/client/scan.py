@@ -39,7 +39,7 @@ Stat = tuple[int, int, int, int, int]
 """Size, mtime and ctime in ns, inode, mode."""
 
 
-class Local(msgspec.Struct, frozen=True, array_like=True):
+class Local(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A file of the folder: the document's path, the name on disk if it differs, content, mode and stat."""
 
     path: str
@@ -58,6 +58,8 @@ class Scan(msgspec.Struct, frozen=True):
     """Files that can't become documents, with why."""
     hashed: int
     """How many were read; 0 when nothing has changed since the last scan."""
+    folders: dict[str, Stat] = {}
+    """Those that were entered, by their name from the root (`""`), as they were before they were read."""
 
 
 class _Cache(msgspec.Struct, frozen=True, array_like=True):
@@ -76,7 +78,7 @@ def scan(
     walk = _Walk(root, bases, skip, ignoring)
     walk.enter(str(root), "")
     walk.keep()
-    return Scan(walk.files, walk.problems, walk.hashed)
+    return Scan(walk.files, walk.problems, walk.hashed, walk.folders)
 
 
 def stat_of(found: os.stat_result) -> Stat:
@@ -126,6 +128,7 @@ class _Walk:
         self.files: dict[str, Local] = {}
         self.problems: dict[str, str] = {}
         self.hashed = 0
+        self.folders: dict[str, Stat] = {}
         self._root = root
         self._hidden = root / HIDDEN
         self._bases = bases
@@ -145,6 +148,7 @@ class _Walk:
     def enter(self, folder: str, prefix: str) -> None:
         """Take in a folder's files and those below it."""
         try:
+            self.folders[prefix.rstrip("/")] = stat_of(os.lstat(folder))
             with os.scandir(folder) as entries:
                 found = list(entries)
         except OSError as error:

@@ -34,7 +34,7 @@ create table steps (position integer primary key, body blob not null) strict;
 """
 
 
-class Base(msgspec.Struct, frozen=True):
+class Base(msgspec.Struct, frozen=True, gc=False):
     """The version that the file at a path was made from."""
 
     path: str
