@@ -259,6 +259,7 @@ class Api:
         token = self._tokens.token()
         wait = FIRST_WAIT_SECONDS
         tries = 0
+        refreshed = False
         while True:
             tries += 1
             try:
@@ -272,7 +273,9 @@ class Api:
                 if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
                     return response
                 refusal = self._refusal(response)
-                if response.status_code == httpx.codes.UNAUTHORIZED and token is not None:
+                # Once: whoever is refused with a fresh token, too, would be refused with any.
+                if response.status_code == httpx.codes.UNAUTHORIZED and token is not None and not refreshed:
+                    refreshed = True
                     other = self._tokens.refused(token)
                     if other is not None and other != token:
                         token = other

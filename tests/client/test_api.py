@@ -149,3 +149,16 @@ def test_a_body_of_files_is_read_anew_for_each_try_and_says_its_length() -> None
     assert len(site.asked[1].content) == int(site.asked[1].headers["content-length"])
     assert b'name="f%22%0D%0A"' in site.asked[1].content
     assert max(map(len, body.pieces())) < 700_000
+
+
+def test_a_source_that_always_has_another_token_is_asked_for_one_only() -> None:
+    class Endless:
+        def token(self) -> str:
+            return "0"
+
+        def refused(self, token: str) -> str:
+            return f"{token}0"
+
+    site = Site(*(problem(401, "unauthenticated") for _ in range(9)))
+    assert code_of(lambda: site.api(Endless()).get("/x")) == "not_signed_in"
+    assert [request.headers["authorization"] for request in site.asked] == ["Bearer 0", "Bearer 00"]
