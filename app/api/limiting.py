@@ -117,9 +117,8 @@ def _token_of(field: bytes) -> str | None:
 
 
 def _is_failure(scope: Any, status: int) -> bool:
-    if status == _UNAUTHENTICATED:
-        # Who shows nothing guesses nothing.
-        return any(name in _CREDENTIALS for name, _ in scope["headers"])
+    if status == _UNAUTHENTICATED and any(name in _CREDENTIALS for name, _ in scope["headers"]):
+        return True  # who shows nothing guesses nothing
     return scope["method"] == "POST" and scope["path"].startswith("/auth/") and status in _REFUSED
 
 

@@ -1,8 +1,8 @@
 """What the attack matrix sends to each route: complete requests, so that only the role decides the answer.
 
 `{project}`, `{document}`, `{hash}` and so on stand for what the fixture made; `world.py` fills them in, once
-with what is there and once with ids of nothing. `{document}`, `{path}`, `{hash}`, `{comment}`, `{spare}` and
-`{name}` are each cell's own, so that one role's success is in nobody else's way.
+with what is there and once with ids of nothing. `{document}`, `{path}`, `{hash}`, `{comment}`, `{person}`,
+`{invitation}` and `{name}` are each cell's own, so that one role's success is in nobody else's way.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ ASKS: dict[str, Ask] = {
     "POST /v1/projects": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}": Ask(json={"description": "x"}),
     "PUT /v1/projects/{project}/members/{person}": Ask(json={"role": "reader"}),
+    "POST /v1/projects/{project}/invitations": Ask(json={"role": "reader", "email": "{name}@example.com"}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}/sessions/{session}": Ask(json={"title": "x"}),
     "PUT /v1/projects/{project}/files/{path}": Ask(headers=BASED, content=b"new"),

@@ -88,7 +88,10 @@ class World:
 
 
 NOTHING = {
-    **{name: str(uuid.uuid4()) for name in ("project", "document", "session", "comment", "person")},
+    **{
+        name: str(uuid.uuid4())
+        for name in ("project", "document", "session", "comment", "person", "invitation")
+    },
     "version": "f" * 64,
     "hash": "f" * 64,
     "sha256": "e" * 64,
@@ -137,9 +140,10 @@ def telling(answer: httpx.Response) -> tuple[int, list[tuple[str, str]], bytes]:
 
 
 def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> World:
-    """Make the accounts, then the project, then each cell's own document, comment and member."""
+    """Make the accounts, then the project, then each cell's own document, comment, member and invitation."""
     cells = [(row.route, role) for row in rows for role in ROLES]
     needs_spare = [cell for cell in cells if "{person}" in cell[0]]
+    needs_invitation = [cell for cell in cells if "{invitation}" in cell[0]]
     needs_comment = [cell for cell in cells if "{comment}" in cell[0]]
     with ThreadPoolExecutor(8) as pool:
         roles = ("owner", "editor", "reviewer", "reader", "outsider", "removed", "writer", "deleted")
@@ -168,6 +172,12 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
             made = writer.post(f"/v1/versions/{shared['version']}/comments", json={"body": "secret remark"})
             return str(made.json()["id"])
 
+        def invited(_cell: tuple[str, str]) -> str:
+            somebody = {"role": "reader", "email": f"{uuid.uuid4().hex}@example.com"}
+            return str(owner.post(f"{project.url}/invitations", json=somebody).json()["id"])
+
+        for cell, invitation in zip(needs_invitation, pool.map(invited, needs_invitation), strict=True):
+            own[cell]["invitation"] = invitation
         for cell, comment in zip(needs_comment, pool.map(commented, needs_comment), strict=True):
             own[cell]["comment"] = comment
     owner.delete(f"{project.url}/members/{people['removed'].id}").raise_for_status()
