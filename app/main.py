@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from app.api import (
+    agents,
     auth,
     auth_sessions,
     blame,
@@ -27,6 +28,7 @@ from app.api import (
     mirroring,
     operations,
     patches,
+    people,
     problems,
     projects,
     reviews,
@@ -50,6 +52,8 @@ from app.flows.git_fetch import GitServer
 from app.flows.git_sync import GitSync
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
+from app.supabase.accounts import Accounts
+from app.supabase.agents import Agents
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
 
 HANDLERS = [
     projects.read_me,
+    people.update_me,
     projects.list_projects,
     projects.create_project,
     projects.read_project,
@@ -82,6 +87,10 @@ HANDLERS = [
     invitations.list_my_invitations,
     invitations.accept_invitation,
     invitations.decline_invitation,
+    agents.list_agents,
+    agents.create_agent,
+    agents.rotate_agent,
+    agents.revoke_agent,
     projects.list_tree,
     sessions.list_sessions,
     sessions.create_session,
@@ -176,6 +185,8 @@ def create_app(settings: Settings | None = None) -> Observer:
             reviews=Reviews(pool),
             imports=Imports(pool),
             invitations=Invitations(pool),
+            agents=Agents(pool),
+            accounts=Accounts(pool.http, pool.url, settings.supabase_secret_key),
             blobs=blobs,
             identity=Identity(pool, settings),
             auth=Auth(pool, settings),
@@ -223,6 +234,7 @@ TAGS = {
     "changes": "Many documents at once, and the project's log.",
     "documents": "One document: its history, versions, differences.",
     "history": "A project between two points, and back to one.",
+    "agents": "Accounts of their own for a project's programs.",
     "tags": "Names for points of history.",
     "imports": "A Git history on its way in.",
     "reviews": "Verdicts on versions, and comments that stay beside their lines.",

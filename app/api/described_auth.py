@@ -32,6 +32,7 @@ _WRITES += ("rate_limited", "supabase_unavailable", "sign_in_refused", "sign_in_
 _AUTH = ("sign_in_refused", "sign_in_stale", "session_ended", "rate_limited", "supabase_unavailable")
 
 OPERATIONS: dict[str, Operation] = {
+    "update_me": Operation(refuses=("no_profile", "handle_taken", "bad_value")),
     "begin_sign_in": Operation(answers=_ONWARD, refuses=(*_AUTH, "no_public_url"), produces=_HTML),
     "finish_sign_in": Operation(answers=_ONWARD, refuses=_AUTH, produces=_HTML),
     "read_page_session": Operation(refuses=("supabase_unavailable", "no_profile"), produces=_EITHER),

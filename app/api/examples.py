@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from app.flows.keep_agents import Credential, KeptAgent, RevokedAgent
 from app.model import (
     Action,
     ActorKind,
@@ -28,12 +29,14 @@ from app.model import (
     Version,
     VersionState,
 )
+from app.supabase.agents import Agent
 from app.supabase.invitations import Invitation, InvitationState, InvitedTo, MyInvitation
 from app.supabase.reviews import Comment, Review, Side, Verdict
 
 PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
 DOCUMENT = "5a8f1c1e-1f0e-4d0f-b0c4-3a3f9a2f7d10"
 COMMENT = "77665544-3322-4100-8877-665544332211"
+AGENT = "2b9e4c1d-7f60-4a8b-8c35-9d1e0f2a3b4c"
 INVITATION = "1a2b3c4d-5e6f-4708-91a2-b3c4d5e6f708"
 SESSION = "c2f7b0de-58a1-4f4a-8a35-6d0d1a1f0c22"
 PATH = "sessions/milkdown-crepe/specs/spec.md"
@@ -183,6 +186,19 @@ placed = {
     "at_lines": {"first": 15, "last": 17},
     "at_line": 15,
 }
+agent = Agent(
+    id=AGENT,
+    project=PROJECT,
+    name="spec-writer",
+    handle="spec-writer",
+    role=Role.editor,
+    acts_for=person,
+    made_by=person,
+    made_at=_MOMENT,
+    rotated_at=None,
+    revoked_at=None,
+    active=True,
+)
 
 SCHEMAS: dict[str, Any] = {
     "Person": person,
@@ -198,6 +214,14 @@ SCHEMAS: dict[str, Any] = {
     "Member": member,
     "Invitation": invitation,
     "MyInvitation": my_invitation,
+    "Agent": agent,
+    "KeptAgent": KeptAgent(
+        agent=agent, credential=Credential(f"{AGENT}@agents.verso.invalid", "shown-here-and-nowhere-else")
+    ),
+    "RevokedAgent": RevokedAgent(
+        agent=msgspec.structs.replace(agent, role=None, revoked_at=_MOMENT, active=False), account_closed=True
+    ),
+    "NewAgent": {"name": "spec-writer", "role": "editor"},
     "NewInvitation": {"email": "zoe@example.com", "role": "editor"},
     "Document": document,
     "Session": session,
@@ -231,6 +255,7 @@ SCHEMAS: dict[str, Any] = {
     "NewProject": {"slug": "idse-core", "name": "IDSE Core"},
     "ProjectEdit": {"archived": True},
     "NewRole": {"role": "editor"},
+    "ProfileEdit": {"handle": "zoe", "name": "Zoë Ahlgren"},
     "NewSession": {"slug": "milkdown-crepe", "title": "Milkdown Crepe"},
     "SessionEdit": {"status": "review"},
     "NewTag": {"name": "reviewed/2026-03", "at": "42"},
@@ -250,6 +275,7 @@ PARAMETERS: dict[str, Any] = {
     "sequence": 42,
     "version": _HASH,
     "comment": COMMENT,
+    "agent": "spec-writer",
     "invitation": INVITATION,
     "code": "stale_base",
 }

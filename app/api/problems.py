@@ -89,6 +89,7 @@ PROBLEMS = {
     "agent_exists": Problem(409, "The project has an agent of that name"),
     "agent_revoked": Problem(409, "The agent was revoked"),
     "no_secret_key": Problem(409, "An operator makes accounts here"),
+    "handle_taken": Problem(409, "The handle is somebody else's"),
     "slug_taken": Problem(409, "The slug is taken"),
     "session_exists": Problem(409, "The session exists"),
     "tag_exists": Problem(409, "The tag exists, and tags don't move"),

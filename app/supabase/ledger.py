@@ -234,6 +234,10 @@ class Ledger:
             raise VersoError("no_profile", "This account has no profile yet. Sign out and in again.")
         return msgspec.convert(answer, Me)
 
+    async def update_me(self, token: str, *, edit: dict[str, str | None]) -> Me:
+        """Change the caller's `handle`, `name`, `avatar_url`: those that the edit names. Answers as `me`."""
+        return await self._pool.call(Me, token, "update_me", edit=edit)
+
     async def create_project(self, token: str, *, slug: str, name: str | None, description: str) -> Project:
         """Make a project; the caller becomes its owner."""
         return await self._pool.call(
