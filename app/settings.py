@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The publishable (or legacy anon) key. The service never needs a secret key."""
     supabase_public_url: str | None = None
     """What people's clients call Supabase, where that differs; unless set, `supabase_url`."""
+    supabase_secret_key: str | None = None
+    """The secret key: used to make, rotate and close agents' accounts, for nothing else, and not needed."""
     jwt_secret: str | None = None
     """The legacy HS256 secret of projects that still sign with it; null accepts asymmetric tokens only."""
     jwt_issuer: str | None = None

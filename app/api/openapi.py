@@ -48,6 +48,7 @@ _BY_PARAMETER = {
     "session": "session_not_found",
     "version": "version_not_found",
     "comment": "comment_not_found",
+    "agent": "agent_not_found",
     "invitation": "invitation_not_found",
     "limit": "bad_value",
     "cursor": "bad_cursor",

@@ -14,6 +14,8 @@ from app.flows.diff_cache import DiffCache
 from app.flows.git_fetch import GitServer
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
+from app.supabase.accounts import Accounts
+from app.supabase.agents import Agents
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.identity import Actor, Identity
@@ -35,6 +37,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     reviews: Reviews
     imports: Imports
     invitations: Invitations
+    agents: Agents
+    accounts: Accounts
     blobs: Blobs
     identity: Identity
     auth: Auth

@@ -163,6 +163,8 @@ class Run:
             {
                 "SUPABASE_URL": self._ready["supabase_url"],
                 "SUPABASE_PUBLISHABLE_KEY": self._ready["publishable_key"],
+                # For agents, of this machine's own Supabase.
+                "SUPABASE_SECRET_KEY": self._ready["secret_key"],
                 # What somebody set for a hosted project doesn't hold for this one.
                 "SUPABASE_PUBLIC_URL": "",
                 "VERSO_JWT_SECRET": "",

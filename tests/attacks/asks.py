@@ -51,6 +51,7 @@ ASKS: dict[str, Ask] = {
     "PATCH /v1/projects/{project}": Ask(json={"description": "x"}),
     "PUT /v1/projects/{project}/members/{person}": Ask(json={"role": "reader"}),
     "POST /v1/projects/{project}/invitations": Ask(json={"role": "reader", "email": "{name}@example.com"}),
+    "POST /v1/projects/{project}/agents": Ask(json={"name": "{name}"}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}/sessions/{session}": Ask(json={"title": "x"}),
     "PUT /v1/projects/{project}/files/{path}": Ask(headers=BASED, content=b"new"),

@@ -113,6 +113,9 @@ class Admin:
             if text(body, "ban_duration"):
                 columns["banned_until"] = _ban(body)
             await users.change_user(conn, user_id, **columns)
+            if text(body, "password"):
+                # As GoTrue does, so that who knew the old one is out.
+                await conn.execute("delete from auth.sessions where user_id = $1", user_id)
             if text(body, "email") and (email := users.normal_email(text(body, "email"))) != row["email"]:
                 await users.change_email(conn, user_id, email)
             return JSONResponse(users.shown(await users.required(conn, user_id)))

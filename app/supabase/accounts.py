@@ -1,0 +1,141 @@
+"""Accounts of Supabase Auth, made, changed and closed by its admin API: the one user of the secret key.
+
+The key opens everything that the Supabase project has, so it goes nowhere but to `/auth/v1/admin/users`, and
+only after the database has said that the caller may (app/flows/keep_agents.py) or in an operator's command.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+import structlog
+
+from app.errors import VersoError
+from app.supabase import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = structlog.get_logger(__name__)
+
+API_VERSION = "2024-01-01"
+PAGE = 1000
+"""The most accounts of one page that Auth gives."""
+FOR_EVER = "876000h"
+"""A hundred years, as Go writes a duration: Auth has no ban without an end."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as Auth's admin API shows it, as far as it matters here."""
+
+    id: str
+    email: str = ""
+    email_confirmed_at: str | None = None
+    app_metadata: dict[str, Any] = {}
+
+
+class _Accounts(msgspec.Struct, frozen=True):
+    users: list[Account]
+
+
+def new_password() -> str:
+    """256 random bits, with a character of every kind that a project's password rules may ask for."""
+    return f"{secrets.token_urlsafe(32)}-aA1"
+
+
+class Accounts:
+    """The accounts of one Supabase project, under its secret key, or none.
+
+    Methods raise VersoError: `no_secret_key`; `account_refused` with Auth's words, and its code as `reason`;
+    `supabase_unavailable`.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, url: str, secret_key: str | None) -> None:
+        self._http = http
+        self._url = f"{url.rstrip('/')}/auth/v1/admin/users"
+        self._secret_key = secret_key
+
+    @property
+    def can_act(self) -> bool:
+        """Whether there is a key to act with."""
+        return self._secret_key is not None
+
+    async def add(self, **fields: Any) -> Account:
+        """Make an account; the fields are those of `POST /admin/users`."""
+        return msgspec.convert(await self._ask("POST", "", fields), Account)
+
+    async def find(self, account: str) -> Account:
+        """An account by its id."""
+        return msgspec.convert(await self._ask("GET", f"/{account}"), Account)
+
+    async def change(self, account: str, **fields: Any) -> None:
+        """Change what is given; a new password ends every session of the account, as hosted Auth has it."""
+        await self._ask("PUT", f"/{account}", fields)
+
+    async def close(self, account: str) -> None:
+        """End its sessions, and let nobody sign in again; nothing happens where there is no such account.
+
+        Not deleted: older projects tie stored objects to the account that uploaded them, and refuse.
+        """
+        try:
+            await self.change(account, password=new_password(), ban_duration=FOR_EVER)
+        except VersoError as error:
+            if error.detail.get("reason") != "user_not_found":
+                raise
+
+    async def remove(self, account: str) -> None:
+        """Delete an account that did nothing yet."""
+        await self._ask("DELETE", f"/{account}", {})
+
+    async def all(self) -> list[Account]:
+        """Every account, in no order that counts."""
+        found: dict[str, Account] = {}
+        page = 1
+        while True:
+            answer = msgspec.convert(await self._ask("GET", f"?page={page}&per_page={PAGE}"), _Accounts)
+            # By id, because an account that is made meanwhile moves the pages.
+            found |= {each.id: each for each in answer.users}
+            if len(answer.users) < PAGE:
+                return list(found.values())
+            page += 1
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        if self._secret_key is None:
+            raise VersoError(
+                "no_secret_key",
+                "This server has no secret key of its Supabase, so it makes and changes no accounts.",
+            )
+        try:
+            answer = await self._http.request(
+                method,
+                f"{self._url}{path}",
+                json=body,
+                headers={
+                    "apikey": self._secret_key,
+                    "Authorization": f"Bearer {self._secret_key}",
+                    "X-Supabase-Api-Version": API_VERSION,
+                },
+            )
+            value = answer.json()
+        except httpx.TransportError as error:
+            raise faults.from_transport(error, what="supabase", wrote=method != "GET") from error
+        except ValueError:
+            value = None
+        if answer.is_success and isinstance(value, dict):
+            return value
+        told = value if isinstance(value, dict) else {}
+        reason = str(told.get("code") or told.get("error_code") or answer.status_code)
+        log.warning("supabase.accounts.error", status=answer.status_code, reason=reason)
+        if answer.is_server_error:
+            raise VersoError("supabase_unavailable", faults.UNAVAILABLE)
+        words = str(told.get("message") or told.get("msg") or f"it answered {answer.status_code}")[:500]
+        if answer.status_code in {401, 403}:
+            words = (
+                "it doesn't take that key. It must be the project's secret key, or the older service_role key"
+            )
+        raise VersoError(
+            "account_refused", f"Supabase Auth refused this: {words.rstrip('.')}.", reason=reason
+        )
