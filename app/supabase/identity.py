@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ UNKNOWN_KEY_SECONDS = 15.0
 LEEWAY_SECONDS = 5.0
 MAX_TOKEN_LENGTH = 16_384
 REMEMBERED_TOKENS = 10_000
+_ACCOUNT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +120,7 @@ class Identity:
             raise _refused("The access token comes from another Supabase project.") from None
         except jwt.InvalidTokenError:
             raise _refused("The access token is not valid. Sign in again.") from None
-        if claims.get("role") != "authenticated" or not isinstance(claims["sub"], str):
+        if claims.get("role") != "authenticated" or not _ACCOUNT.fullmatch(str(claims["sub"])):
             raise _refused("The access token is not that of a signed-in account.")
         return claims
 

@@ -18,6 +18,7 @@ from app.supabase.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+ACCOUNT = "0b4c7e9a-8c0f-4a55-9a37-3f6f3f1c2d10"
 SETTINGS = Settings(supabase_url="http://auth.test", supabase_publishable_key="k")
 
 
@@ -38,7 +39,7 @@ class Auth:
         return httpx.Response(200, json={"keys": [{**key, "kid": "one", "alg": "ES256"}]})
 
     def token(self, kid: str = "one", **claims: Any) -> str:
-        usual = {"sub": "s", "aud": "authenticated", "iss": SETTINGS.issuer, "role": "authenticated"}
+        usual = {"sub": ACCOUNT, "aud": "authenticated", "iss": SETTINGS.issuer, "role": "authenticated"}
         body = {**usual, "exp": time.time() + 9000, **claims}
         return jwt.encode(body, self.private, algorithm="ES256", headers={"kid": kid})
 
@@ -95,7 +96,7 @@ async def test_without_any_keys_nobody_is_recognised_and_the_next_request_asks_a
     with pytest.raises(VersoError, match="supabase_unavailable"):
         await identity.verify(auth.token())
     auth.silent = False
-    assert (await identity.verify(auth.token())).id == "s"
+    assert (await identity.verify(auth.token())).id == ACCOUNT
 
 
 async def test_a_remembered_token_still_expires(auth: Auth, identity: Identity) -> None:
