@@ -15,6 +15,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from app.api import (
     agents,
     auth,
+    auth_email,
     auth_sessions,
     blame,
     changes,
@@ -150,6 +151,8 @@ HANDLERS = [
     signing_in.read_sign_in,
     auth.begin_sign_in,
     auth.finish_sign_in,
+    auth_email.sign_in_by_password,
+    auth_email.send_sign_in_link,
     auth_sessions.read_page_session,
     auth_sessions.refresh_page_session,
     auth_sessions.sign_out,

@@ -1,6 +1,7 @@
 """Signing in for pages: to GitHub and back with PKCE (RFC 7636), into cookies; and out again.
 
 /auth/login     begins: notes a state, a verifier and where to go on to in a cookie, and sends the browser off
+/auth/password, /auth/link  the same by e-mail, where the project allows it (`auth_email`)
 /auth/callback  ends: the code that came back, with the verifier of this very browser, becomes a session
 /auth/refresh   the next access token; /auth/logout the end; /auth/session who is signed in
 
@@ -30,7 +31,7 @@ from app.api.same_site import own_url, safe_next
 from app.api.services import Services
 from app.errors import VersoError
 from app.settings import Settings
-from app.supabase.auth import refusal
+from app.supabase.auth import Methods, refusal
 
 
 class SessionState(msgspec.Struct, frozen=True):
@@ -79,15 +80,15 @@ async def begin_sign_in(
     if provider not in {None, "github"} or (provider == "github" and not methods.github):
         raise refusal("provider_disabled")
     target = safe_next(wanted)
-    if provider is None and methods.email:
-        return pages.page("Sign in", *_ways(methods.github, target))
-    if not methods.github:
-        raise refusal("provider_disabled")
     settings = services.settings
     site = own_url(request, settings)
     flow, cookie = cookies.begin_flow(request, settings, target)
+    if provider is None and (methods.password or methods.link):
+        return pages.page("Sign in", *_ways(methods, flow), cookies=[cookie])
+    if not methods.github:
+        raise refusal("provider_disabled")
     url = services.auth.authorize_url(
-        redirect_to=f"{site}/auth/callback?state={flow.state}", challenge=challenge_of(flow.verifier)
+        redirect_to=callback_url(site, flow), challenge=challenge_of(flow.verifier)
     )
     return onward(url, [cookie])
 
@@ -127,9 +128,24 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def _ways(github: bool, target: str) -> list[str]:  # noqa: FBT001
-    path = f"/auth/login?provider=github&next={quote(target, safe='')}"
-    return [pages.link(path, "Sign in with GitHub")] if github else []
+def callback_url(site: str, flow: cookies.Flow) -> str:
+    """Where Auth sends the browser of a sign-in back to."""
+    return f"{site}/auth/callback?state={flow.state}"
+
+
+def _ways(methods: Methods, flow: cookies.Flow) -> list[str]:
+    ways: list[str] = []
+    if methods.github:
+        path = f"/auth/login?provider=github&next={quote(flow.next, safe='')}"
+        ways.append(pages.link(path, "Sign in with GitHub"))
+    if methods.password:
+        fields = (pages.field("email", "E-mail"), pages.field("password", "Password"))
+        ways.append(pages.form("/auth/password", "Sign in", *fields, state=flow.state))
+    if methods.link:
+        ways.append(
+            pages.form("/auth/link", "Send me a link", pages.field("email", "E-mail"), state=flow.state)
+        )
+    return ways
 
 
 def onward(

@@ -15,7 +15,6 @@ from app.api.same_site import TOKEN_HEADER, check_same_site, check_token, safe_n
 from app.api.services import Services
 from app.errors import VersoError
 
-LONGEST_FORM = 16 * 1024
 _NOBODY = SessionState(signed_in=False, csrf_token=None)
 _OVER = frozenset({"session_ended", "unauthenticated"})
 

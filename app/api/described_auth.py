@@ -27,6 +27,20 @@ _FORM: dict[str, Any] = {
         "example": {"csrf_token": "pV8n…"},
     }
 }
+_BY_EMAIL: dict[str, Any] = {
+    "application/x-www-form-urlencoded": {
+        "schema": {
+            "type": "object",
+            "required": ["state", "email"],
+            "properties": {
+                "state": {"type": "string", "description": "As the form of GET /auth/login has it."},
+                "email": {"type": "string"},
+                "password": {"type": "string"},
+            },
+        },
+        "example": {"state": "Zx0…", "email": "zoe@example.com", "password": "…"},
+    }
+}
 _WRITES: tuple[str, ...] = ("session_ended", "cross_site", "csrf_token_needed", "no_public_url")
 _WRITES += ("rate_limited", "supabase_unavailable", "sign_in_refused", "sign_in_stale")
 _AUTH = ("sign_in_refused", "sign_in_stale", "session_ended", "rate_limited", "supabase_unavailable")
@@ -35,6 +49,12 @@ OPERATIONS: dict[str, Operation] = {
     "update_me": Operation(refuses=("no_profile", "handle_taken", "bad_value")),
     "begin_sign_in": Operation(answers=_ONWARD, refuses=(*_AUTH, "no_public_url"), produces=_HTML),
     "finish_sign_in": Operation(answers=_ONWARD, refuses=_AUTH, produces=_HTML),
+    "sign_in_by_password": Operation(
+        answers=_ONWARD, refuses=(*_AUTH, "cross_site", "no_public_url"), consumes=_BY_EMAIL, produces=_HTML
+    ),
+    "send_sign_in_link": Operation(
+        refuses=(*_AUTH, "cross_site", "no_public_url", "bad_value"), consumes=_BY_EMAIL, produces=_HTML
+    ),
     "read_page_session": Operation(refuses=("supabase_unavailable", "no_profile"), produces=_EITHER),
     "refresh_page_session": Operation(answers=_ONWARD, refuses=_WRITES, consumes=_FORM, produces=_EITHER),
     "sign_out": Operation(answers=_ONWARD, refuses=(*_WRITES, "bad_value"), consumes=_FORM, produces=_EITHER),

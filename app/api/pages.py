@@ -57,6 +57,15 @@ def form(path: str, button: str, *fields: str, **hidden: str) -> str:
     )
 
 
+def field(name: str, label: str) -> str:
+    """A field that is asked for; its kind follows from its name."""
+    complete = {"password": "current-password", "email": "username"}.get(name, "off")
+    return (
+        f'<p><label>{text(label)} <input name="{text(name)}" type="{text(name)}" required maxlength="300" '
+        f'autocomplete="{complete}"></label></p>'
+    )
+
+
 def text(value: str) -> str:
     """A value as text of a page or of an attribute."""
     return html.escape(value)

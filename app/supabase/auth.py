@@ -41,7 +41,7 @@ _ENDED = frozenset(
 """Codes of Auth that say that a session is over."""
 _STALE = frozenset(
     {"flow_state_not_found", "flow_state_expired", "bad_code_verifier", "bad_oauth_state", "otp_expired"}
-    | {"flow_state_already_used", "bad_oauth_callback", "validation_failed"}
+    | {"flow_state_already_used", "bad_oauth_callback"}
 )
 """Codes that say that a sign-in under way is none any more."""
 _PLAIN = {
@@ -54,7 +54,21 @@ _PLAIN = {
     "provider_disabled": "Signing in that way is switched off here.",
     "email_exists": "Another account has that e-mail address.",
 }
+_UNKNOWN = "GitHub or Supabase did not let this sign-in through. Try again."
+_SILENT = frozenset(
+    {"signup_disabled", "otp_disabled", "user_banned", "email_address_not_authorized"}
+    | {"over_email_send_rate_limit"}
+)
+"""Codes of Auth about one address, which would tell a stranger whether somebody has an account."""
 _ASKED_TOO_OFTEN = 429
+
+
+class AuthRefusedError(VersoError):
+    """A refusal of Auth's. `auth_code` is its own code, which nobody is shown."""
+
+    def __init__(self, code: str, sentence: str, *, auth_code: str) -> None:
+        super().__init__(code, sentence)
+        self.auth_code = auth_code
 
 
 class PageSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +84,9 @@ class Methods(msgspec.Struct, frozen=True, kw_only=True):
     """The ways to sign in that the Supabase project allows."""
 
     github: bool
-    email: bool
+    password: bool
+    link: bool
+    """A link by e-mail: where the project confirms addresses by e-mail, and so can send one."""
 
 
 class Auth:
@@ -107,7 +123,12 @@ class Auth:
         external = value.get("external") if isinstance(value, dict) else None
         if not isinstance(external, dict):
             raise _silent()
-        found = Methods(github=external.get("github") is True, email=external.get("email") is True)
+        by_email = external.get("email") is True
+        found = Methods(
+            github=external.get("github") is True,
+            password=by_email,
+            link=by_email and value.get("mailer_autoconfirm") is False,
+        )
         self._methods = (found, self._clock())
         return found
 
@@ -118,6 +139,20 @@ class Auth:
     async def by_password(self, email: str, password: str) -> PageSession:
         """A session for an address and its password."""
         return await self._session("password", {"email": email, "password": password})
+
+    async def send_link(self, email: str, *, redirect_to: str, challenge: str) -> None:
+        """Have Auth send a link that signs in. Whether it did is not told: that says who has an account."""
+        body = {
+            "email": email,
+            "create_user": True,
+            "code_challenge": challenge,
+            "code_challenge_method": "s256",
+        }
+        try:
+            await self._ask("POST", f"otp?{urlencode({'redirect_to': redirect_to})}", body)
+        except AuthRefusedError as error:
+            if error.auth_code not in _SILENT:
+                raise
 
     async def refresh(self, refresh_token: str) -> PageSession:
         """The next session in place of one whose access token ends, asked for once however many want it."""
@@ -155,7 +190,7 @@ class Auth:
         self,
         method: str,
         path: str,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
@@ -179,19 +214,17 @@ class Auth:
         raise refusal(str(value.get("code") or value.get("error_code") or ""), status=response.status_code)
 
 
-def refusal(code: str, *, status: int = 400) -> VersoError:
+def refusal(code: str, *, status: int = 400) -> AuthRefusedError:
     """The error of a code of Auth, in plain words and never in Auth's: those can come through an address."""
+    said, sentence = "sign_in_refused", _PLAIN.get(code, _UNKNOWN)
     if status == _ASKED_TOO_OFTEN or code.startswith("over_"):
-        return VersoError("rate_limited", "That was tried too often. Wait a minute, then try again.")
-    if code in _ENDED:
-        return VersoError("session_ended", "Your session has ended. Sign in again.")
-    if code in _STALE:
-        return VersoError(
-            "sign_in_stale", "This sign-in took too long, or was finished already. Start it again."
-        )
-    return VersoError(
-        "sign_in_refused", _PLAIN.get(code, "GitHub or Supabase did not let this sign-in through. Try again.")
-    )
+        said, sentence = "rate_limited", "That was tried too often. Wait a minute, then try again."
+    elif code in _ENDED:
+        said, sentence = "session_ended", "Your session has ended. Sign in again."
+    elif code in _STALE:
+        said = "sign_in_stale"
+        sentence = "This sign-in took too long, or was finished already. Start it again."
+    return AuthRefusedError(said, sentence, auth_code=code)
 
 
 def _silent() -> VersoError:
