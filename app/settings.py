@@ -42,8 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     max_upload_size: int = 2048 * MIB
     """The most bytes of one document version."""
-    max_files_per_change: int = 1000
-    """The most files of one change; the database's own ceiling is 10,000."""
+    max_files_per_change: int = 10_000
+    """The most files of one change; also the database's own ceiling."""
     max_change_size: int = 4096 * MIB
     """The most bytes of one request with a change."""
     max_json_size: int = 8 * MIB

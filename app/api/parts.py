@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.api.bodies import stream_body, too_large
 from app.api.digests import check_digest, claimed_sha256
 from app.errors import VersoError
+from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.intake import Intake, LimitExceededError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from app.supabase.upload import Upload
 
 MAX_PART_HEADERS = 8 * 1024
+MOST_IN_MEMORY = 64 * 1024 * 1024
+"""The most bytes of one request's files that are kept in memory; small files beyond go to the disk, too."""
 
 
 class Parts:
@@ -36,6 +39,7 @@ class Parts:
         self._reading: Part | None = None
         self._events: list[tuple[str, bytes]] = []
         self._ended = False
+        self._in_memory = 0
 
     async def begin(self, part: Part) -> None:
         """A part's headers are read, and none of its bytes. Raises VersoError to refuse it."""
@@ -112,12 +116,14 @@ class Parts:
             if name in {"field", "value", "header"}:
                 part.on_header(name, data)
             elif name == "headers":
-                part.open()
+                part.open(in_memory=self._in_memory < MOST_IN_MEMORY)
                 await self.begin(part)
             elif name == "data":
                 await part.write(data)
             else:
-                await self.end(part, await part.finish())
+                upload = await part.finish()
+                self._in_memory += len(upload.data or b"")
+                await self.end(part, upload)
                 self._reading = None
 
 
@@ -154,7 +160,7 @@ class Part:
             self._field.clear()
             self._value.clear()
 
-    def open(self) -> None:
+    def open(self, *, in_memory: bool = True) -> None:
         """The headers are complete: read the name, and get ready for the bytes."""
         disposition = self.headers.get("content-disposition", "").encode()
         kind, options = parse_options_header(disposition)
@@ -167,8 +173,8 @@ class Part:
             self.media_type = self.headers.get("content-type")
         else:
             self._limit = min(self._limit, self._settings.max_json_size)
-        in_memory = {} if self.filename is not None else {"in_memory": self._limit}
-        self._intake = Intake(self._settings.spool_dir, limit=self._limit, **in_memory)
+        most = (IN_MEMORY_SIZE if in_memory else 0) if self.filename is not None else self._limit
+        self._intake = Intake(self._settings.spool_dir, limit=self._limit, in_memory=most)
 
     async def write(self, data: bytes) -> None:
         """Take in the next bytes."""

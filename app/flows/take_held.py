@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.flows.read_contents import fetch_located
+from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.intake import Intake
+from app.supabase.mirroring import MAX_LOCATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from app.supabase.identity import Actor
     from app.supabase.mirroring import LocatedContent, Mirroring
     from app.supabase.upload import Upload
+
+MOST_IN_MEMORY = 256
+"""Up to so many contents wait in memory, of at most 256 KiB each."""
 
 
 async def take_held(
@@ -37,24 +42,30 @@ async def take_held(
 ) -> list[Item]:
     """The items with uploads in place of what they say is held. Discard the uploads in the end.
 
-    One round trip and the reads, none when every item brings its own. Raises VersoError `content_not_found`
-    for what no version of the project holds, `content_erased`.
+    A round trip for each thousand and the reads, none when every item brings its own. Raises VersoError
+    `content_not_found` for what no version of the project holds, `content_erased`.
     """
     wanted = list(dict.fromkeys(item.held for item in items if item.held is not None))
     if not wanted:
         return list(items)
-    located = await mirroring.locate_contents(actor.token, project=project, contents=wanted)
+    found: list[tuple[str, LocatedContent]] = []
+    for start in range(0, len(wanted), MAX_LOCATED):
+        asked = wanted[start : start + MAX_LOCATED]
+        located = await mirroring.locate_contents(actor.token, project=project, contents=asked)
+        found += [(located.project, each) for each in located.contents]
     room = asyncio.Semaphore(concurrency)
+    # Few wait in memory; of thousands each waits in a file.
+    in_memory = IN_MEMORY_SIZE if len(wanted) <= MOST_IN_MEMORY else 0
 
-    async def take(each: LocatedContent) -> Upload:
+    async def take(home: str, each: LocatedContent) -> Upload:
         async with room:
-            content = await fetch_located(blobs, actor=actor, project=located.project, located=each)
-            with content, Intake(spool, limit=each.size) as intake:
+            content = await fetch_located(blobs, actor=actor, project=home, located=each)
+            with content, Intake(spool, limit=each.size, in_memory=in_memory) as intake:
                 async for piece in content.chunks(0, content.size):
                     await intake.write(piece)
                 return await intake.finish()
 
-    taken = await asyncio.gather(*(take(each) for each in located.contents), return_exceptions=True)
+    taken = await asyncio.gather(*(take(*each) for each in found), return_exceptions=True)
     uploads = {each.sha256: each for each in taken if not isinstance(each, BaseException)}
     for each in taken:
         if isinstance(each, BaseException):

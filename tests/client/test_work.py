@@ -199,14 +199,27 @@ def test_a_tag_comes_with_a_pull_that_brings_no_change(mine: Copy) -> None:
         assert folder.mirror.resolve("first") == 1
 
 
-def test_a_thousand_files_are_pushed_in_a_handful_of_requests(mine: Copy) -> None:
-    for number in range(1000):
+def test_more_than_a_thousand_files_are_one_change_in_a_handful_of_requests(mine: Copy, hers: Copy) -> None:
+    for number in range(1100):
         mine.write(f"d/{number}.md", f"# {number}\n")
     pushed = mine.push("Many")
-    assert (pushed.change, len(pushed.paths)) == (1, 1000)
+    assert (pushed.change, len(pushed.paths)) == (1, 1100)
     assert pushed.requests <= 4
-    mine.write("copy.md", "# 7\n")
-    assert mine.push().sent_bytes < 600, "a content that the project has isn't sent"
+    for number in range(1100):
+        mine.write(f"copies/{number}.md", f"# {number}\n")
+    again = mine.push("As many that the project has")
+    assert (again.change, len(again.paths)) == (2, 1100)
+    assert again.sent_bytes < 200 * 1100, "a content that the project has isn't sent"
+    assert len(hers.pull().written) == 2200
+    assert hers.files() == mine.files()
+
+
+async def test_ten_thousand_items_have_more_time_than_a_persons_other_statements(stack: Stack) -> None:
+    rows = await stack.psql(
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+        " and 'statement_timeout=30s' = any (proconfig) order by 1"
+    )
+    assert [row["proname"] for row in rows] == ["commit_change", "prepare_change"]
 
 
 def test_two_that_work_in_one_folder_take_turns(mine: Copy) -> None:

@@ -235,7 +235,10 @@ begin
         continue;
       end if;
     end if;
-    d := private.item_document(project, item, departing);
+    d := null;
+    if imported is null or item -> 'fresh' is distinct from 'true' then
+      d := private.item_document(project, item, departing);
+    end if;
     base := case when imported is null then item ->> 'base' else d.head end;
 
     if d.id is null then
@@ -377,7 +380,7 @@ begin
       'One change writes a document once. Send the second write as a change of its own.',
       jsonb_build_object('document', u.document_id))
     from unnest(planned) u group by u.document_id having count(*) > 1)
-    || private.path_conflicts(project, planned);
+    || private.path_conflicts(project, planned) || private.folder_problems(project, planned);
   if array_length(problems, 1) > 0 then
     perform private.refuse(problems, imported);
   end if;
@@ -385,6 +388,31 @@ begin
 end
 $$;
 comment on function private.plan_change is 'What each item means against the heads now; raises all the reasons against it at once.';
+
+-- Where a document goes and where it comes from: an editor of some folders takes nothing out of others either,
+-- nor brings back what was deleted there.
+create function private.folder_problems(project uuid, planned private.planned_version[])
+returns jsonb[]
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  outside text[] := private.outside(project, array(
+    select u.path from unnest(planned) u where not u.unchanged
+    union select u.old_path from unnest(planned) u where not u.unchanged and u.old_path is not null));
+begin
+  if outside = '{}' then
+    return '{}';
+  end if;
+  return array(
+    select private.problem(u.position, 403, 'outside_folders',
+      'That lies outside the folders that you are an editor of. Ask an owner.',
+      jsonb_build_object('path', case when u.path = any (outside) then u.path else u.old_path end))
+    from unnest(planned) u
+    where not u.unchanged and (u.path = any (outside) or u.old_path = any (outside)));
+end
+$$;
+comment on function private.folder_problems is 'Which planned versions lie outside the caller''s folders.';
 
 -- After the change no two live documents share a path, and no live path is another one's folder:
 -- such a tree could not be checked out. One plan serves one item and ten thousand, so nothing in it may
@@ -505,6 +533,7 @@ create function public.prepare_change(project text, items jsonb, idempotency_key
 returns jsonb
 language sql stable
 set search_path = ''
+set statement_timeout = '30s'
 as $$ select private.prepare_change(private.change_project(project, items), items, idempotency_key) $$;
 comment on function public.prepare_change is
   'Checks role, bases and paths of a change before any bytes travel, and says which contents the project has: {project, repeat_of, items: [{document, number, path, unchanged, copies: [{object, name, size}]}]}.';
