@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from app.cli.heads import BoundedHeads
 from app.cli.ports import BACKLOG, take_port
 from app.main import create_app
 from app.settings import Settings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 OPTIONS: dict[str, Any] = {
     "loop": "uvloop",
-    "http": "httptools",
+    "http": BoundedHeads,
     "ws": "none",
     "lifespan": "on",
     # The service logs its own requests, with ids and without tokens; uvicorn's lines would double them.
