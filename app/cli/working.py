@@ -24,10 +24,16 @@ PATH = click.Path(path_type=str)
 @click.argument("project")
 @click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--latest", is_flag=True, help="Only the newest contents; old ones stay on the server.")
+@click.option("--adopt", is_flag=True, help="Go on with the files that DIRECTORY holds already.")
 @api_option
 @json_option
-def clone(project: str, directory: Path | None, *, latest: bool, api: str | None, as_json: bool) -> None:
+def clone(
+    project: str, directory: Path | None, *, latest: bool, adopt: bool, api: str | None, as_json: bool
+) -> None:
     """Make a working folder of PROJECT (its slug or id), with its whole history.
+
+    With --adopt, files of DIRECTORY that are as some version was are brought up to date, those that never
+    were in the project are new, and of the others yours stays, with theirs beside it.
 
     The history is checked while it comes: every hash is computed again. What was interrupted goes on when the
     same command is run again.
@@ -39,9 +45,13 @@ def clone(project: str, directory: Path | None, *, latest: bool, api: str | None
 
         with _api(api, inside=False) as client, showing_progress(quiet=as_json) as progress:
             root = Path.cwd() / (directory or project)
-            place, pulled = clone_project(client, project, root, latest=latest, progress=progress)
+            place, pulled = clone_project(
+                client, project, root, latest=latest, adopt=adopt, progress=progress
+            )
         value = {"folder": str(place.root), "project": place.config.project, "pulled": pulled}
         out.tell(value, f"{place.config.slug} is in {place.root}.\n{told_pull(pulled)}")
+        if pulled.conflicts:
+            out.end("conflicts")
 
 
 @click.command()

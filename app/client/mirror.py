@@ -216,6 +216,12 @@ class Mirror:
             raise VersoError("version_not_found", f"No version, or more than one, has a hash like {name}.")
         return _with_change(*row)
 
+    def version_at(self, path: str, sha256: str) -> VersionState | None:
+        """The newest version that had this content at this path; None when there never was one."""
+        query = "select body from versions where path = ? and sha256 = ? order by sequence desc limit 1"
+        row = self._maybe(query, path, sha256)
+        return None if row is None else _version(row[0])
+
     # Contents --------------------------------------------------------------------------------------
 
     def content(self, sha256: str) -> bytes:

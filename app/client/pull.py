@@ -16,7 +16,7 @@ from app.client.applying import begin_steps
 from app.client.folder import Folder, open_folder
 from app.client.history import fetch_contents, fetch_history, fetch_tags, no_progress
 from app.client.meeting import Meeting, Plan
-from app.client.pending import recognise
+from app.client.pending import base_of, recognise
 from app.client.place import Config, Place, make_place
 from app.client.work import Conflict, Settle
 from app.errors import VersoError
@@ -54,26 +54,39 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def clone(
-    api: Api, project: str, root: Path, *, latest: bool = False, progress: Progress = no_progress
+    api: Api,
+    project: str,
+    root: Path,
+    *,
+    latest: bool = False,
+    adopt: bool = False,
+    progress: Progress = no_progress,
 ) -> tuple[Place, Pulled]:
     """Make a working folder of a project (id or slug). With `latest` old contents stay on the server.
 
     What was interrupted goes on when it is asked for again. Raises VersoError `folder_exists` for a folder
-    that holds something else.
+    that holds something else, unless its files are to be adopted.
     """
     from app.client.history import home_of  # noqa: PLC0415
 
     found = api.get(home_of(project), kind=Project)
-    place = _start(root, Config(api=api.base_url, project=found.id, slug=found.slug))
+    place = _start(root, Config(api=api.base_url, project=found.id, slug=found.slug), adopt=adopt)
     with open_folder(place) as folder:
         folder.mirror.set_note(_ALL, "no" if latest else "yes")
-        return place, pull(api, folder, progress=progress)
+        return place, pull(api, folder, adopt=adopt, progress=progress)
 
 
 def pull(
-    api: Api, folder: Folder, *, every_content: bool = False, progress: Progress = no_progress
+    api: Api,
+    folder: Folder,
+    *,
+    every_content: bool = False,
+    adopt: bool = False,
+    progress: Progress = no_progress,
 ) -> Pulled:
     """Bring the folder up to date. `every_content` fetches old contents, too, from now on.
+
+    With `adopt`, files that are what some version was at their path are taken as made from it.
 
     Raises VersoError; what had come by then stays, and nothing of the folder is half done after the next run.
     """
@@ -85,6 +98,8 @@ def pull(
     changes = fetch_history(api, mirror, folder.project, progress=progress)
     fetch_tags(api, mirror, folder.project)
     recognise(folder)
+    if adopt:
+        _adopt(folder)
     met = meet(api, folder, progress=progress)
     if mirror.note(_ALL) == "yes":
         missing = mirror.missing()
@@ -171,6 +186,19 @@ def _plan(
     ).plan()
 
 
+def _adopt(folder: Folder) -> None:
+    """Take files that were here before the project: as made from the version that they are, if there is one."""
+    looked = folder.look()
+    taken = {base.document for base in looked.bases.values()}
+    bases = []
+    for path in looked.edits.added:
+        version = folder.mirror.version_at(path, looked.files[path].sha256)
+        if version is not None and version.document not in taken:
+            taken.add(version.document)
+            bases.append(base_of(version, {}))
+    folder.work.settle(Settle(bases=bases))
+
+
 def _note_blocked(folder: Folder, blocked: dict[str, str], heads: dict[str, VersionState]) -> None:
     """What couldn't be written after all rounds waits for the person."""
     conflicts = [
@@ -189,7 +217,7 @@ def _note_blocked(folder: Folder, blocked: dict[str, str], heads: dict[str, Vers
         folder.work.settle(Settle(conflicts=conflicts))
 
 
-def _start(root: Path, config: Config) -> Place:
+def _start(root: Path, config: Config, *, adopt: bool) -> Place:
     """Make a folder a working folder, or take up one that was begun."""
     from app.client.place import find_place  # noqa: PLC0415
 
@@ -204,6 +232,9 @@ def _start(root: Path, config: Config) -> Place:
         return there
     if there is not None:
         raise VersoError("folder_exists", f"{root} is inside the working folder {there.root}.")
-    if root.exists() and any(root.iterdir()):
-        raise VersoError("folder_exists", f"{root} isn't empty. Clone into a new folder.")
+    if root.exists() and not adopt and any(root.iterdir()):
+        raise VersoError(
+            "folder_exists",
+            f"{root} isn't empty. Clone into a new folder, or go on with the files that are there: --adopt.",
+        )
     return make_place(root.resolve() if root.exists() else root.absolute(), config)

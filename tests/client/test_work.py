@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.client.folder import open_folder
 from app.client.hand_edits import move, resolve
+from app.client.place import HIDDEN
+from app.client.pull import clone
 from app.client.store import folder_lock
 from app.errors import VersoError
 from tests.client.folders import Copy, Someone, tree_of
@@ -212,6 +215,48 @@ def test_more_than_a_thousand_files_are_one_change_in_a_handful_of_requests(mine
     assert again.sent_bytes < 200 * 1100, "a content that the project has isn't sent"
     assert len(hers.pull().written) == 2200
     assert hers.files() == mine.files()
+
+
+def test_a_folder_that_holds_files_is_adopted(mine: Copy, ada: Someone, tmp_path: Path) -> None:
+    mine.write("same.md", "same\n")
+    mine.write("old.md", "old\n")
+    mine.write("other.md", "theirs\n")
+    mine.write("before.md", "a line\nthat moved\n")
+    mine.push()
+    mine.write("old.md", "newer\n")
+    (mine.root / "before.md").rename(mine.root / "after.md")
+    mine.push()
+    root = tmp_path / "git clone"
+    root.mkdir()
+    files = {
+        "same.md": "same\n",
+        "old.md": "old\n",
+        "other.md": "mine\n",
+        "before.md": "a line\nthat moved\n",
+    }
+    for path, text in {**files, "new.md": "new\n"}.items():
+        (root / path).write_text(text)
+    project = mine.place.config.project
+    with ada.api() as api:
+        with pytest.raises(VersoError, match="folder_exists"):
+            clone(api, project, root)
+        assert not (root / HIDDEN).exists()
+        place, pulled = clone(api, project, root, adopt=True)
+        assert [each.path for each in pulled.conflicts] == ["other.md"]
+        with open_folder(place) as folder:
+            looked = folder.look()
+            assert looked.edits.added == ["new.md", "other.md"]
+            assert not looked.edits.edited
+            assert not looked.edits.deleted
+    held = {file.name: file.read_text() for file in root.iterdir() if file.is_file()}
+    assert held == {
+        "same.md": "same\n",
+        "old.md": "newer\n",
+        "other.md": "mine\n",
+        "other.theirs.md": "theirs\n",
+        "after.md": "a line\nthat moved\n",
+        "new.md": "new\n",
+    }
 
 
 async def test_ten_thousand_items_have_more_time_than_a_persons_other_statements(stack: Stack) -> None:
