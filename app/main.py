@@ -39,6 +39,7 @@ from app.api import (
     signing_in,
     tags,
 )
+from app.api.cookies import is_secure
 from app.api.limiting import Limiter
 from app.api.logs import configure_logs
 from app.api.observing import Metrics, Observer
@@ -81,6 +82,7 @@ HANDLERS = [
     projects.update_project,
     projects.list_members,
     projects.set_member,
+    projects.set_folders,
     projects.remove_member,
     invitations.list_invitations,
     invitations.create_invitation,
@@ -225,7 +227,8 @@ def create_app(settings: Settings | None = None) -> Observer:
         request_max_body_size=settings.max_json_size,
         logging_config=None,
     )
-    return Observer(Limiter(litestar, settings), metrics)
+    https = is_secure(settings)
+    return Observer(Limiter(litestar, settings), metrics, https=https)
 
 
 TAGS = {

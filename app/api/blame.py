@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.conditions import etag_of, is_unchanged
+from app.api.diff_forms import PATCH_HEADERS
 from app.api.files import At
 from app.api.services import Services
 from app.errors import VersoError
@@ -71,8 +72,7 @@ async def blame_document(
     if not as_text:
         return Response(blame, headers=headers)
     text = await blame_text(services.blobs, actor=actor, blamed=blamed)
-    headers |= {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
-    return Response(text, headers=headers, media_type="text/plain")
+    return Response(text, headers=headers | PATCH_HEADERS, media_type="text/plain")
 
 
 def wants_text(request: Request[Any, Any, Any]) -> bool:

@@ -42,7 +42,11 @@ _SHOWN = (
     "image/gif",
     "image/webp",
 )
-_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Browsers draw a plain text or a picture with styles of their own, which count as inline."""
 
 
 async def answer_content(

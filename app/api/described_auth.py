@@ -42,8 +42,8 @@ _BY_EMAIL: dict[str, Any] = {
     }
 }
 _WRITES: tuple[str, ...] = ("session_ended", "cross_site", "csrf_token_needed", "no_public_url")
-_WRITES += ("rate_limited", "supabase_unavailable", "sign_in_refused", "sign_in_stale")
-_AUTH = ("sign_in_refused", "sign_in_stale", "session_ended", "rate_limited", "supabase_unavailable")
+_WRITES += ("too_many_requests", "supabase_unavailable", "sign_in_refused", "sign_in_stale")
+_AUTH = ("sign_in_refused", "sign_in_stale", "session_ended", "too_many_requests", "supabase_unavailable")
 
 OPERATIONS: dict[str, Operation] = {
     "update_me": Operation(refuses=("no_profile", "handle_taken", "bad_value")),

@@ -28,7 +28,11 @@ Smallest = Annotated[
 ]
 Sides = Annotated[View, QueryParameter(name="view", description="Of HTML: one column of text, or two.")]
 
-PATCH_HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+PATCH_HEADERS = {
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
 PAGE_HEADERS = {
     "Content-Security-Policy": (
         f"sandbox allow-top-navigation-by-user-activation; default-src 'none'; style-src {STYLE_SOURCE}; "

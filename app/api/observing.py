@@ -29,10 +29,17 @@ DEFAULT_HEADERS = (
         b"default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
     (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    # No page of another site shares a window or a process with an answer, nor embeds one.
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     # What someone may see is theirs alone, and asked for again.
     (b"cache-control", b"private, no-cache"),
 )
 """What every answer carries unless its handler says otherwise."""
+HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
+"""Where the service's address is https; other hosts of its domain are their operators' business."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -77,8 +84,9 @@ class Metrics:
 class Observer:
     """The outermost ASGI application: lets every request through, watching."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, https: bool = False) -> None:
         self._app = app
+        self._defaults = (*DEFAULT_HEADERS, HTTPS_ONLY) if https else DEFAULT_HEADERS
         self._metrics = metrics
         # Bound once: a lazy logger is made anew for each line.
         self._log = structlog.get_logger("verso.request").bind()
@@ -100,7 +108,7 @@ class Observer:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*_completed(message["headers"], request_id), *fields]
+                message["headers"] = [*_completed(message["headers"], request_id, self._defaults), *fields]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
             await send(message)
@@ -145,10 +153,12 @@ class Observer:
         )
 
 
-def _completed(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+def _completed(
+    headers: Iterable[tuple[bytes, bytes]], request_id: str, defaults: Iterable[tuple[bytes, bytes]]
+) -> list[tuple[bytes, bytes]]:
     given = list(headers)
     names = {name.lower() for name, _ in given}
-    given += [field for field in DEFAULT_HEADERS if field[0] not in names]
+    given += [field for field in defaults if field[0] not in names]
     given.append((b"x-request-id", request_id.encode()))
     return given
 

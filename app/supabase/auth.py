@@ -93,7 +93,7 @@ class Auth:
     """Supabase Auth of one project, asked with the publishable key and nothing more.
 
     Methods raise VersoError: `sign_in_refused` with a plain sentence, `sign_in_stale`, `session_ended`,
-    `rate_limited`, `supabase_unavailable`.
+    `too_many_requests`, `supabase_unavailable`.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ def refusal(code: str, *, status: int = 400) -> AuthRefusedError:
     """The error of a code of Auth, in plain words and never in Auth's: those can come through an address."""
     said, sentence = "sign_in_refused", _PLAIN.get(code, _UNKNOWN)
     if status == _ASKED_TOO_OFTEN or code.startswith("over_"):
-        said, sentence = "rate_limited", "That was tried too often. Wait a minute, then try again."
+        said, sentence = "too_many_requests", "That was tried too often. Wait a minute, then try again."
     elif code in _ENDED:
         said, sentence = "session_ended", "Your session has ended. Sign in again."
     elif code in _STALE:

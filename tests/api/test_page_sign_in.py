@@ -155,7 +155,7 @@ def test_who_says_no_at_github_is_told_so(browser: Browser) -> None:
         ("error=access_denied&error_code=otp_expired", "sign_in_stale", "Start it again"),
         ("error=server_error&error_code=unexpected_failure", "sign_in_refused", "Try again"),
         ("error=server_error", "sign_in_refused", "Try again"),
-        ("error_code=over_request_rate_limit", "rate_limited", "Wait a minute"),
+        ("error_code=over_request_rate_limit", "too_many_requests", "Wait a minute"),
         ("", "sign_in_stale", "Start it again"),
     ],
 )

@@ -157,7 +157,7 @@ class Contract:
         about = f"{response.request.method} {response.request.url}: {status} {response.text[:500]}"
         assert status < 500, about
         assert headers["x-content-type-options"] == "nosniff", about
-        assert "default-src" in headers["content-security-policy"], about
+        check_policy(headers)
         assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", headers["x-request-id"]), about
         assert headers["cache-control"], about
         if status in {204, 304} or response.request.method == "HEAD":
@@ -174,6 +174,33 @@ class Contract:
         if operation is not None:
             assert str(status) in operation["responses"], f"undocumented: {about}"
             self.seen.add((operation["operationId"], status))
+
+
+def check_policy(headers: httpx.Headers) -> None:
+    """Nothing of an answer runs, is framed, or is embedded by another site; what is private is kept so."""
+    policy = {
+        words[0]: words[1:]
+        for each in headers["content-security-policy"].split(";")
+        if (words := each.split())
+    }
+    assert policy["default-src"] == ["'none'"], policy
+    assert policy["base-uri"] == policy["frame-ancestors"] == ["'none'"], policy
+    assert policy["form-action"] in (["'none'"], ["'self'"]), policy
+    assert not {"script-src", "script-src-elem", "object-src", "frame-src", "connect-src"} & set(policy), (
+        policy
+    )
+    assert "allow-scripts" not in policy.get("sandbox", []), policy
+    styles = policy.get("style-src", [])
+    assert all(each == "'self'" or each.startswith("'sha256-") for each in styles) or "sandbox" in policy, (
+        policy
+    )
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] in {"no-referrer", "same-origin"}
+    assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["permissions-policy"]
+    assert "access-control-allow-origin" not in headers
+    assert {"private", "no-store", "no-cache", "public"} & set(re.split(r"[\s,]+", headers["cache-control"]))
 
 
 class Person(httpx.Client):
