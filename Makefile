@@ -12,7 +12,7 @@ ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-.PHONY: dev test check lock bench clean help
+.PHONY: dev test check audit lock bench clean help
 
 dev: $(STAMP)  ## start the embedded Supabase and the API with a demo project
 	@exec $(BIN)/verso dev --with-parent --port $(PORT) --supabase-port $(SUPABASE_PORT) $(ARGS)
@@ -25,6 +25,9 @@ check: $(STAMP)  ## ruff, the type checker, the import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(STAMP)  ## ask whether a locked package has a known vulnerability; 3 when nobody could be asked
+	@$(BIN)/python .ci/audit
 
 bench: $(STAMP)  ## measure against named peers in one run; writes tests/benchmarks/RESULTS.md
 	$(BIN)/python -m tests.benchmarks $(ARGS)
