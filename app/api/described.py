@@ -306,31 +306,6 @@ OPERATIONS: dict[str, Operation] = {
             "bad_value",
         ),
     ),
-    "create_project": Operation(answered=("Location",), refuses=("slug_taken", "no_profile", "agent_bound")),
-    "set_member": Operation(refuses=("last_owner", "person_not_found", "agent_bound")),
-    "create_agent": Operation(
-        refuses=(
-            "agent_exists",
-            "agent_bound",
-            "bad_agent",
-            "project_archived",
-            "no_secret_key",
-            "not_an_agent",
-            "account_refused",
-        ),
-    ),
-    "rotate_agent": Operation(
-        refuses=("agent_revoked", "agent_bound", "project_archived", "no_secret_key", "account_refused"),
-    ),
-    "revoke_agent": Operation(refuses=("role_too_low", "account_refused")),
-    "remove_member": Operation(refuses=("last_owner", "member_not_found")),
-    "create_invitation": Operation(refuses=("bad_invitee", "already_member", "too_many_invitations")),
-    "list_invitations": Operation(answered=("Link",), refuses=("role_too_low",)),
-    "revoke_invitation": Operation(refuses=("invitation_over",)),
-    "accept_invitation": Operation(
-        refuses=("invitation_over", "project_archived", "no_profile", "agent_bound")
-    ),
-    "decline_invitation": Operation(refuses=("invitation_over", "no_profile")),
     "list_tree": Operation(answered=("Link",), refuses=("point_not_found", "bad_point")),
     "list_changes": Operation(answered=("Link",)),
     "read_change": Operation(refuses=("change_not_found",)),

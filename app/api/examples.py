@@ -255,6 +255,7 @@ SCHEMAS: dict[str, Any] = {
     "NewProject": {"slug": "idse-core", "name": "IDSE Core"},
     "ProjectEdit": {"archived": True},
     "NewRole": {"role": "editor"},
+    "NewFolders": {"folders": ["docs", "sessions/milkdown-crepe"]},
     "ProfileEdit": {"handle": "zoe", "name": "Zoë Ahlgren"},
     "NewSession": {"slug": "milkdown-crepe", "title": "Milkdown Crepe"},
     "SessionEdit": {"status": "review"},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.api import described_auth, described_imports, examples
+from app.api import described_auth, described_imports, described_people, examples
 from app.api.auth import SessionState
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
@@ -40,6 +40,9 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "items": {"type": "array", "description": "Everything that is wrong with a change."},
     },
 }
+_OPERATIONS = (
+    OPERATIONS | described_imports.OPERATIONS | described_auth.OPERATIONS | described_people.OPERATIONS
+)
 _SIGNED_IN = ("unauthenticated", "forbidden", "supabase_unavailable", "supabase_failed", "database_timeout")
 _BY_PARAMETER = {
     "project": "project_not_found",
@@ -85,9 +88,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], *, method: str, schemas: dict[str, Any]) -> None:
-    extra = (OPERATIONS | described_imports.OPERATIONS | described_auth.OPERATIONS).get(
-        operation["operationId"], Operation()
-    )
+    extra = _OPERATIONS.get(operation["operationId"], Operation())
     public = operation["tags"][0] in _PUBLIC
     if public:
         operation["security"] = []
@@ -164,7 +165,7 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
         codes |= {*_SIGNED_IN, *(code for name, code in _BY_PARAMETER.items() if name in names)}
         addressed = {"project", "document", "version", "comment"} & names
         if method in {"post", "put", "patch", "delete"} and addressed:
-            codes |= {"role_too_low", "project_archived"}
+            codes |= {"role_too_low", "outside_folders", "project_archived"}
     if operation.get("requestBody") is not None:
         codes |= {"bad_request", "too_large", "bad_media_type", "body_incomplete"}
     return codes

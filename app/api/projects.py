@@ -53,6 +53,12 @@ class NewRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
 
 
+class NewFolders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The folders that somebody shall be an editor of; null for everything."""
+
+    folders: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)] | None
+
+
 class TreePage(msgspec.Struct, frozen=True):
     """A page of the tree after change `sequence`."""
 
@@ -140,6 +146,27 @@ async def set_member(
 ) -> Member:
     """For owners. The person is a handle (GET /v1/me shows one's own) or an id. The last owner stays one."""
     return await services.ledger.set_member(actor.token, project=project, person=person, role=data.role)
+
+
+@put(
+    "/v1/projects/{project:str}/members/{person:str}/folders",
+    tags=["projects"],
+    summary="Make somebody an editor of some folders only",
+)
+async def set_folders(
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    person: FromPath[str],
+    data: JSONBody[NewFolders],
+) -> Member:
+    """For owners. They become an editor, new or not, who writes below these folders and reads everything.
+
+    `docs` holds `docs/a.md` and not `docs-old/a.md`. Null lifts the limit; another role does as well.
+    """
+    return await services.ledger.set_folders(
+        actor.token, project=project, person=person, folders=data.folders
+    )
 
 
 @delete(

@@ -92,6 +92,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     change_hash: str | None = None
     """Hash of the newest change: certifies the whole history."""
     joined_at: datetime
+    folders: list[str] | None = None
+    """The folders that the caller is an editor of; null when their role holds everywhere."""
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +102,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     person: Person
     role: Role
     created_at: datetime
+    folders: list[str] | None = None
+    """The folders that they are an editor of; null when their role holds everywhere."""
 
 
 class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -276,6 +276,14 @@ class Ledger:
             Member, token, "set_member", project=project, person=person, role=role.value
         )
 
+    async def set_folders(
+        self, token: str, *, project: str, person: str, folders: list[str] | None
+    ) -> Member:
+        """Make somebody an editor of some folders, or of everything (None)."""
+        arguments = {"project": project, "person": person, "folders": folders}
+        answer = await self._pool.rpc(token, "set_folders", arguments)
+        return msgspec.convert(answer, Member, strict=False)
+
     async def remove_member(self, token: str, *, project: str, person: str) -> None:
         """Remove a member by handle or id; anyone may remove themselves."""
         await self._pool.rpc(token, "remove_member", {"project": project, "person": person}, repeatable=False)

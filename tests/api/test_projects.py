@@ -193,6 +193,37 @@ def test_members_that_are_nobody_are_404(project: Project) -> None:
     )
 
 
+def test_an_editor_of_some_folders_writes_there_and_reads_everything(project: Project) -> None:
+    owner, editor = project.people.owner, project.people.editor
+    outside = project.written("src/a.md", "1")
+    inside = project.written("docs/a.md", "1")
+    url = f"{project.url}/members/{editor.id}/folders"
+    limited = owner.put(url, json={"folders": ["docs"]})
+    assert (limited.status_code, limited.json()["folders"]) == (200, ["docs"])
+    assert editor.get(project.url).json()["folders"] == ["docs"]
+    assert editor.get(project.file("src/a.md")).text == "1"
+    assert project.put("docs/a.md", "2", base=inside["hash"]).status_code == 200
+    document = f"/v1/documents/{outside['document']}"
+    based = {"If-Match": f'"{outside["hash"]}"'}
+    for refused in (
+        project.put("src/a.md", "2", base=outside["hash"]),
+        project.put("docs-old/a.md", "2"),
+        project.put("src/big.bin", b"x" * 300_000),
+        project.change({"from": "src/a.md", "path": "docs/b.md", "base": outside["hash"]}),
+        editor.delete(document, headers=based),
+        editor.patch(document, json={"path": "docs/b.md"}, headers=based),
+        editor.post(f"{project.url}/tags", json={"name": "t"}),
+        editor.post(f"{project.url}/sessions", json={"slug": "s"}),
+    ):
+        assert (refused.status_code, code_of(refused)) == (403, "outside_folders"), refused.request.url
+    assert project.people.reader.get(document).json()["head"] == outside["hash"]
+    assert code_of(editor.put(url, json={"folders": None})) == "role_too_low"
+    assert code_of(owner.put(url, json={"folders": ["/docs"]})) == "bad_path"
+    assert code_of(owner.put(url, json={"folders": []})) == "bad_request"
+    assert owner.put(url, json={"folders": None}).json()["folders"] is None
+    assert project.put("src/a.md", "2", base=outside["hash"]).status_code == 200
+
+
 # Sessions ------------------------------------------------------------------------------------------
 
 

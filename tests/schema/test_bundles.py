@@ -126,6 +126,9 @@ async def lived_in(world: World) -> Team:
         owner, "set_rules", project=team.id, tags_need_approval=True, completion_needs_approval=True
     )
     await world.rpc(owner, "remove_member", project=team.id, person=team.reviewer.handle)
+    await world.rpc(
+        owner, "set_folders", project=team.id, person=team.reader.handle, folders="{docs,notes/deep}"
+    )
     await world.rpc(owner, "update_project", project=team.id, description="moved", archived=True)
     return team
 
@@ -416,6 +419,8 @@ async def test_no_table_and_no_rule_of_a_project_is_forgotten(world):
     derived = {
         # Accounts and who holds their credentials: another Supabase has other ones.
         "agents",
+        # Addresses of people who never said yes: an owner invites them anew.
+        "invitations",
         "attributions",
         "settled_attributions",
         "blobs",

@@ -196,6 +196,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "email": "secret@example.com",
         "github_login": None,
         "ended": True,
+        "folders": "{docs}",
         "body": "b",
         "side": "new",
         "first_line": 1,

@@ -37,6 +37,9 @@ create table public.members (
   role public.member_role not null,
   added_by uuid not null references public.profiles,
   created_at timestamptz not null default now(),
+  folders text[] collate "C"
+    constraint members_folders_count check (cardinality(folders) between 1 and 100)
+    constraint members_folders_of_editors check (folders is null or role = 'editor'),
   primary key (user_id, project_id)
 );
 create index members_project_id_idx on public.members (project_id, user_id);
@@ -49,6 +52,7 @@ comment on column public.members.project_id is 'The project.';
 comment on column public.members.role is 'What they may do.';
 comment on column public.members.added_by is 'Who added them.';
 comment on column public.members.created_at is 'Since when; the oldest membership decides what a slug means to a person.';
+comment on column public.members.folders is 'An editor''s folders: what lies elsewhere they read and review, and don''t write. Null for everything.';
 
 -- A former member's name must stay readable in history.
 create table public.acquaintances (

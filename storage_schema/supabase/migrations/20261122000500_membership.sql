@@ -10,7 +10,7 @@ grant select on public.people to authenticated;
 create view public.project_details with (security_invoker = true) as
   select p.id, p.slug::text, p.name, p.description, p.created_at, p.archived_at,
          p.change_sequence, p.change_hash::text, m.role,
-         m.created_at as joined_at
+         m.created_at as joined_at, m.folders
   from public.projects p
   join public.members m on m.project_id = p.id and m.user_id = (select auth.uid());
 comment on view public.project_details is 'The caller''s projects, with their role.';
@@ -18,7 +18,7 @@ revoke all on public.project_details from anon, authenticated, service_role;
 grant select on public.project_details to authenticated;
 
 create view public.member_details with (security_invoker = true) as
-  select m.project_id, m.user_id, m.role, m.created_at, to_jsonb(p) as person
+  select m.project_id, m.user_id, m.role, m.created_at, to_jsonb(p) as person, m.folders
   from public.members m left join public.people p on p.id = m.user_id;
 comment on view public.member_details is 'Members with their profiles.';
 revoke all on public.member_details from anon, authenticated, service_role;
@@ -167,7 +167,7 @@ as $$
 declare
   target uuid := private.project_id(project);
 begin
-  return (select coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at)
+  return (select coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at, 'folders', d.folders)
                                     order by d.role desc, d.created_at, d.user_id), '[]')
     from public.member_details d where d.project_id = target);
 end
@@ -201,7 +201,7 @@ begin
   end if;
   insert into public.members (user_id, project_id, role, added_by)
   values (target, project, set_member.role, auth.uid())
-  on conflict (user_id, project_id) do update set role = excluded.role;
+  on conflict (user_id, project_id) do update set role = excluded.role, folders = null;
   perform private.add_event(project, case when before is null then 'member.added' else 'member.role_set' end,
     jsonb_build_object('person', target, 'role', set_member.role, 'before', before));
   return target;
@@ -235,13 +235,123 @@ declare
   home uuid := private.project_id(project);
   target uuid := private.set_member(home, person, role);
 begin
-  return (select jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at)
+  return (select jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at, 'folders', d.folders)
           from public.member_details d where d.project_id = home and d.user_id = target);
 end
 $$;
 comment on function public.set_member is 'Adds a member by handle or id, or changes their role.';
 revoke execute on function public.set_member from public, anon, service_role;
 grant execute on function public.set_member to authenticated;
+
+-- An editor may be one of some folders only. Membership and limit are written at once: nobody is an editor of
+-- everything in between.
+create function private.set_folders(project uuid, person text, folders text[])
+returns uuid
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  target uuid;
+  before public.members;
+  wanted text[] := array(select distinct f from unnest(folders) f order by f);
+  wrong text;
+begin
+  perform private.lock_project(project, 'owner');
+  select p.id into target from public.profiles p
+  where p.account_deleted_at is null and (p.handle = lower(person) or p.id = private.uuid_or_null(lower(person)));
+  if target is null then
+    perform private.fail(404, 'person_not_found',
+      'Nobody has that handle. They sign in once, then you add them by the handle that GET /v1/me shows them.');
+  end if;
+  if folders is not null and cardinality(wanted) not between 1 and 100 then
+    perform private.fail(422, 'bad_folders', 'Name 1 to 100 folders, or null for everything. Who writes nowhere is a reviewer.');
+  end if;
+  select f into wrong from unnest(wanted) f where f is null or private.path_problem(f) is not null limit 1;
+  if found then
+    perform private.fail(422, 'bad_path', coalesce(private.path_problem(wrong), 'A folder has a name.'), jsonb_build_object('path', wrong));
+  end if;
+  select * into before from public.members m where m.user_id = target and m.project_id = project;
+  if before.role = 'editor' and before.folders is not distinct from (case when folders is not null then wanted end) then
+    return target;
+  end if;
+  if before.role = 'owner' then
+    perform private.keep_an_owner(project, target);
+  end if;
+  insert into public.members (user_id, project_id, role, added_by, folders)
+  values (target, project, 'editor', auth.uid(), case when folders is not null then wanted end)
+  on conflict (user_id, project_id) do update set role = excluded.role, folders = excluded.folders;
+  perform private.add_event(project, case when before.role is null then 'member.added' else 'member.role_set' end,
+    jsonb_build_object('person', target, 'role', 'editor', 'before', before.role, 'folders', case when folders is not null then wanted end));
+  return target;
+end
+$$;
+comment on function private.set_folders is 'Makes somebody an editor of some folders, or of everything; owners only.';
+grant execute on function private.set_folders to authenticated;
+
+create function public.set_folders(project text, person text, folders text[])
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  home uuid := private.project_id(project);
+  target uuid := private.set_folders(home, person, folders);
+begin
+  return (select jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at, 'folders', d.folders)
+          from public.member_details d where d.project_id = home and d.user_id = target);
+end
+$$;
+comment on function public.set_folders is 'Makes somebody, by handle or id, an editor of some folders only; null for everything.';
+revoke execute on function public.set_folders from public, anon, service_role;
+grant execute on function public.set_folders to authenticated;
+
+-- A folder is a whole name: `docs` holds `docs/a.md` and not `docs-old/a.md`.
+create function private.outside(project uuid, paths text[])
+returns text[]
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  mine text[];
+begin
+  select m.folders into mine from public.members m where m.user_id = private.caller() and m.project_id = project;
+  if mine is null then
+    return '{}';
+  end if;
+  return array(
+    select distinct p from unnest(paths) p
+    where not exists (select from unnest(mine) f where p = f or starts_with(p, f || '/')) order by p);
+end
+$$;
+comment on function private.outside is 'Which of these paths lie outside the caller''s folders; none for those who may write everywhere.';
+
+create function private.require_everywhere(project uuid)
+returns void
+language plpgsql stable security definer
+set search_path = ''
+as $$
+begin
+  if exists (select from public.members m
+             where m.user_id = private.caller() and m.project_id = project and m.folders is not null) then
+    perform private.fail(403, 'outside_folders', 'This is about the whole project, and you are an editor of some folders. Ask an owner.');
+  end if;
+end
+$$;
+comment on function private.require_everywhere is 'Refuses editors of some folders.';
+
+create function private.require_inside(project uuid, path text)
+returns void
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  if private.outside(project, array[path]) <> '{}' then
+    perform private.fail(403, 'outside_folders', 'That lies outside the folders that you are an editor of. Ask an owner.',
+      jsonb_build_object('path', path));
+  end if;
+end
+$$;
+comment on function private.require_inside is 'Refuses a path outside the caller''s folders.';
 
 create function private.remove_member(project uuid, person text)
 returns void

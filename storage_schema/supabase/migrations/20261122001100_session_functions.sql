@@ -56,6 +56,7 @@ begin
   if why is not null then
     perform private.fail(422, 'bad_path', why, jsonb_build_object('path', root));
   end if;
+  perform private.require_inside(project, root);
   if (type = 'feature') <> (parent is not null) then
     perform private.fail(422, 'parent_rule', 'A feature session has a blueprint session as its parent; other types have none.');
   end if;
@@ -123,6 +124,7 @@ declare
   before public.session_status;
 begin
   perform private.lock_project(project, 'editor');
+  perform private.require_inside(project, s.root) from public.sessions s where s.id = session and s.project_id = project;
   select s.status into before from public.sessions s where s.id = session and s.project_id = project;
   update public.sessions s set
     title = coalesce(update_session.title, s.title), status = coalesce(update_session.status, s.status), updated_at = now()

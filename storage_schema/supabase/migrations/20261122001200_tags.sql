@@ -60,6 +60,7 @@ declare
 begin
   -- A tag that came from Git tells who made it and when: only an owner may say so of somebody.
   perform private.lock_project(project, case when origin is null then 'editor' else 'owner' end::public.member_role);
+  perform private.require_everywhere(project);
   given := private.base64_or_null(origin);
   if origin is not null and (given is null or octet_length(given) not between 1 and 1048576) then
     perform private.fail(422, 'bad_origin', 'The origin of a tag is a Git tag object in base64, of 1 byte to 1 MiB.');

@@ -384,7 +384,8 @@ begin
   insert into public.members as m
   select r.* from private.restore_rows s, jsonb_populate_record(null::public.members, s.data || jsonb_build_object('project_id', project)) r
   where s.project_id = project and s.part = 'members'
-  on conflict (user_id, project_id) do update set role = excluded.role, added_by = excluded.added_by, created_at = excluded.created_at
+  on conflict (user_id, project_id) do update set role = excluded.role, added_by = excluded.added_by, created_at = excluded.created_at,
+    folders = excluded.folders
   where after < (select p.event_sequence from public.projects p where p.id = project);
 end
 $$;
@@ -497,7 +498,7 @@ begin
   perform private.restore_members(project, known_events);
   if granted is not null then
     insert into public.members as m (user_id, project_id, role, added_by) values (granted, project, 'owner', granted)
-    on conflict (user_id, project_id) do update set role = 'owner' where m.role <> 'owner';
+    on conflict (user_id, project_id) do update set role = 'owner', folders = null where m.role <> 'owner';
   end if;
   perform private.check_restored(project, wanted);
   delete from private.restores r where r.id = attempt;
