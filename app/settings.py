@@ -109,7 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8000
     """The port that `verso serve` binds."""
     public_url: str | None = None
-    """What this service is called from outside, for absolute links; unless set, links are relative."""
+    """What this service is called from outside: for absolute links, and for pages that sign in."""
     log_level: str = "info"
     """debug, info, warning or error."""
     log_format: str = "json"
