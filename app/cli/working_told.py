@@ -9,7 +9,7 @@ import msgspec
 from app.cli.exits import json_document
 from app.client.folder import open_folder
 from app.client.glance import remember, sources
-from app.client.scan import IGNORE_FILE, file_system_time
+from app.client.scan import file_system_time
 from app.client.work import Conflict  # msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def look_and_remember(place: Place) -> Status:
     """Look at a folder, and leave what was seen for the next `verso status`, should all be the same then."""
     root = str(place.root)
-    before = sources(root, [IGNORE_FILE])
+    before = sources(root)
     began = file_system_time(place.hidden)
     with open_folder(place, lock=False) as folder:
         looked = folder.look()

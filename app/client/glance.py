@@ -20,8 +20,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from app.client.scan import Scan
 
     Stat = tuple[int, ...]
@@ -35,13 +33,9 @@ _SOURCES = ("config.json", "work.db", "work.db-wal", "mirror.db", "mirror.db-wal
 _NOTHING = (0, 0, 0, 0, 0)
 
 
-def sources(root: str, ignoring: Iterable[str]) -> dict[str, Stat]:
-    """Stats of all but the folder's files that an answer comes from; take them before you look.
-
-    `ignoring` are the ignore files, from the root.
-    """
-    named = [*(f"{_HIDDEN}/{name}" for name in _SOURCES), *ignoring]
-    return {name: _source(root, name) for name in (*named, "")}
+def sources(root: str) -> dict[str, Stat]:
+    """Stats of all but the folder's files that an answer comes from; take them before you look."""
+    return {name: _source(root, name) for name in (*(f"{_HIDDEN}/{name}" for name in _SOURCES), "")}
 
 
 def remember(
@@ -53,6 +47,10 @@ def remember(
     """
     from array import array  # noqa: PLC0415 - only those who write it need it
 
+    for name, stat in found.ignoring.items():
+        before[name] = _source(root, name)
+        if before[name] != _written(stat):
+            return False  # edited meanwhile
     folders: dict[str, list[tuple[str, Stat]]] = {folder: [] for folder in found.folders}
     for local in found.files.values():
         folder, _, name = local.real.rpartition("/")
@@ -151,9 +149,13 @@ def _root(start: str) -> str | None:
 
 
 def _source(root: str, name: str) -> Stat:
-    # SQLite gives its log the database's owner whenever root opens it: only what is written is looked at.
     # What a linked ignore file says is in its target.
-    size, written, _, inode, mode = _stat(f"{root}/{name}" if name else __file__, follow=True)
+    return _written(_stat(f"{root}/{name}" if name else __file__, follow=True))
+
+
+def _written(stat: Stat) -> Stat:
+    # SQLite gives its log the database's owner whenever root opens it: only what is written is looked at.
+    size, written, _, inode, mode = stat
     return (size, written, written, inode, mode)
 
 

@@ -187,7 +187,7 @@ def _plan(
 
 
 def _adopt(folder: Folder) -> None:
-    """Take files that were here before the project: as made from the version that they are, if there is one."""
+    """Take files that were here before: as made from the version that they are, if there is one."""
     looked = folder.look()
     taken = {base.document for base in looked.bases.values()}
     bases = []

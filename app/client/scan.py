@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import unicodedata
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ _RACY_NS = 2_000_000_000
 """The coarsest clock of a file system in use: FAT's, two seconds."""
 _CACHE = "stat.cache"
 _FORM = 2
+_SPECIAL = re.compile(r"[\\*?\[\]]")
+_ESCAPED = r"\\\g<0>"
 
 Stat = tuple[int, int, int, int, int]
 """Size, mtime and ctime in ns, inode, mode."""
@@ -60,6 +63,8 @@ class Scan(msgspec.Struct, frozen=True):
     """How many were read; 0 when nothing has changed since the last scan."""
     folders: dict[str, Stat] = {}
     """Those that were entered, by their name from the root (`""`), as they were before they were read."""
+    ignoring: dict[str, Stat] = {}
+    """The ignore files that were heeded, as they were before they were read."""
 
 
 class _Cache(msgspec.Struct, frozen=True, array_like=True):
@@ -68,17 +73,15 @@ class _Cache(msgspec.Struct, frozen=True, array_like=True):
     """By name on disk; only what may be trusted without reading the file."""
 
 
-def scan(
-    root: Path, *, bases: Mapping[str, Base], skip: Collection[str] = (), ignoring: Filter | None = None
-) -> Scan:
+def scan(root: Path, *, bases: Mapping[str, Base], skip: Collection[str] = ()) -> Scan:
     """Walk the folder. What has a base is looked at even if it would be ignored; `skip` is left out.
 
     Raises VersoError `unreadable` for what can't be read: if it weren't seen, it would look deleted.
     """
-    walk = _Walk(root, bases, skip, ignoring)
+    walk = _Walk(root, bases, skip)
     walk.enter(str(root), "")
     walk.keep()
-    return Scan(walk.files, walk.problems, walk.hashed, walk.folders)
+    return Scan(walk.files, walk.problems, walk.hashed, walk.folders, walk.ignoring)
 
 
 def stat_of(found: os.stat_result) -> Stat:
@@ -110,30 +113,40 @@ def file_system_time(hidden: Path) -> int:
     return mark.stat().st_mtime_ns
 
 
-def ignore_patterns(root: Path) -> list[str]:
-    """The patterns of the folder's .versoignore."""
+def ignore_patterns(root: Path, folder: str = "") -> list[str]:
+    """The patterns of a folder's .versoignore, as they would be written at the root."""
     try:
-        lines = (root / IGNORE_FILE).read_text("utf-8").splitlines()
+        lines = (root / folder / IGNORE_FILE).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise VersoError("unreadable", f"{IGNORE_FILE} can't be read: {error}.") from None
-    return [line for line in lines if line.strip() and not line.startswith("#")]
+        raise VersoError("unreadable", f"{folder}/{IGNORE_FILE} can't be read: {error}.") from None
+    patterns = [line for line in lines if line.strip() and not line.startswith("#")]
+    return [_from_root(folder, pattern) for pattern in patterns] if folder else patterns
+
+
+def _from_root(folder: str, pattern: str) -> str:
+    """A pattern of a folder, which has no say outside of it (gitignore(5))."""
+    takes_in = "!" if pattern.startswith("!") else ""
+    body = pattern.removeprefix("!")
+    # With a slash before its end a pattern is meant from its folder, without one at any depth below.
+    anywhere = "" if "/" in body.rstrip().removesuffix("/") else "**/"
+    return f"{takes_in}/{_SPECIAL.sub(_ESCAPED, folder)}/{anywhere}{body.removeprefix('/')}"
 
 
 class _Walk:
-    def __init__(
-        self, root: Path, bases: Mapping[str, Base], skip: Collection[str], ignoring: Filter | None
-    ) -> None:
+    def __init__(self, root: Path, bases: Mapping[str, Base], skip: Collection[str]) -> None:
         self.files: dict[str, Local] = {}
         self.problems: dict[str, str] = {}
         self.hashed = 0
         self.folders: dict[str, Stat] = {}
+        self.ignoring: dict[str, Stat] = {}
+        self._patterns: list[str] = []
         self._root = root
         self._hidden = root / HIDDEN
         self._bases = bases
         self._skip = set(skip)
-        self._ignoring = ignoring
+        self._ignoring: Filter | None = None
         self._known_folders: set[str] = set()
         for path in bases:
             folder = path.rpartition("/")[0]
@@ -155,6 +168,8 @@ class _Walk:
             raise VersoError(
                 "unreadable", f"{folder} can't be read: {error.strerror}.", path=prefix
             ) from None
+        if any(entry.name == IGNORE_FILE for entry in found):
+            self._heed(prefix)
         cached, bases, known, files = self._cached, self._bases, self._known, self.files
         for entry in found:
             real = prefix + entry.name
@@ -187,11 +202,18 @@ class _Walk:
             written.write_bytes(msgspec.msgpack.encode(_Cache(_FORM, self._known)))
             written.replace(self._hidden / _CACHE)
 
+    def _heed(self, prefix: str) -> None:
+        """Take in a folder's ignore file; of rules, the deeper one says."""
+        file = self._root / f"{prefix}{IGNORE_FILE}"
+        self.ignoring[f"{prefix}{IGNORE_FILE}"] = stat_of(file.stat()) if file.exists() else (0, 0, 0, 0, 0)
+        self._patterns += ignore_patterns(self._root, prefix.rstrip("/"))
+        self._ignoring = None
+
     def _ignored(self, path: str, *, is_dir: bool) -> bool:
         if self._ignoring is None:
             from app.client.filters import Filter  # noqa: PLC0415 - most scans meet nothing new
 
-            self._ignoring = Filter(exclude=ignore_patterns(self._root))
+            self._ignoring = Filter(exclude=self._patterns)
         return self._ignoring.verdict(path, is_dir=is_dir) is not None
 
     def _stat(self, entry: os.DirEntry[str]) -> Stat | None:

@@ -40,6 +40,7 @@ def place(tmp_path: Path) -> Place:
         work.settle(Settle(bases=bases))
     (root / ".versoignore").write_text("*.tmp\n")
     (root / "docs/x.tmp").write_text("x")
+    (root / "docs/.versoignore").write_text(".versoignore\n")
     return made
 
 
@@ -99,6 +100,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a link in its place": lambda root: ((root / "a.md").unlink(), (root / "a.md").symlink_to("docs/b.md")),
     "another inode": lambda root: (root / "docs/x.tmp").replace(root / "a.md"),
     "other ignore rules": lambda root: (root / ".versoignore").write_text("*.md\n"),
+    "other rules in a folder that hides them": lambda root: (root / "docs/.versoignore").write_text("x*\n"),
     "a file edited with its time set back": lambda root: _edit_and_set_back(root / "a.md"),
     "a folder edited with its time set back": lambda root: _add_and_set_back(root / "docs"),
     "a folder replaced by a link to its like": lambda root: _replace_by_link(root / "docs"),

@@ -109,6 +109,27 @@ def test_what_is_ignored_is_not_seen_unless_it_is_a_document(tmp_path: Path) -> 
     assert set(scan(tmp_path, bases=base).files) == {".versoignore", "build/out.md", "keep.md"}
 
 
+def test_an_ignore_file_has_a_say_below_its_folder_and_the_deeper_one_has_the_last(tmp_path: Path) -> None:
+    (tmp_path / HIDDEN).mkdir()
+    rules = {
+        "": "*.log\n",
+        "a[b]*": "made/\n/top.md\ndeep/x.md\n*.tmp\n",
+        "a[b]*/kept": "!*.log\n!never.tmp\n",
+    }
+    for folder, patterns in rules.items():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / ".versoignore").write_text(patterns)
+    taken = {"made/a.md", "top.md", "x.tmp", "a[b]*/sub/top.md", "a[b]*/sub/deep/x.md", "a[b]*/kept/x.log"}
+    taken |= {"a[b]*/kept/never.tmp", "aXb/made/a.md", "a[b]*/x.md"}
+    left_out = {"x.log", "aXb/x.log", "a[b]*/made/a.md", "a[b]*/sub/made/a.md", "a[b]*/top.md"}
+    left_out |= {"a[b]*/deep/x.md", "a[b]*/x.tmp", "a[b]*/sub/x.tmp", "a[b]*/kept/x.tmp"}
+    for path in taken | left_out:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
+    files = set(scan(tmp_path, bases={}).files)
+    assert {path for path in files if not path.endswith(".versoignore")} == taken
+
+
 @pytest.fixture(scope="module")
 def zoe(stack: Stack, server: Server) -> Someone:
     return Someone(stack, server, "zoe")
