@@ -238,7 +238,8 @@ class Attributor:
             return [row.restored_from]  # its content, all of it
         before = row.number - 1
         if row.action is Action.add or before == 0:
-            return []
+            # What an import adds anew may go on from what the document was on another branch.
+            return [] if row.merged_from is None else [row.merged_from]
         # Git asks the parent with the same content first, and then no other.
         if row.merged_from is None or self._rows[before].sha256 == row.sha256:
             return [before]

@@ -61,7 +61,11 @@ class CommitItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     take: GitId | None = None
     merge: GitId | None = None
     of: str | None = None
-    """The path that `take` or `merge` means, where the document was elsewhere then."""
+    """The path that `take`, `merge` or `onto` means, where the document was elsewhere then."""
+    onto: GitId | None = None
+    """An earlier commit: content goes to the document that the path was after it."""
+    fresh: bool = False
+    """Content is of a new document, whatever is or was at the path."""
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -302,6 +306,8 @@ def _asked_item(item: CommitItem) -> dict[str, Any]:
         "take": item.take,
         "merge": item.merge,
         "of": None if item.of is None else normal_path(item.of),
+        "onto": item.onto,
+        "fresh": item.fresh or None,
         "delete": item.delete or None,
     }
     return {"path": path} | {name: value for name, value in given.items() if value is not None}

@@ -40,13 +40,16 @@ class Ledger:
     def write(self, planned: PlannedChange) -> None:
         before = dict(self.paths)
         left = [item.source or item.path for item in planned.items if item.source or item.action == "delete"]
+        written = [item.path for item in planned.items if item.action != "delete"]
+        assert len(written) == len(set(written))
         assert len(left) == len(set(left))
         for path in left:
             del self.paths[path]
         for item in planned.items:
             if item.action == "delete":
                 continue
-            head = None if item.action == "add" else before.get(item.source or item.path)
+            is_other = item.action == "add" or (item.path in left and item.source is None)
+            head = None if is_other else before.get(item.source or item.path)
             if item.take is not None:
                 now = self._after[item.take][item.of or item.path]
             elif item.content is not None:
@@ -56,6 +59,8 @@ class Ledger:
                 now = (head[0], item.mode or head[1])
             assert item.source is not None or (now != head), "nothing changes"
             assert item.path not in self.paths or item.source is None
+            assert item.path not in self.paths or not (item.fresh or item.onto)
+            assert item.onto is None or (item.of or item.path) in self._after[item.onto]
             self.paths[item.path] = now
             assert item.merge is None or (item.of or item.path) in self._after[item.merge]
         assert not [path for path in self.paths if any(other.startswith(path + "/") for other in self.paths)]
@@ -90,6 +95,9 @@ def told(planned: PlannedChange) -> list[str]:
         line = f"{item.action} " + (f"{item.source} → " if item.source else "") + item.path
         line += f" from {item.take[:7]}" if item.take else ""
         line += f" merging {item.merge[:7]}" if item.merge else ""
+        line += f" onto {item.onto[:7]}" if item.onto and item.onto != item.merge else ""
+        line += " onto it" if item.onto and item.onto == item.merge else ""
+        line += " as new" if item.fresh else ""
         line += f" at {item.of}" if item.of else ""
         line += f" as {item.mode}" if item.mode else ""
         lines.append(line + ("" if item.content or item.take or item.action == "delete" else " as it is"))

@@ -45,7 +45,9 @@ def test_a_run_that_goes_on_plans_what_it_would_have_planned(seed, commits, shar
                 break
             documents.write(planned, first)
             states[planned.commit.id] = documents.paths()
-        past = Past(documents=states, deleted=documents.deleted()) if done else None
+        past = (
+            Past(documents=states, deleted=documents.deleted(), births=documents.births()) if done else None
+        )
         rest = list(read(git.path, skip_empty=skip).plans(line, past))
         assert [each.commit.id for each in rest] == [each.commit.id for each in whole[len(done) :]]
         assert [each.items for each in rest] == [each.items for each in whole[len(done) :]]

@@ -29,6 +29,8 @@ class Replay:
         """The document at each path."""
         self.deleted: dict[str, str] = {}
         """The last path of each deleted document, in the order in which they were."""
+        self.births: dict[str, tuple[str, str]] = {}
+        """The Git commit that made each document, and the path at which it did."""
         self._places: dict[str, str] = {}
 
     def follow(self, change: Change) -> list[str]:
@@ -39,7 +41,9 @@ class Replay:
             if place is not None:
                 left.append(place)
                 self.paths.pop(place, None)
+        origin = change.origin.id if change.origin else ""
         for version in change.versions:
+            self.births.setdefault(version.document, (origin, version.path))
             self.deleted.pop(version.document, None)
             if version.sha256 is None:
                 self.deleted[version.document] = version.path
@@ -76,4 +80,4 @@ def read_past(api: Api, home: str, *, upto: int, needed: Collection[str]) -> Pas
         if change.origin is not None and change.origin.id in needed:
             documents[change.origin.id] = dict(replay.paths)
     deleted = [(path, document) for document, path in replay.deleted.items()]
-    return Past(documents=documents, deleted=deleted)
+    return Past(documents=documents, deleted=deleted, births=replay.births)

@@ -30,6 +30,8 @@ class ItemSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     take: str | None = None
     merge: str | None = None
     of: str | None = None
+    onto: str | None = None
+    fresh: bool = False
 
 
 class CommitSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,5 +116,7 @@ def _item(item: Item, contents: Contents) -> ItemSent:
         take=item.take,
         merge=item.merge,
         of=item.of,
+        onto=item.onto,
+        fresh=item.fresh,
         **given,  # type: ignore[arg-type]
     )

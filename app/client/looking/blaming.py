@@ -157,10 +157,11 @@ def _sources(version: Version, by_hash: Mapping[str, Version]) -> list[Version]:
     """The versions that one was made from, as they are asked for lines, one by one."""
     if version.restored_from is not None and version.restored_from in by_hash:
         return [by_hash[version.restored_from]]
-    if version.action is Action.add or version.parent is None:
-        return []
-    parent = by_hash[version.parent]
     other = by_hash.get(version.merged_from or "")
+    if version.action is Action.add or version.parent is None:
+        # What an import adds anew may go on from what the document was on another branch.
+        return [] if other is None else [other]
+    parent = by_hash[version.parent]
     # Git asks the parent with the same content first, and then no other.
     return [parent] if other is None or parent.sha256 == version.sha256 else [parent, other]
 

@@ -44,6 +44,8 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     """For the commits that are needed, and the newest: which document each path had after it."""
     deleted: list[tuple[str, str]]
     """Path and document of each one that is deleted, in the order in which they were."""
+    births: dict[str, tuple[str, str]]
+    """The commit that made each document, and the path at which it did."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +162,7 @@ class _Reading:
             self._states = {parent: known[name] for parent, name in line.needed.items()}
             self._names = {**line.needed, line.ahead: line.ahead}
             self._ahead = history.repository.commit(line.ahead)
-            identities = Identities.at(known[line.ahead], past.deleted)
+            identities = Identities.at(known[line.ahead], past.deleted, past.births)
         self._there = set(line.imported)
         self._planner = Planner(history.repository.opened, history.trees, identities)
 
@@ -172,7 +174,14 @@ class _Reading:
         here = {ahead.id: self._planner.identities.state} if ahead else {}
         states = self._states | here
         parents = {each: states[each] for each in followed if each in states}
-        plan = self._planner.plan(commit, ahead=ahead, parents=parents, names=self._names)
+        plan = self._planner.plan(
+            commit,
+            ahead=ahead,
+            parents=parents,
+            names=self._names,
+            # A shallow clone doesn't say what was before: what is at a path is taken for what was there.
+            is_cut=bool(commit.parents) and not followed,
+        )
         if commit.notes is not None:
             noted = with_notes(plan.items, commit.notes, self._had)
             plan = msgspec.structs.replace(plan, items=noted)

@@ -1,5 +1,7 @@
 """Which document each path is, as the ledger will have it: what is deleted and comes back is the same one.
 
+"Comes back" is said of a commit's own history: what another branch deleted at a path is another document.
+
 The ledger gives no ids ahead of time, so documents have names of their own here; those that a project has
 already bring their ids along.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from app.git.read.trees import Leaf
 
@@ -36,17 +38,27 @@ class Identities:
         self._places: dict[Document, str] = {}
         self._graves: dict[str, list[Document]] = {}
         self._last_paths: dict[Document, str] = {}
+        self._births: dict[Document, tuple[str, str]] = {}
         self._made = 0
 
     @classmethod
-    def at(cls, state: State, deleted: Iterable[tuple[str, Document]]) -> Self:
-        """Where a project stands: what it has, and path and document of what was deleted, oldest first."""
+    def at(
+        cls,
+        state: State,
+        deleted: Iterable[tuple[str, Document]],
+        births: Mapping[str, tuple[str, str]],
+    ) -> Self:
+        """Where a project stands: what it has, and path and document of what was deleted, oldest first.
+
+        `births`: the commit that made each document, and the path at which it did.
+        """
         identities = cls()
         identities.state = dict(state)
         identities._places = {held.document: path for path, held in state.items()}
         for path, document in deleted:
             identities._graves.setdefault(path, []).append(document)
             identities._last_paths[document] = path
+        identities._births.update(births)
         return identities
 
     def place(self, document: Document) -> str | None:
@@ -57,20 +69,23 @@ class Identities:
         """Where a deleted document was; None when it isn't deleted."""
         return self._last_paths.get(document)
 
-    def buried(self, path: str) -> Document | None:
-        """The document that was deleted last at a path, of those that are still deleted."""
-        return self._graves[path][-1] if path in self._graves else None
+    def birth(self, document: Document) -> tuple[str, str] | None:
+        """The commit that made a document, and the path at which it did; None when none has yet."""
+        return self._births.get(document)
 
-    def successor(self, path: str) -> Document:
-        """The document that content at a free path goes to: the last one deleted there, or a new one."""
-        buried = self.buried(path)
-        if buried is not None:
-            return buried
+    def buried(self, path: str) -> Iterator[Document]:
+        """The documents that were deleted at a path and still are, the last one first."""
+        return reversed(self._graves.get(path, []))
+
+    def make(self) -> Document:
+        """A document that isn't anywhere yet."""
         self._made += 1
         return self._made
 
-    def write(self, gone: Iterable[str], come: dict[str, Held], deleted: Iterable[str]) -> None:
-        """Carry out a change: the paths that are left, then those that have something new.
+    def write(
+        self, commit: str, gone: Iterable[str], come: dict[str, Held], *, deleted: Iterable[str]
+    ) -> None:
+        """Carry out a commit: the paths that are left, then those that have something new.
 
         `deleted` are those of `gone` whose documents come back nowhere in this change.
         """
@@ -84,6 +99,7 @@ class Identities:
         for path, held in come.items():
             self.state[path] = held
             self._places[held.document] = path
+            self._births.setdefault(held.document, (commit, path))
             last = self._last_paths.pop(held.document, None)
             if last is not None:
                 self._graves[last].remove(held.document)

@@ -4,6 +4,11 @@ Where the commit ahead in the line is the first parent, the items are what the c
 moves, deletes. Elsewhere (the line goes from one branch to another, or into a merge) most of what differs is
 no work of this commit's author; each path that a parent has just so is *taken* from there, so that blame goes
 on naming who wrote it. Only what no parent has is written as this commit's own.
+
+Which document a path is follows from the commit's own history, never from what happens to be ahead in the
+line: it is the one that the first parent had there (or where the commit moved it from), else the one of
+another parent. A file of a beginning of its own is a new document, also where the line has another one at
+that path: that one is deleted, and comes back with its branch.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import msgspec
 from app.git.read.assigning import assign
 from app.git.read.identities import Held, Identities
 from app.git.read.renames import Renames, find_renames, known_renames
-from app.git.read.trees import ORDINARY, Leaf
+from app.git.read.trees import ORDINARY, Leaf, PathChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from app.git.read.identities import Document, State
     from app.git.read.notes import Notes, VersionNote
     from app.git.read.objects import Commit
-    from app.git.read.trees import PathChange, Trees
+    from app.git.read.trees import Trees
 
 Action = Literal["add", "edit", "move", "delete", "restore"]
 
@@ -44,6 +49,10 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A commit after which the path had what it has now."""
     merge: str | None = None
     """A commit after which the path had something that went into what it has now."""
+    onto: str | None = None
+    """A commit after which the path was the document that is written, where the ledger would take another."""
+    fresh: bool = False
+    """Whether it is a new document, where the ledger would take one that is or was at the path."""
     of: str | None = None
     """Where the document was after the commit that is taken from or merged, if that was another path."""
     media_type: str | None = None
@@ -68,44 +77,77 @@ class Planner:
         self.identities = identities or Identities()
 
     def plan(
-        self, commit: Commit, *, ahead: Commit | None, parents: Mapping[str, State], names: Mapping[str, str]
+        self,
+        commit: Commit,
+        *,
+        ahead: Commit | None,
+        parents: Mapping[str, State],
+        names: Mapping[str, str],
+        is_cut: bool = False,
     ) -> Plan:
         """The items that turn the tree of the commit `ahead` in the line into this commit's.
 
         `parents`: the states after those parents that are in the line, in the commit's order; `names`: under
-        which commit the ledger knows each of them.
+        which commit the ledger knows each of them. `is_cut`: what was before this commit isn't known.
         """
         changes = list(self._trees.differences(ahead.tree if ahead else None, commit.tree))
         ordinary = list(parents) == ([ahead.id] if ahead else [])
-        states = [] if ordinary else list(parents.values())
-        renames, wanted = (
-            self._own_work(commit, ahead, changes) if ordinary else self._gathered(commit, changes, states)
+        parents = {each: state for each, state in parents.items() if state}
+        if ordinary:
+            renames, wanted = self._own_work(commit, ahead, changes)
+        else:
+            changes = self._with_other_documents(changes, next(iter(parents.values()), {}))
+            renames, wanted = self._gathered(commit, changes, parents)
+        given = assign(
+            self.identities,
+            changes,
+            wanted,
+            is_known=lambda document: is_cut or self._had(commit, document),
         )
-        takeable = {each.path for each in changes if any(_has_now(state, each) for state in states)}
-        given = assign(self.identities, changes, wanted, takeable=takeable)
+        state = self.identities.state
+        changes = [
+            each for each in changes if each.old != each.new or given[each.path] != state[each.path].document
+        ]
         maker = _Items(self.identities, changes, given)
-        for parent, state in {} if ordinary else parents.items():
+        for parent, held in {} if ordinary else parents.items():
             if parent in names:
-                maker.offer(names[parent], state)
+                maker.offer(names[parent], held)
         items = maker.items()
-        self._carry_out(changes, given)
+        self._carry_out(commit, changes, given)
         return Plan(items=items, copies=renames.copies, renames_skipped=renames.too_many)
+
+    def _had(self, commit: Commit, document: Document) -> bool:
+        """Whether a commit's own history had a document."""
+        birth = self.identities.birth(document)
+        return birth is not None and bool(self._repository.descendant_of(commit.id, birth[0]))
+
+    def _with_other_documents(self, changes: Sequence[PathChange], first: State) -> list[PathChange]:
+        """Changes, and the paths that have the same but weren't the same document after a first parent."""
+        found = {each.path: each for each in changes}
+        for path, held in self.identities.state.items():
+            known = first.get(path)
+            # Most are the very same object, and comparing whole states must cost next to nothing.
+            if known is not held and path not in found and (known is None or known.document != held.document):
+                found[path] = PathChange(path, held.leaf, held.leaf)
+        return [found[path] for path in sorted(found)] if len(found) > len(changes) else list(changes)
 
     def _own_work(
         self, commit: Commit, ahead: Commit | None, changes: Sequence[PathChange]
     ) -> tuple[Renames, dict[str, Document]]:
         """Which document each changed path wants to be, in a commit on top of its first parent."""
         state = self.identities.state
-        if commit.notes is not None:
-            renames = known_renames(commit.notes.moves, changes)
-        else:
-            renames = find_renames(self._repository, (ahead.tree if ahead else None, commit.tree), changes)
+        renames = self._renames(commit, ahead.tree if ahead else None, changes)
         wanted = {each.path: state[each.path].document for each in changes if each.new and each.path in state}
         for source in renames.moves.values():
             wanted.pop(source, None)
         for target, source in renames.moves.items():
             wanted[target] = state[source].document
         return self._with_plain_copies(renames, changes), wanted
+
+    def _renames(self, commit: Commit, old: bytes | None, changes: Sequence[PathChange]) -> Renames:
+        if commit.notes is not None:
+            return known_renames(commit.notes.moves, changes)
+        return find_renames(self._repository, (old, commit.tree), changes)
 
     def _with_plain_copies(self, renames: Renames, changes: Sequence[PathChange]) -> Renames:
         """Copies of files that this commit doesn't touch are found by their content's id."""
@@ -118,45 +160,57 @@ class Planner:
         return msgspec.structs.replace(renames, copies=renames.copies | copies)
 
     def _gathered(
-        self, commit: Commit, changes: Sequence[PathChange], parents: Sequence[State]
+        self, commit: Commit, changes: Sequence[PathChange], parents: Mapping[str, State]
     ) -> tuple[Renames, dict[str, Document]]:
-        """Which document each changed path wants to be, where the line isn't the commit's own."""
+        """Which document each path wants to be, where the line isn't the commit's own; first wishes first."""
+        come = {each.path: each.new for each in changes if each.new}
+        states = list(parents.values())
+        orphans = {path for path in come if not any(path in state for state in states)}
+        renames = Renames(moves={}, copies={})
         wanted: dict[str, Document] = {}
-        orphans = False
-        for each in changes:
-            if each.new is None:
-                continue
-            held = [state[each.path] for state in parents if each.path in state]
-            same = [state[each.path] for state in parents if _has_now(state, each)]
-            if held:
-                wanted[each.path] = (same or held)[0].document
+        for parent, state in parents.items():
+            # What a merge has of another parent isn't what became of this one's files.
+            targets = orphans if len(states) > 1 else come.keys()
+            found = self._since(commit, parent) if targets else renames
+            moves = {to: source for to, source in found.moves.items() if to in targets and source in state}
+            if state is states[0]:
+                renames = msgspec.structs.replace(found, copies={}) if len(states) > 1 else found
+                wanted = self._first_wishes(come, states, moves)
             else:
-                orphans = True
-        first = self._first_parent_tree(commit)
-        if not orphans or not parents or first is None:
-            return Renames(moves={}, copies={}), wanted
-        renames = find_renames(
-            self._repository, (first, commit.tree), list(self._trees.differences(first, commit.tree))
-        )
-        for target, source in renames.moves.items():
-            if source in parents[0]:
-                wanted.setdefault(target, parents[0][source].document)
+                for to, source in moves.items():
+                    wanted.setdefault(to, state[source].document)
+            orphans = orphans - moves.keys()
         return renames, wanted
 
-    def _first_parent_tree(self, commit: Commit) -> bytes | None:
-        return bytes.fromhex(str(self._repository[commit.parents[0]].tree_id)) if commit.parents else None
+    @staticmethod
+    def _first_wishes(
+        come: Mapping[str, Leaf], states: Sequence[State], moves: Mapping[str, str]
+    ) -> dict[str, Document]:
+        """What paths were in the first parent, then what the others were that it hasn't."""
+        first, others = states[0], states[1:]
+        left = set(moves.values())
+        wanted = {to: first[source].document for to, source in moves.items()}
+        for path in come:
+            if path in first and path not in left:
+                wanted.setdefault(path, first[path].document)
+        for path, leaf in come.items():
+            held = [state[path] for state in others if path in state] if path not in wanted else []
+            if held:
+                wanted[path] = next((each for each in held if each.leaf == leaf), held[0]).document
+        return wanted
 
-    def _carry_out(self, changes: Sequence[PathChange], given: Mapping[str, Document]) -> None:
+    def _since(self, commit: Commit, parent: str) -> Renames:
+        old = bytes.fromhex(str(self._repository[parent].tree_id))
+        return self._renames(commit, old, list(self._trees.differences(old, commit.tree)))
+
+    def _carry_out(
+        self, commit: Commit, changes: Sequence[PathChange], given: Mapping[str, Document]
+    ) -> None:
         old = [each.path for each in changes if each.old]
-        placed = set(given.values())
-        deleted = [path for path in old if self.identities.state[path].document not in placed]
         come = {each.path: Held(given[each.path], each.new) for each in changes if each.new}
-        self.identities.write(old, come, deleted)
-
-
-def _has_now(state: State, change: PathChange) -> bool:
-    """Whether a path had in a state just what it has now."""
-    return change.path in state and state[change.path].leaf == change.new
+        placed = {held.document for held in come.values()}
+        deleted = [path for path in old if self.identities.state[path].document not in placed]
+        self.identities.write(commit.id, old, come, deleted=deleted)
 
 
 class _Items:
@@ -169,6 +223,8 @@ class _Items:
         self._changes = changes
         self._given = given
         self._offers: list[tuple[str, State, dict[Document, str]]] = []
+        self._elsewhere: set[Document] = set()
+        """Documents that go or come to another path than theirs: nothing that is left there is theirs."""
 
     def offer(self, commit: str, state: State) -> None:
         """A commit of the line from whose state something may be taken."""
@@ -177,12 +233,17 @@ class _Items:
     def items(self) -> list[Item]:
         """Deletes first, then the paths in their order."""
         state = self._identities.state
-        placed = set(self._given.values())
+        placed = {self._given[each.path] for each in self._changes if each.new}
+        self._elsewhere = {document for path, document in self._given.items() if self._moves(path, document)}
         return [
             Item(path=each.path, action="delete")
             for each in self._changes
             if each.old and state[each.path].document not in placed
         ] + [self._written(each.path, each.new) for each in self._changes if each.new]
+
+    def _moves(self, path: str, document: Document) -> bool:
+        was = self._identities.place(document) or self._identities.last_path(document)
+        return was not in {None, path}
 
     def _written(self, path: str, leaf: Leaf) -> Item:
         document = self._given[path]
@@ -199,7 +260,25 @@ class _Items:
                 return Item(path=path, action="restore", source=source, take=name, of=of)
         merged, of = next(((name, of) for name, of, their in had if their != head), (None, None))
         mode = leaf.mode if leaf.mode != (head.mode if head else ORDINARY) else None
-        return Item(path=path, action=action, source=source, content=leaf, mode=mode, merge=merged, of=of)
+        item = Item(path=path, action=action, source=source, content=leaf, mode=mode, merge=merged, of=of)
+        return item if head is not None or self._by_itself(path) == document else self._named(item, document)
+
+    def _by_itself(self, path: str) -> Document | None:
+        """The document that the ledger takes for content at a path, unless it is told another."""
+        here = self._identities.state.get(path)
+        if here is not None and here.document not in self._elsewhere:
+            return here.document
+        return next((each for each in self._identities.buried(path) if each not in self._elsewhere), None)
+
+    def _named(self, item: Item, document: Document) -> Item:
+        """An item that says which document is meant."""
+        birth = self._identities.birth(document)
+        if birth is None:
+            return msgspec.structs.replace(item, fresh=self._by_itself(item.path) is not None)
+        if item.merge is not None:
+            return msgspec.structs.replace(item, onto=item.merge)
+        of = birth[1] if birth[1] != item.path else None
+        return msgspec.structs.replace(item, onto=birth[0], of=of)
 
     def _had(self, path: str, document: Document) -> list[tuple[str, str | None, Leaf]]:
         """What a document was after the commits on offer, and where, if it was at another path."""
@@ -229,6 +308,8 @@ def _noted(item: Item, note: VersionNote, had: Callable[[str, str], Leaf | None]
     restored, merged = note.restored_from, note.merged_from
     if item.content is None:
         return item
+    if item.fresh or item.onto:
+        return msgspec.structs.replace(item, media_type=note.media_type)
     if restored and had(restored.commit, restored.path) == item.content:
         of = restored.path if restored.path != item.path else None
         return Item(path=item.path, action="restore", source=item.source, take=restored.commit, of=of)

@@ -24,8 +24,10 @@
 --   {path, delete: true}
 --   {path, from?, take: <commit>}        what this path had after that commit comes back
 --   {path, …content, merge: <commit>}    content that takes in what this path had after that commit
--- With `of`, take and merge mean another path of that commit: where the document was there.
--- A commit that take or merge names comes before this one, in the batch or the project.
+--   {path, …content, onto: <commit>}     content of the document that this path was after that commit
+--   {path, …content, fresh: true}        content of a new document, whatever is or was at this path
+-- With `of`, take, merge and onto mean another path of that commit: where the document was there.
+-- A commit that take, merge or onto names comes before this one, in the batch or the project.
 
 create function private.base64_or_null(value text)
 returns bytea
@@ -84,16 +86,20 @@ begin
       return 'An item is an object.';
     end if;
     select k into wrong from jsonb_object_keys(item) k
-    where k <> all (array['path', 'from', 'sha256', 'size', 'media_type', 'mode', 'md5', 'copy', 'proven', 'delete', 'take', 'merge', 'of']) limit 1;
+    where k <> all (array['path', 'from', 'sha256', 'size', 'media_type', 'mode', 'md5', 'copy', 'proven', 'delete', 'take', 'merge', 'of', 'onto', 'fresh']) limit 1;
     if wrong is not null then
       return format('An item of an import has no %s.', wrong);
     end if;
     wrong := case
       when jsonb_typeof(item -> 'path') is distinct from 'string' then 'An item of an import names a path.'
-      when item ? 'of' and (jsonb_typeof(item -> 'of') <> 'string' or not item ?| array['take', 'merge']) then 'An item takes or merges what another path had (of): a string.'
+      when item ? 'of' and (jsonb_typeof(item -> 'of') <> 'string' or not item ?| array['take', 'merge', 'onto']) then 'An item takes or merges what another path had (of): a string.'
       when item ? 'take' and (item ? 'sha256' or item ? 'delete' or item ? 'merge') then 'An item takes, merges or deletes: one of them.'
       when item ->> 'take' !~ '^([0-9a-f]{40}|[0-9a-f]{64})$' or item ->> 'merge' !~ '^([0-9a-f]{40}|[0-9a-f]{64})$'
+        or item ->> 'onto' !~ '^([0-9a-f]{40}|[0-9a-f]{64})$'
         then 'An item takes from or merges a commit by its id: 40 or 64 lower-case hexadecimal digits.'
+      when item ? 'fresh' and jsonb_typeof(item -> 'fresh') <> 'boolean' then 'An item''s fresh is true or false.'
+      when (item ? 'onto' or item -> 'fresh' = 'true') and not item ? 'sha256'
+        or item -> 'fresh' = 'true' and item ?| array['onto', 'from'] then 'An item is onto an old document, or of a fresh one, with content.'
     end;
     if wrong is not null then
       return wrong;
@@ -125,7 +131,7 @@ end
 $$;
 comment on function private.version_after is 'The version that a path had after the change of a Git commit; null where it had none, or the commit is not there.';
 
--- What take and merge come to, as items of commit_change. What a path had comes back in the document that it
+-- What take, merge and onto come to, as items of commit_change. What a path had comes back in the document that it
 -- was, wherever that is now, unless another item of the change needs that document, or another document stays
 -- at the path: then its content is written. The tree is the same either way.
 create function private.import_items(project uuid, items jsonb, imported text)
@@ -145,7 +151,7 @@ declare
   used uuid[] := '{}';
   dropped text[] := '{}';
 begin
-  if not jsonb_path_exists(items, '$[*] ? (exists(@.take) || exists(@.merge))') then
+  if not jsonb_path_exists(items, '$[*] ? (exists(@.take) || exists(@.merge) || exists(@.onto))') then
     return items;
   end if;
   select coalesce(array_agg(e.value ->> 'from') filter (where e.value ? 'from'), '{}'),
@@ -154,17 +160,21 @@ begin
 
   for item in select value from jsonb_array_elements(items) loop
     i := i + 1;
-    if not item ?| array['take', 'merge'] then
+    if not item ?| array['take', 'merge', 'onto'] then
       written := written || item;
       continue;
     end if;
-    v := private.version_after(project, coalesce(item ->> 'of', item ->> 'path'), coalesce(item ->> 'take', item ->> 'merge'));
+    v := private.version_after(project, coalesce(item ->> 'of', item ->> 'path'), coalesce(item ->> 'take', item ->> 'onto', item ->> 'merge'));
     if item ? 'merge' then
-      written := written || (item - 'merge' - 'of' || jsonb_strip_nulls(jsonb_build_object('merged_from', v.hash)));
+      item := item - 'merge' || jsonb_strip_nulls(jsonb_build_object('merged_from',
+        (private.version_after(project, coalesce(item ->> 'of', item ->> 'path'), item ->> 'merge')).hash));
+    end if;
+    if not item ?| array['take', 'onto'] then
+      written := written || (item - 'of');
       continue;
     elsif v.hash is null then
       problems := problems || private.problem(i, 422, 'bad_item', 'That path had nothing after that commit, or the commit is not imported.',
-        jsonb_build_object('path', item ->> 'path', 'take', item ->> 'take'));
+        jsonb_build_object('path', item ->> 'path', 'take', coalesce(item ->> 'take', item ->> 'onto')));
       continue;
     end if;
     select * into was from public.documents d where d.id = v.document_id;
@@ -181,7 +191,10 @@ begin
       if not item ? 'from' and was.live and was.path = any (deleted) then
         dropped := dropped || was.path::text;  -- it isn't deleted there: it comes back from there
       end if;
-      written := written || (item - 'take' - 'of' - 'from' || jsonb_build_object('document', was.id, 'restore', v.number));
+      written := written || (item - 'take' - 'onto' - 'of' - 'from' || jsonb_build_object('document', was.id)
+        || case when item ? 'take' then jsonb_build_object('restore', v.number) else '{}' end);
+    elsif item ? 'onto' then
+      written := written || (item - 'onto' - 'of');
     else
       written := written || (jsonb_build_object('mode', coalesce(v.mode, '100644')) || (item - 'take' - 'of')
         || jsonb_build_object('sha256', v.sha256, 'size', v.size, 'media_type', v.media_type));
