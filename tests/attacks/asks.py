@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BASED = {"If-Match": '"{hash}"'}
+FROM_A_PAGE = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
 COMMIT = (
     b"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n"
     b"author A <a@example.com> 1709371800 +0000\n"
@@ -47,9 +48,14 @@ class Ask:
 
 PLAIN = Ask()
 ASKS: dict[str, Ask] = {
+    "PATCH /v1/me": Ask(json={"name": "x"}),
+    "POST /auth/password": Ask(headers=FROM_A_PAGE, content=b"email=a%40example.com&password=x&state=x"),
+    "POST /auth/link": Ask(headers=FROM_A_PAGE, content=b"email=a%40example.com&state=x"),
     "POST /v1/projects": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}": Ask(json={"description": "x"}),
     "PUT /v1/projects/{project}/members/{person}": Ask(json={"role": "reader"}),
+    "PUT /v1/projects/{project}/members/{person}/folders": Ask(json={"folders": ["docs"]}),
+    "PUT /v1/projects/{project}/members/{person}/folders": Ask(json={"folders": ["own/"]}),
     "POST /v1/projects/{project}/invitations": Ask(json={"role": "reader", "email": "{name}@example.com"}),
     "POST /v1/projects/{project}/agents": Ask(json={"name": "{name}"}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),
