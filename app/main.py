@@ -261,7 +261,7 @@ OPENAPI = OpenAPIConfig(
     use_handler_docstrings=True,
     operation_id_creator=operation_name,
     tags=[Tag(name, description=meaning) for name, meaning in TAGS.items()],
-    security=[{"bearer": []}],
+    security=[{"bearer": []}, {"cookie": []}],
     components=Components(
         security_schemes={
             "bearer": SecurityScheme(
@@ -269,7 +269,14 @@ OPENAPI = OpenAPIConfig(
                 scheme="bearer",
                 bearer_format="JWT",
                 description="An access token of Supabase Auth.",
-            )
+            ),
+            "cookie": SecurityScheme(
+                type="apiKey",
+                name="verso-access",
+                security_scheme_in="cookie",
+                description="Of pages: GET /auth/login sets it; over https its name begins with __Host-. "
+                "What writes says X-CSRF-Token too.",
+            ),
         }
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -148,6 +149,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("SUPABASE_URL must start with http:// or https://.")
         if not (self.supabase_public_url or "https://").startswith(("http://", "https://")):
             raise SettingsError("SUPABASE_PUBLIC_URL must start with http:// or https://.")
+        public = urlsplit(self.public_url or "https://unset")
+        if public.scheme not in {"http", "https"} or not public.netloc or public.path.strip("/"):
+            raise SettingsError("VERSO_PUBLIC_URL must be https://<host>, or http://<host>, without a path.")
         for name, ceiling in (
             ("max_files_per_change", 10_000),
             ("max_message_length", 65_536),

@@ -62,7 +62,7 @@ def test_every_operation_says_what_it_is(
 def test_every_operation_says_who_may_ask(
     operations: list[tuple[str, str, dict[str, Any]]], contract: Contract
 ) -> None:
-    assert contract.document["security"] == [{"bearer": []}]
+    assert contract.document["security"] == [{"bearer": []}, {"cookie": []}]
     for path, _, operation in operations:
         public = path == "/v1/sign-in" or not path.startswith("/v1/")
         assert (operation.get("security") == []) == public, path

@@ -49,6 +49,11 @@ def cookie_header(browser: Browser) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={browser.cookies[name]}" for name in NAMES)}
 
 
+def read_access(browser: Browser) -> str:
+    names = sorted(name for name in browser.cookies if name.startswith("verso-access"))
+    return "".join(browser.cookies[name] for name in names)
+
+
 def test_a_page_of_this_site_writes_with_its_token(browser: Browser) -> None:
     assert make(browser, browser.page_fields()).status_code == 201
     token = browser.cookies["verso-csrf"]
@@ -212,6 +217,27 @@ async def test_a_stolen_old_refresh_token_ends_the_session_and_the_cookies_go(
     assert code_of(browser.get("/v1/me")) == "session_ended"
     assert not set(NAMES) & set(browser.cookies)
     assert browser.get("/auth/session").json() == {"signed_in": False, "csrf_token": None}
+
+
+def test_a_long_token_comes_in_parts_and_its_parts_go_with_it(browser: Browser, stack: Stack) -> None:
+    def say(words: str) -> None:
+        fields = {"apikey": stack.publishable_key}
+        fields["Authorization"] = f"Bearer {read_access(browser)}"
+        url = f"{stack.supabase_url}/auth/v1/user"
+        httpx.put(url, headers=fields, json={"data": {"x": words}}, trust_env=False).raise_for_status()
+        browser.post("/auth/refresh", headers=browser.page_fields()).raise_for_status()
+
+    def parts() -> list[str]:
+        return sorted(name for name in browser.cookies if name.startswith("verso-access"))
+
+    say("x" * 6000)
+    assert parts() == ["verso-access", "verso-access.1", "verso-access.2"]
+    assert all(len(value) < 4000 for value in browser.cookies.values())
+    assert browser.get("/v1/me").status_code == 200
+    assert make(browser, browser.page_fields()).status_code == 201
+    say("")
+    assert parts() == ["verso-access"]
+    assert browser.get("/v1/me").status_code == 200
 
 
 def test_a_page_can_ask_for_the_next_token_itself(browser: Browser) -> None:
