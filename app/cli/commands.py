@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import rich_click as click
 
+from app.cli.agents import agents
 from app.cli.bundles import verify
 from app.cli.completing import completion
 from app.cli.exporting import exporting
@@ -15,6 +16,7 @@ from app.cli.finding import FINDING
 from app.cli.importing import importing
 from app.cli.looking import LOOKING
 from app.cli.signing_in import login, logout, token, whoami
+from app.cli.users import users
 from app.cli.working import WORKING
 
 PORT = click.IntRange(0, 65535)
@@ -185,6 +187,8 @@ def migrate(db_url: str) -> None:
 verso.add_command(exporting)
 verso.add_command(importing)
 verso.add_command(verify)
+verso.add_command(agents)
+verso.add_command(users)
 for signing in (login, logout, whoami, token):
     verso.add_command(signing)
 for working in WORKING:

@@ -5,8 +5,9 @@
     blobs.py     objects: put bytes in, prove what is stored, get verified bytes out
     cache.py     verified bytes on local disk, bounded
     identity.py  access tokens: who is calling
+    accounts.py  accounts by Auth's admin API: the one user of the secret key, where there is one
     faults.py    Supabase's errors as VersoErrors
 
 Every call carries the caller's own token, so row-level security decides; there is no other right to
-act with. Nothing here knows HTTP towards Verso's own callers.
+act with, but for making and closing agents' accounts. Nothing here knows HTTP towards Verso's own callers.
 """

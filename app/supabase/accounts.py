@@ -1,7 +1,8 @@
 """Accounts of Supabase Auth, made, changed and closed by its admin API: the one user of the secret key.
 
 The key opens everything that the Supabase project has, so it goes nowhere but to `/auth/v1/admin/users`, and
-only after the database has said that the caller may (app/flows/keep_agents.py) or in an operator's command.
+only after the database has said that the caller may (app/flows/keep_agents.py) or in an operator's command,
+which also reads handles with it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from app.errors import VersoError
 from app.supabase import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 log = structlog.get_logger(__name__)
 
 API_VERSION = "2024-01-01"
 PAGE = 1000
 """The most accounts of one page that Auth gives."""
+HANDLES_AT_ONCE = 100
 FOR_EVER = "876000h"
 """A hundred years, as Go writes a duration: Auth has no ban without an end."""
 
@@ -55,6 +57,7 @@ class Accounts:
 
     def __init__(self, http: httpx.AsyncClient, url: str, secret_key: str | None) -> None:
         self._http = http
+        self._rows = f"{url.rstrip('/')}/rest/v1/profiles"
         self._url = f"{url.rstrip('/')}/auth/v1/admin/users"
         self._secret_key = secret_key
 
@@ -102,6 +105,15 @@ class Accounts:
                 return list(found.values())
             page += 1
 
+    async def handles(self, accounts: Sequence[str]) -> dict[str, str]:
+        """The handles of accounts, by id, for operators' reports."""
+        found: dict[str, str] = {}
+        for start in range(0, len(accounts), HANDLES_AT_ONCE):
+            wanted = ",".join(accounts[start : start + HANDLES_AT_ONCE])
+            rows = await self._ask("GET", f"{self._rows}?select=id,handle&id=in.({wanted})")
+            found |= {row["id"]: row["handle"] for row in rows}
+        return found
+
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         if self._secret_key is None:
             raise VersoError(
@@ -111,7 +123,7 @@ class Accounts:
         try:
             answer = await self._http.request(
                 method,
-                f"{self._url}{path}",
+                path if path.startswith(self._rows) else f"{self._url}{path}",
                 json=body,
                 headers={
                     "apikey": self._secret_key,
@@ -124,7 +136,7 @@ class Accounts:
             raise faults.from_transport(error, what="supabase", wrote=method != "GET") from error
         except ValueError:
             value = None
-        if answer.is_success and isinstance(value, dict):
+        if answer.is_success and isinstance(value, dict | list):
             return value
         told = value if isinstance(value, dict) else {}
         reason = str(told.get("code") or told.get("error_code") or answer.status_code)
