@@ -55,7 +55,6 @@ ASKS: dict[str, Ask] = {
     "PATCH /v1/projects/{project}": Ask(json={"description": "x"}),
     "PUT /v1/projects/{project}/members/{person}": Ask(json={"role": "reader"}),
     "PUT /v1/projects/{project}/members/{person}/folders": Ask(json={"folders": ["docs"]}),
-    "PUT /v1/projects/{project}/members/{person}/folders": Ask(json={"folders": ["own/"]}),
     "POST /v1/projects/{project}/invitations": Ask(json={"role": "reader", "email": "{name}@example.com"}),
     "POST /v1/projects/{project}/agents": Ask(json={"name": "{name}"}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),

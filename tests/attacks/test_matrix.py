@@ -110,6 +110,7 @@ def test_a_stranger_that_is_refused_has_written_nothing(world: World, answers: A
             "reviewer": "reviewer",
             "reader": "reader",
             "spare": "reader",
+            "scribe": "editor",
         }
         assert client.get(project).json()["description"] == "x"
 

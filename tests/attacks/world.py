@@ -150,7 +150,9 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
         people = dict(
             zip(roles, pool.map(lambda role: Person(api, sign_in(stack, role), contract), roles), strict=True)
         )
-        spares = dict(zip(needs_spare, pool.map(lambda _: sign_in(stack, "spare"), needs_spare), strict=True))
+        spares = dict(
+            zip(needs_spare, pool.map(lambda cell: sign_in(stack, _spare(cell)), needs_spare), strict=True)
+        )
         agent = Person(api, _agent(stack), contract)
         project = make_project(
             People(*(people[role] for role in ("owner", "editor", "reviewer", "reader", "outsider")))
@@ -159,9 +161,10 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
         owner.put(f"{project.url}/members/{writer.id}", json={"role": "editor"}).raise_for_status()
         for gone in ("removed", "deleted"):
             owner.put(f"{project.url}/members/{people[gone].id}", json={"role": "editor"}).raise_for_status()
-        for spare in spares.values():
+        for cell, spare in spares.items():
             member = f"{project.url}/members/{spare['user']['id']}"
-            owner.put(member, json={"role": "reader"}).raise_for_status()
+            role = "editor" if _spare(cell) == "scribe" else "reader"
+            owner.put(member, json={"role": role}).raise_for_status()
         _project_of_its_own(agent)
         own = _cells_own(project, writer, cells)
         for cell, spare in spares.items():
@@ -192,6 +195,11 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
     for person in (*people.values(), agent):
         person.close()
     return World(api.url, tokens, shared, own)
+
+
+def _spare(cell: tuple[str, str]) -> str:
+    """What the member is called to whom a cell's request is done; folders are an editor's."""
+    return "scribe" if cell[0].endswith("/folders") else "spare"
 
 
 def _agent(stack: Stack) -> dict[str, Any]:
