@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -119,8 +120,20 @@ async def finish_sign_in(
     if flow is None or not code:
         raise refusal("flow_state_not_found")
     session = await services.auth.by_code(code, flow.verifier)
+    await leave_old_session(request, services)
     over = cookies.end_flow(request, settings, begun)
     return onward(flow.next, [*cookies.session_cookies(settings, session), over])
+
+
+async def leave_old_session(request: Request[Any, Any, Any], services: Services) -> None:
+    """End the session that the browser had before somebody signed in: nobody can go back to it.
+
+    As far as that can be done: the new session doesn't depend on it.
+    """
+    token = cookies.access_of(request, services.settings)
+    if token is not None:
+        with suppress(VersoError):
+            await services.auth.sign_out(token, everywhere=False)
 
 
 def challenge_of(verifier: str) -> str:

@@ -11,7 +11,7 @@ from litestar import Request, Response, post
 from litestar.di import NamedDependency
 
 from app.api import cookies, pages
-from app.api.auth import callback_url, challenge_of, on_refusal, onward
+from app.api.auth import callback_url, challenge_of, leave_old_session, on_refusal, onward
 from app.api.auth_sessions import form_of
 from app.api.same_site import check_same_site, own_url
 from app.api.services import Services
@@ -34,6 +34,7 @@ async def sign_in_by_password(
     if not (await services.auth.methods()).password:
         raise refusal("email_provider_disabled")
     session = await services.auth.by_password(form.get("email", "").strip(), form.get("password", ""))
+    await leave_old_session(request, services)
     settings = services.settings
     over = cookies.end_flow(request, settings, flow.state)
     return onward(flow.next, [*cookies.session_cookies(settings, session), over])

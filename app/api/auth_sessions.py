@@ -59,10 +59,16 @@ async def read_page_session(
     said = cookies.csrf_token(token)
     if not pages.wants_page(request):
         return Response(SessionState(signed_in=True, csrf_token=said), headers=headers)
-    me = await services.ledger.me(actor.token)
+    try:
+        me = await services.ledger.me(actor.token)
+        who = f"{me.name or me.handle} ({me.handle})"
+    except VersoError as error:
+        if error.code != "no_profile":
+            raise
+        who = error.sentence  # an account that was deleted signs out as well
     return pages.page(
         "You are signed in",
-        pages.text(f"{me.name or me.handle} ({me.handle})"),
+        pages.text(who),
         pages.form("/auth/logout", "Sign out here", csrf_token=said),
         pages.form("/auth/logout", "Sign out everywhere", csrf_token=said, scope="everywhere"),
     )

@@ -311,3 +311,30 @@ def test_signing_out_twice_is_fine(browser: Browser) -> None:
     fields = browser.page_fields()
     assert browser.post("/auth/logout", headers=fields).json() == {"signed_in": False, "csrf_token": None}
     assert browser.post("/auth/logout", headers=fields).status_code == 200
+
+
+def test_a_new_sign_in_ends_the_session_that_the_browser_had(
+    browser: Browser, api: Api, stack: Stack
+) -> None:
+    held: dict[str, Any] = dict(browser.cookies)
+    browser.sign_in(f"tab-{uuid.uuid4().hex[:8]}")
+    assert not lives(held, api, stack)
+    assert lives(dict(browser.cookies), api, stack)
+    browser.cookies.delete("verso-access")
+    browser.cookies.set("verso-access", "none.of.ours", domain="127.0.0.1", path="/")
+    assert browser.sign_in(f"tab-{uuid.uuid4().hex[:8]}").status_code == 200
+
+
+async def test_an_account_that_was_deleted_gets_at_nothing_and_still_signs_out(
+    browser: Browser, stack: Stack
+) -> None:
+    me = browser.get("/v1/me").json()
+    sql = "update auth.users set deleted_at = now() where id = $1::text::uuid"
+    await stack.psql(sql, me["id"], role="supabase_auth_admin")
+    assert code_of(browser.get("/v1/me")) == "no_profile"
+    assert browser.get("/v1/projects").json()["items"] == []
+    page = browser.open("/auth/session")
+    assert page.status_code == 200
+    assert "no profile" in page.text
+    assert sign_out(browser).status_code == 303
+    assert browser.get("/auth/session").json()["signed_in"] is False

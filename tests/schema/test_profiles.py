@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.schema.world import refused
+
 if TYPE_CHECKING:
     from tests.schema.world import World
 
@@ -148,3 +150,53 @@ async def test_an_account_from_before_verso_has_a_profile_too(world):
         account,
     )
     assert await world.one("select count(*) from public.profiles where id = $1", account) == 1
+
+
+async def edit(world: World, person: Any, **fields: Any) -> dict[str, Any]:
+    return dict(await world.rpc(person, "update_me", edit=fields))
+
+
+async def test_people_change_their_own_profile_and_nobody_elses(world, team):
+    others = await world.sql("select * from public.profiles where id <> $1 order by id", team.reader.id)
+    handle = f"r-{uuid.uuid4().hex[:8]}"
+    changed = await edit(world, team.reader, handle=handle, name="R", avatar_url="https://x/y")
+    assert (changed["handle"], changed["name"], changed["avatar_url"]) == (handle, "R", "https://x/y")
+    assert (await edit(world, team.reader, avatar_url=None))["avatar_url"] is None
+    assert (
+        await world.sql("select * from public.profiles where id <> $1 order by id", team.reader.id) == others
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "6f1c2f0e-5b1e-4c1d-9a53-0d4c7c1f2a10"},
+        {"github_login": "torvalds"},
+        {"account_deleted_at": None},
+        {"handle": None},
+        {"handle": "Upper"},
+        {"handle": "6f1c2f0e-5b1e-4c1d-9a53-0d4c7c1f2a10"},
+        {"handle": {"a": 1}},
+        {"name": "a\u0085b"},
+        {"name": ""},
+        {"name": None},
+        {"avatar_url": "http://x/"},
+        {"avatar_url": ["https://x/"]},
+    ],
+    ids=ascii,
+)
+async def test_what_a_profile_cannot_be_is_refused_by_the_database(world, team, fields):
+    before = await world.sql("select * from public.profiles where id = $1", team.reader.id)
+    refusal = await refused(edit(world, team.reader, **fields))
+    assert (refusal.status, refusal.code) == (422, "bad_value")
+    assert await world.sql("select * from public.profiles where id = $1", team.reader.id) == before
+
+
+async def test_of_many_who_want_one_handle_at_once_one_gets_it(world, team):
+    handle = f"want-{uuid.uuid4().hex[:8]}"
+    people = [team.owner, team.editor, team.reviewer, team.reader]
+    answers = await asyncio.gather(
+        *(edit(world, person, handle=handle) for person in people), return_exceptions=True
+    )
+    assert sum(isinstance(each, dict) for each in answers) == 1
+    assert await world.one("select count(*) from public.profiles where handle = $1", handle) == 1
