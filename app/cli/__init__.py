@@ -21,7 +21,8 @@ def main() -> None:
     """Run the command line. The entry point of the installed `verso`."""
     # Before click and all that it needs are loaded, which takes longer than the whole of `git status`.
     if sys.argv[1:] in (["status"], ["status", "--json"]) and _told_again():
-        return
+        # All is written; taking ten thousand stats apart again would take 3 ms of 50.
+        os._exit(0)
     from app.cli.commands import verso
 
     verso(prog_name="verso")

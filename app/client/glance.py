@@ -103,18 +103,18 @@ def _answer(root: str, data: bytes, *, as_json: bool) -> bytes | None:
     end = start + int.from_bytes(data[len(_MAGIC) : start], sys.byteorder)
     if not data.startswith(_MAGIC):
         return None
-    numbers = memoryview(data)[start:end].cast("Q").tolist()
+    numbers = memoryview(data)[start:end].cast("Q")
     was, text, json, count, *words = data[end:].decode("utf-8", "surrogateescape").split("\0")
     at = int(count)
     have = [n for name in words[:at] for n in _source(root, name)]
     position = len(have)
-    if was != root or have != numbers[:position]:
+    if was != root or have != numbers[:position].tolist():
         return None
     while at < len(words):
         folder, first = words[at], at + 2
         at = first + int(words[at + 1])
         have = _of_folder(f"{root}/{folder}", words[first:at])
-        if have != numbers[position : position + len(have)]:
+        if have != numbers[position : position + len(have)].tolist():
             return None
         position += len(have)
     # A file that was cut off by a power failure names fewer folders than it has numbers for.

@@ -193,5 +193,8 @@ def test_the_command_tells_it_without_loading_anything(
     monkeypatch.chdir(place.root / "docs")
     monkeypatch.setattr(sys, "argv", ["verso", "status", "--json"])
     monkeypatch.setitem(sys.modules, "app.cli.commands", None)
-    cli.main()
+    monkeypatch.setattr("os._exit", sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
     assert capfdbinary.readouterr().out == working_told.json_document(status)
