@@ -197,6 +197,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "github_login": None,
         "ended": True,
         "folders": "{docs}",
+        "edit": json.dumps({"name": "n"}),
         "body": "b",
         "side": "new",
         "first_line": 1,
