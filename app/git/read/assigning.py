@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from app.git.read.identities import Document, Identities
     from app.git.read.trees import PathChange
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 def assign(
     identities: Identities,
     changes: Sequence[PathChange],
-    wanted: Mapping[str, Document],
+    wishes: Iterable[tuple[str, Document]],
     *,
     is_known: Callable[[Document], bool],
 ) -> dict[str, Document]:
     """The document of each path that has something after some changes.
 
-    Wishes are granted in their order, each document once, and none that stays where nothing changes. What is
-    left keeps the path's document, or goes to the last one that was deleted at the path, if `is_known` says
-    that the commit's own history had it; else it is a new document.
+    Wishes are granted in their order, each path and each document once, and no document that stays where
+    nothing changes. What is left keeps the path's document, or goes to the last one that was deleted at the
+    path, if `is_known` says that the commit's own history had it; else it is a new document.
     """
     given: dict[str, Document] = {}
     claimed: set[Document] = set()
     open_paths = {each.path for each in changes} | {None}
-    for path, document in wanted.items():
-        if document not in claimed and identities.place(document) in open_paths:
+    for path, document in wishes:
+        if path not in given and document not in claimed and identities.place(document) in open_paths:
             given[path] = document
             claimed.add(document)
     for path in (each.path for each in changes if each.new):

@@ -23,7 +23,7 @@ from app.git.read.renames import Renames, find_renames, known_renames
 from app.git.read.trees import ORDINARY, Leaf, PathChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from app.git.read.identities import Document, State
     from app.git.read.notes import Notes, VersionNote
@@ -95,13 +95,14 @@ class Planner:
         parents = {each: state for each, state in parents.items() if state}
         if ordinary:
             renames, wanted = self._own_work(commit, ahead, changes)
+            wishes = list(wanted.items())
         else:
             changes = self._with_other_documents(changes, next(iter(parents.values()), {}))
-            renames, wanted = self._gathered(commit, changes, parents)
+            renames, wishes = self._gathered(commit, changes, parents)
         given = assign(
             self.identities,
             changes,
-            wanted,
+            wishes,
             is_known=lambda document: is_cut or self._had(commit, document),
         )
         state = self.identities.state
@@ -161,43 +162,24 @@ class Planner:
 
     def _gathered(
         self, commit: Commit, changes: Sequence[PathChange], parents: Mapping[str, State]
-    ) -> tuple[Renames, dict[str, Document]]:
-        """Which document each path wants to be, where the line isn't the commit's own; first wishes first."""
+    ) -> tuple[Renames, list[tuple[str, Document]]]:
+        """Which documents paths want to be, where the line isn't the commit's own: the first wish first."""
         come = {each.path: each.new for each in changes if each.new}
         states = list(parents.values())
         orphans = {path for path in come if not any(path in state for state in states)}
         renames = Renames(moves={}, copies={})
-        wanted: dict[str, Document] = {}
+        wishes: list[tuple[str, Document]] = []
         for parent, state in parents.items():
             # What a merge has of another parent isn't what became of this one's files.
             targets = orphans if len(states) > 1 else come.keys()
             found = self._since(commit, parent) if targets else renames
             moves = {to: source for to, source in found.moves.items() if to in targets and source in state}
+            wishes += [(to, state[source].document) for to, source in moves.items()]
             if state is states[0]:
                 renames = msgspec.structs.replace(found, copies={}) if len(states) > 1 else found
-                wanted = self._first_wishes(come, states, moves)
-            else:
-                for to, source in moves.items():
-                    wanted.setdefault(to, state[source].document)
+                wishes += _stays(come, states, left=set(moves.values()))
             orphans = orphans - moves.keys()
-        return renames, wanted
-
-    @staticmethod
-    def _first_wishes(
-        come: Mapping[str, Leaf], states: Sequence[State], moves: Mapping[str, str]
-    ) -> dict[str, Document]:
-        """What paths were in the first parent, then what the others were that it hasn't."""
-        first, others = states[0], states[1:]
-        left = set(moves.values())
-        wanted = {to: first[source].document for to, source in moves.items()}
-        for path in come:
-            if path in first and path not in left:
-                wanted.setdefault(path, first[path].document)
-        for path, leaf in come.items():
-            held = [state[path] for state in others if path in state] if path not in wanted else []
-            if held:
-                wanted[path] = next((each for each in held if each.leaf == leaf), held[0]).document
-        return wanted
+        return renames, wishes
 
     def _since(self, commit: Commit, parent: str) -> Renames:
         old = bytes.fromhex(str(self._repository[parent].tree_id))
@@ -211,6 +193,22 @@ class Planner:
         placed = {held.document for held in come.values()}
         deleted = [path for path in old if self.identities.state[path].document not in placed]
         self.identities.write(commit.id, old, come, deleted=deleted)
+
+
+def _stays(
+    come: Mapping[str, Leaf], states: Sequence[State], *, left: Collection[str]
+) -> list[tuple[str, Document]]:
+    """What paths were in the parents: as Git, those with the very same first, and then the first parent's.
+
+    `left`: paths that the commit moved its first parent's documents away from.
+    """
+    same: list[tuple[str, Document]] = []
+    held: list[tuple[str, Document]] = []
+    for number, state in enumerate(states):
+        for path in come:
+            if path in state and (number or path not in left):
+                (same if state[path].leaf == come[path] else held).append((path, state[path].document))
+    return same + held
 
 
 class _Items:
