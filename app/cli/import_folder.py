@@ -19,6 +19,7 @@ SHOWN = 20
 @click.command(name="folder")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--project", "-p", metavar="P", help="The project; unless given, the working folder's.")
+@click.option("--create", is_flag=True, help="Make the project if there is none of that slug.")
 @click.option("--under", metavar="FOLDER", default="", help="The folder of the project that it becomes.")
 @click.option(
     "--strip", metavar="N", type=click.IntRange(0, 20), default=0, help="Of an archive: drop N folders."
@@ -35,6 +36,7 @@ def import_folder(  # each option is one
     path: Path,
     *,
     project: str | None,
+    create: bool,
     under: str,
     strip: int,
     include: tuple[str, ...],
@@ -52,6 +54,7 @@ def import_folder(  # each option is one
     are listed. Run it again after anything went wrong: it sends what is left.
     """
     with telling(as_json) as out:
+        from app.cli.creating import find_or_create
         from app.cli.progressing import showing_progress
         from app.cli.reaching import reach
         from app.client.filters import Filter
@@ -65,6 +68,8 @@ def import_folder(  # each option is one
             open_source(path, chosen, Limits(), strip=strip) as source,
             showing_progress(quiet=as_json) as progress,
         ):
+            # A dry run of a project that isn't there has nothing to compare with: it says so.
+            find_or_create(client, named, create=create and not dry_run)
             done = import_source(
                 client,
                 named,

@@ -87,6 +87,7 @@ def import_git(  # noqa: PLR0917 - click passes options by name
     later and it adds what is new, as long as nothing else was written to the project.
     """
     with telling(as_json) as out, tempfile.TemporaryDirectory(prefix="verso-import-") as scratch:
+        from app.cli.creating import find_or_create
         from app.cli.import_bar import bar
         from app.client.filters import Filter
         from app.client.import_git.run import GitImport, plan_history
@@ -113,11 +114,13 @@ def import_git(  # noqa: PLR0917 - click passes options by name
             made = plan_history(history, source=source)
         else:
             with _api(api) as server:
-                if create and not dry_run:
-                    _create(server, project)
+                is_there = find_or_create(server, project, create=create, dry_run=dry_run)
                 with bar() as watch:
                     going = GitImport(server, project, history, source=source, watch=watch, batch=batch)
-                    made = going.plan() if dry_run else going.run(tags=not no_tags, proof=proof)
+                    if not is_there:
+                        made = plan_history(history, source=source)
+                    else:
+                        made = going.plan() if dry_run else going.run(tags=not no_tags, proof=proof)
         _tell(out, made, report)
         if not made.is_proven:
             sys.exit(Exit.REFUSED)
@@ -129,18 +132,6 @@ def _api(asked: str | None) -> Api:
 
     logins = Logins.of_this_machine()
     return open_api(asked, place=find_place(Path()), environment=os.environ, logins=logins)
-
-
-def _create(server: Api, slug: str) -> None:
-    from app.client.history import home_of
-    from app.errors import VersoError
-
-    try:
-        server.get(home_of(slug))
-    except VersoError as error:
-        if error.code != "project_not_found":
-            raise
-        server.post("/v1/projects", {"slug": slug})
 
 
 def _tell(out: Teller, made: Report, file: Path | None) -> None:

@@ -51,3 +51,21 @@ def test_blame_goes_on_naming_who_wrote_a_line(server, project, git):
     assert by_git(git, "moved/a") == expected
     assert by_verso(server, project, "moved/a") == expected
     assert by_verso(server, project, "b") == by_git(git, "b") == ["Anna"]
+
+
+def test_blame_crosses_the_merge_of_a_history_with_a_beginning_of_its_own(server, project, git):
+    people = {name: b"%s <%s@x>" % (name, name) for name in (b"Anna", b"Bert", b"Cleo", b"Dora")}
+    ours, theirs = [b"line %d of ours\n" % n for n in range(9)], [b"theirs, %d\n" % n for n in range(9)]
+    main = git.commit({"README": b"".join(ours)}, author=people[b"Anna"])
+    ours[3] = b"Bert's\n"
+    main = git.commit({"README": b"".join(ours)}, main, author=people[b"Bert"])
+    docs = git.commit({"README": b"".join(theirs)}, author=people[b"Cleo"])
+    theirs[5] = b"Dora's\n"
+    docs = git.commit({"docs/README": b"".join(theirs)}, docs, author=people[b"Dora"])
+    git.commit({"README": b"".join(ours), "docs/README": b"".join(theirs)}, main, docs)
+    GitImport(server, project, read(git.path), source="here").run()
+    assert (
+        by_verso(server, project, "README") == by_git(git, "README") == [*["Anna"] * 3, "Bert", *["Anna"] * 5]
+    )
+    expected = [*["Cleo"] * 5, "Dora", *["Cleo"] * 3]
+    assert by_verso(server, project, "docs/README") == by_git(git, "docs/README") == expected

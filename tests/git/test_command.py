@@ -67,12 +67,20 @@ def test_a_dry_run_needs_no_server(verso, git):
     assert planned["dry_run"]
 
 
+def test_a_dry_run_of_a_project_that_would_be_made_makes_none(verso, git, server, project):
+    git.line({"a.md": b"1"})
+    done = verso(git.path, "-p", f"{project}-dry", "--create", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["commits"] == 1
+    assert f"{project}-dry" not in [each["slug"] for each in server.get("/v1/projects")["items"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (("/nowhere", "-p", "x"), 1, "neither a folder"),
         (("GIT",), 2, "--project"),
-        (("GIT", "-p", "no-such-project"), 1, ""),
+        (("GIT", "-p", "no-such-project"), 1, "--create makes it"),
         (("GIT", "-p", "PROJECT", "--branch", "develop"), 1, "no branch develop"),
         (("GIT", "-p", "PROJECT", "--include", "!"), 1, "pattern"),
     ],

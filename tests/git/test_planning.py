@@ -164,6 +164,32 @@ def test_two_histories_with_no_common_beginning_can_be_merged(git):
     assert plans == [["add a"], ["delete a", "add b"], [f"restore a from {one[:7]}"]]
 
 
+def test_a_second_beginning_has_files_of_its_own_and_the_merge_brings_the_first_ones_back(git):
+    main = git.commit({"README": A, "LICENSE": B})
+    docs = git.commit({"README": C, "LICENSE": B})
+    moved = git.commit({"docs/README": C, "LICENSE": B}, docs)
+    merge = git.commit({"README": A, "LICENSE": B, "docs/README": C}, main, moved)
+    plans = {each.commit.id: told(each) for each in plan(read(git.path))}
+    assert plans[docs] == ["delete LICENSE", "delete README", "add LICENSE as new", "add README as new"]
+    assert plans[moved] == ["move README → docs/README as it is"]
+    restored = [f"restore {path} from {main[:7]}" for path in ("LICENSE", "README")]
+    assert plans[merge] == restored or plans[merge] == ["delete LICENSE", *restored]
+
+
+def test_an_edit_at_a_switch_is_of_the_document_that_its_own_branch_has_there(git):
+    main = git.commit({"a": A})
+    docs = git.commit({"a": C})
+    both = git.commit({"a": A, "docs": C}, main, docs)
+    side = git.commit({"a": C + b"side\n"}, docs)
+    git.commit({"a": A, "docs": C + b"side\n"}, both, side)
+    plans = {each.commit.id: told(each) for each in plan(read(git.path))}
+    assert plans[both] == ["move a → docs as it is", f"restore a from {main[:7]}"] or plans[both] == [
+        f"restore a from {main[:7]}",
+        "move a → docs as it is",
+    ]
+    assert plans[side] == ["delete a", "move docs → a"]
+
+
 def test_first_parent_is_the_branch_alone(git):
     base = git.commit({"a": A})
     side = git.commit({"a": A, "s": B}, base)

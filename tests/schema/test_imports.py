@@ -269,6 +269,45 @@ async def test_a_merge_with_another_documents_version_is_only_an_edit(world, sto
     assert (last["action"], last["merged_from"]) == ("edit", None)
 
 
+async def test_a_second_beginning_has_documents_of_its_own_at_the_same_path(world, stored):
+    """Deleted and new at one path in one change; the old one is written on, and taken back, by its commit."""
+    gone = {"path": "a.md", "delete": True}
+    made = await load(
+        world,
+        stored,
+        commit(1, put("a.md", "one")),
+        commit(2, gone, put("a.md", "two", fresh=True)),
+        commit(3, gone, put("a.md", "three", onto=id_of(1), merge=id_of(1))),
+        commit(4, gone, {"path": "a.md", "take": id_of(2)}),
+        commit(5, gone),
+        commit(6, put("a.md", "one", fresh=True)),
+        commit(7, gone, put("b.md", "one", onto=id_of(2), of="a.md")),
+    )
+    assert [each["version_count"] for each in made] == [1, 2, 2, 2, 1, 1, 2]
+    written = [(await read(world, stored, n))["versions"][-1] for n in (1, 2, 3, 4, 6, 7)]
+    assert [each["action"] for each in written] == ["add", "add", "add", "restore", "add", "add"]
+    first, second, third, fourth, sixth, seventh = [each["document"] for each in written]
+    assert first == third
+    assert second == fourth == seventh
+    assert len({first, second, sixth}) == 3
+    assert written[2]["merged_from"] == written[0]["hash"]
+    assert await tree(world, stored, id_of(3)) == {"a.md": (sha256(b"three"), None)}
+    assert await tree(world, stored) == {"b.md": (sha256(b"one"), None)}
+
+
+async def test_a_new_document_finds_no_place_where_another_stays(world, stored):
+    await load(world, stored, commit(1, put("a.md", "one")))
+    refusal = await refused(more(world, stored, commit(2, put("a.md", "two", fresh=True))))
+    assert (refusal.status, refusal.code) == (409, "path_taken")
+
+
+async def test_only_imports_make_a_new_document_where_one_was_deleted(world, stored):
+    await load(world, stored, commit(1, put("a.md", "one")), commit(2, {"path": "a.md", "delete": True}))
+    await world.commit(stored.owner, stored, put("a.md", "two", fresh=True))
+    found = await world.one("select count(*) from public.documents where project_id = $1", stored.id)
+    assert found == 1
+
+
 async def test_modes_come_stay_and_go(world, stored):
     await load(
         world,
@@ -607,6 +646,11 @@ async def test_where_an_import_stands(world, stored):
         ({"items": [{"path": "a", "restore": 1}]}, "bad_import"),
         ({"items": [{"path": "a", "merged_from": "x"}]}, "bad_import"),
         ({"items": [{"path": "a", "take": "x"}]}, "bad_import"),
+        ({"items": [put("a", "one", onto="x")]}, "bad_import"),
+        ({"items": [put("a", "one", fresh="yes")]}, "bad_import"),
+        ({"items": [{"path": "a", "fresh": True}]}, "bad_import"),
+        ({"items": [{"path": "a", "onto": id_of(1)}]}, "bad_import"),
+        ({"items": [put("a", "one", fresh=True, onto=id_of(1))]}, "bad_import"),
         ({"items": [{"path": "a", "take": "0" * 40, "delete": True}]}, "bad_import"),
         ({"items": [{"path": "a", "take": "0" * 40}]}, "bad_item"),
         ({"items": [{"path": "a", "sha256": "0" * 64}]}, "bad_item"),
