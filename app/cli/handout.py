@@ -32,6 +32,7 @@ def dev_json(
     return {
         "api": api,
         "openapi": f"{api}/schema",
+        "sign_in": f"{api}/auth/login",
         "supabase_url": supabase["supabase_url"],
         "publishable_key": supabase["publishable_key"],
         "db_url": supabase["db_url"],
@@ -108,6 +109,7 @@ def welcome(values: Mapping[str, Any], place: Place, *, seconds: float) -> str:
     """What people read: plain text, a line never broken, so that what is copied works."""
     rows = [
         ("API", values["api"]),
+        ("Sign in", values["sign_in"]),
         ("OpenAPI page", values["openapi"]),
         ("Supabase", values["supabase_url"]),
         ("publishable key", values["publishable_key"]),

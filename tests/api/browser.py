@@ -19,10 +19,10 @@ class Browser(httpx.Client):
     Requests carry what a page of the site's own would send, unless the test says otherwise.
     """
 
-    def __init__(self, api: Api, contract: Contract | None = None) -> None:
-        self.site = api.url
+    def __init__(self, api: Api | str, contract: Contract | None = None) -> None:
+        self.site = api if isinstance(api, str) else api.url
         self.contract = contract
-        super().__init__(base_url=api.url, timeout=30, trust_env=False)
+        super().__init__(base_url=self.site, timeout=30, trust_env=False)
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         response = super().send(request, **options)

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from app.cli.story import ROLES, demo_directory, read_story
+from tests.api.browser import Browser
 from tests.cli.running import REPOSITORY, Dev, verso
 
 if TYPE_CHECKING:
@@ -72,9 +73,25 @@ def test_the_password_of_dev_json_opens_the_embedded_auth(dev: Dev) -> None:
     assert answer.json()["user"]["id"] == person["id"]
 
 
+def test_a_demo_person_signs_in_in_a_browser_as_the_account_of_the_demo(dev: Dev) -> None:
+    with Browser(dev.values["api"]) as browser:
+        assert "Sign in with GitHub" in browser.open(dev.values["sign_in"]).text
+        end = browser.sign_in("mara", f"/v1/projects/{dev.values['project']}")
+        assert end.json()["slug"] == dev.values["project"] or end.json()["id"] == dev.values["project"]
+        me = browser.get("/v1/me").json()
+    assert (me["handle"], me["github_login"]) == ("mara", "mara")
+    assert me["id"] in {person["id"] for person in dev.values["people"].values()}
+
+
 def test_what_is_printed_is_where_things_are(dev: Dev) -> None:
     values = dev.values
-    for shown in (values["api"], values["supabase_url"], values["openapi"], str(dev.data / "dev.json")):
+    for shown in (
+        values["api"],
+        values["supabase_url"],
+        values["openapi"],
+        values["sign_in"],
+        str(dev.data / "dev.json"),
+    ):
         assert shown in dev.output
     for person in values["people"].values():
         assert person["email"] in dev.output
