@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import cases, client, derived, importing, texts
+from tests.benchmarks import cases, client, derived, importing, policies, texts
 from tests.benchmarks.bench import benches
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
         ("second_start", lambda: cases.second_start(directory)),
         ("diffs", lambda: texts.diffs(directory, turns=turns)),
         ("words", lambda: texts.words(directory, turns=turns)),
+        (
+            "policies",
+            lambda: policies.policies(directory, seconds=6 if quick else 60, turns=turns // 2),
+        ),
         ("rebuild", lambda: texts.rebuild(directory, turns=2 if quick else 5)),
     ]
     for name, case in measured:
