@@ -71,6 +71,9 @@ def test_a_folder_in_a_bundle_out_checked_with_nothing_and_put_back(verso, stack
     assert "Would be: 1 added" in planned.stdout
     assert "left out (may hold credentials): .env" in planned.stdout
     assert verso.json("import", "folder", str(folder), "--project", "p")["added"] == ["a.md"]
+    missing = verso("import", "folder", str(folder), "--project", "made")
+    assert (missing.returncode, "--create makes it" in missing.stderr) == (1, True)
+    assert verso.json("import", "folder", str(folder), "--project", "made", "--create")["added"] == ["a.md"]
 
     bundle = tmp_path / "p.bundle"
     made = verso.json("export", "bundle", str(bundle), "--project", "p")

@@ -303,7 +303,7 @@ async def test_a_new_document_finds_no_place_where_another_stays(world, stored):
 
 async def test_only_imports_make_a_new_document_where_one_was_deleted(world, stored):
     await load(world, stored, commit(1, put("a.md", "one")), commit(2, {"path": "a.md", "delete": True}))
-    await world.commit(stored.owner, stored, put("a.md", "two", fresh=True))
+    await world.commit(stored.owner, stored.id, put("a.md", "two", fresh=True))
     found = await world.one("select count(*) from public.documents where project_id = $1", stored.id)
     assert found == 1
 
