@@ -42,7 +42,11 @@ def author_of(change: ChangeSummary) -> str:
     """Who made a change, as history shows it."""
     person = change.author
     name = change.author_name or person.name or person.handle or person.id[:8]
-    return safe(f"{name} (agent {change.agent})" if change.agent else name)
+    if not change.agent:
+        return safe(name)
+    whom = change.on_behalf_of
+    for_whom = f" for {whom.name or whom.handle or whom.id[:8]}" if whom else ""
+    return safe(f"{name} (agent {change.agent}{for_whom})")
 
 
 def moment(then: datetime) -> str:

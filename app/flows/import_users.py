@@ -196,7 +196,7 @@ async def _made(accounts: Accounts, user: OldUser) -> ImportedUser:
         try:
             account = await accounts.add(**fields, **hashed)
         except VersoError as error:
-            # An Auth that can't check this kind of hash (the embedded one: argon2): the account is still theirs.
+            # An Auth that can't check this kind of hash (the embedded one: argon2): they get in another way.
             if not hashed or error.detail.get("reason") != "validation_failed":
                 raise
             account = await accounts.add(**fields)

@@ -72,6 +72,15 @@ def test_an_agents_life_from_the_terminal(stack, owner, project, shell):
     assert (change["actor"], change["agent"]) == ("agent", "planner")
     assert change["on_behalf_of"]["id"] == owner.id
 
+    logged = agent("log", "--project", project)
+    assert f"(agent planner for {change['on_behalf_of']['name']})" in logged.stdout, (
+        logged.stdout + logged.stderr
+    )
+    bundle = agent._home / "p.bundle"
+    assert keeper("export", "bundle", str(bundle), "--project", project).returncode == 0
+    checked = keeper.json("verify", str(bundle))
+    assert (checked["whole"], checked["change_hash"]) == (True, change["hash"])
+
     rotated = keeper("agents", "rotate", project, "planner")
     assert rotated.returncode == 0, rotated.stderr
     assert inside(agent, "pull").returncode != 0
