@@ -95,7 +95,7 @@ def told_status(status: Status) -> str:
 
 def told_pull(pulled: Pulled) -> str:
     """A pull in words."""
-    lines = [f"Up to #{pulled.newest}: {pulled.changes} new changes."]
+    lines = [f"Up to #{pulled.newest}: {_count(pulled.changes, 'new change')}."]
     notes = dict(pulled.notes)
     waiting = {each.path for each in pulled.conflicts}
     lines += [
@@ -121,7 +121,7 @@ def told_push(pushed: Pushed) -> str:
     if pushed.change is None:
         lines.append("Nothing to push.")
     else:
-        lines.append(f"Change #{pushed.change}: {len(pushed.paths)} files.")
+        lines.append(f"Change #{pushed.change}: {_count(len(pushed.paths), 'file')}.")
         lines += [f"  {path}" for path in pushed.paths[:_MOST]]
         if len(pushed.paths) > _MOST:
             lines.append(f"  … and {len(pushed.paths) - _MOST} more")
@@ -131,6 +131,10 @@ def told_push(pushed: Pushed) -> str:
 
 _MOST = 50
 """Lines of a list for people; --json has all."""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _beside(conflict: Conflict) -> str:

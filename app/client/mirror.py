@@ -166,6 +166,7 @@ class Mirror:
     def document_at(self, path: str, at: int | None = None) -> str:
         """The id of the document that has the path after a change, else of the last one that had it.
 
+        One that was there under another name, and got this one later, is meant when there is no other.
         Raises VersoError `document_not_found`.
         """
         until = self.newest if at is None else at
@@ -180,10 +181,16 @@ class Mirror:
             path,
             until,
         )
+        found = found or self._maybe(
+            "select v.document from versions v where v.path = ? and exists ("
+            "select 1 from versions w where w.document = v.document and w.sequence <= ?) "
+            "order by v.sequence desc",
+            path,
+            until,
+        )
         if found is None:
-            raise VersoError(
-                "document_not_found", f"Nothing was ever at {path} in the history here.", path=path
-            )
+            when = "in the history here" if until >= self.newest else f"up to change #{until}"
+            raise VersoError("document_not_found", f"Nothing was ever at {path} {when}.", path=path)
         return str(found[0])
 
     def versions(self, path: str, *, at: int | None = None) -> list[Version]:

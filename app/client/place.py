@@ -92,6 +92,8 @@ def make_place(root: Path, config: Config) -> Place:
     written = hidden / f"{_CONFIG}.new"
     written.write_bytes(msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n")
     written.replace(hidden / _CONFIG)
+    # Whoever adopts a Git clone shall not commit this.
+    (hidden / ".gitignore").write_text("*\n", encoding="utf-8")
     return Place(root, config)
 
 

@@ -256,6 +256,10 @@ def test_show_gives_a_change_with_what_it_did_or_a_documents_bytes(folder: Proje
     assert folder.run("show", f"1:{OLD}", cwd=folder.cwd / "docs") == FIRST
     assert folder.run("show", NEW) == THIRD
     assert folder.run("show", "guide.md", "--at", "3", cwd=folder.cwd / "docs") == THIRD
+    assert folder.run("show", NEW, "--at", "1") == FIRST, (
+        "a document by today's name, before it had that name"
+    )
+    assert "up to change #3" in folder.run("show", "note.txt", "--at", "3", code=1)
     assert "deleted in #5" in folder.run("show", "note.txt", code=1)
     assert folder.json("show", "#5")["change"]["message"] == "No note"
     deleted = folder.json("show", "5")["documents"]
