@@ -5,6 +5,7 @@
     place        the working folder: where it is, which project and server it belongs to, whose token
     mirror       the project's history on this machine: changes, versions, tags; every hash checked
     worktree     the folder's files: scanned with a stat cache, ignored, read, written without losing any
+    glance       what the last look said, as long as nothing has changed since
     contents     the mirror's bytes by their SHA-256
     pull, push   history into the folder, and the folder's edits into history
     follow       a folder that is kept in step by itself
