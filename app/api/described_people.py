@@ -19,7 +19,14 @@ OPERATIONS: dict[str, Operation] = {
         ),
     ),
     "rotate_agent": Operation(
-        refuses=("agent_revoked", "agent_bound", "project_archived", "no_secret_key", "account_refused"),
+        refuses=(
+            "agent_revoked",
+            "agent_altered",
+            "agent_bound",
+            "project_archived",
+            "no_secret_key",
+            "account_refused",
+        ),
     ),
     "revoke_agent": Operation(refuses=("role_too_low", "account_refused")),
     "set_folders": Operation(

@@ -88,6 +88,7 @@ PROBLEMS = {
     "too_many_invitations": Problem(409, "Too many open invitations"),
     "agent_exists": Problem(409, "The project has an agent of that name"),
     "agent_revoked": Problem(409, "The agent was revoked"),
+    "agent_altered": Problem(409, "The agent's account has another way in"),
     "no_secret_key": Problem(409, "An operator makes accounts here"),
     "handle_taken": Problem(409, "The handle is somebody else's"),
     "slug_taken": Problem(409, "The slug is taken"),

@@ -93,10 +93,17 @@ async def rotate_agent(
         raise VersoError("agent_revoked", "That agent was revoked, which is for ever. Make another one.")
     _need_key(accounts, f"verso agents rotate {_shell(project)} {known.name}")
     account = await accounts.find(known.id)
-    password = new_password()
-    await accounts.change(known.id, password=password)
+    if any(each.provider != "email" for each in account.identities or ()):
+        raise VersoError(
+            "agent_altered",
+            "Somebody added another way to sign in to the agent's account, and rotating would leave it. "
+            "Revoke the agent and make another one.",
+        )
+    # Its address as well: who had the credential may have made it one where they get mail.
+    email, password = f"{known.id}@{DOMAIN}", new_password()
+    await accounts.change(known.id, email=email, email_confirm=True, password=password)
     taken = await agents.take_agent(token, project=project, agent=known.id)
-    return KeptAgent(agent=taken, credential=Credential(account.email, password))
+    return KeptAgent(agent=taken, credential=Credential(email, password))
 
 
 async def revoke_agent(

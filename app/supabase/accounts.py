@@ -30,6 +30,12 @@ FOR_EVER = "876000h"
 """A hundred years, as Go writes a duration: Auth has no ban without an end."""
 
 
+class Identity(msgspec.Struct, frozen=True):
+    """A way to sign in that an account has."""
+
+    provider: str
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """An account as Auth's admin API shows it, as far as it matters here."""
 
@@ -37,6 +43,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     email: str = ""
     email_confirmed_at: str | None = None
     app_metadata: dict[str, Any] = {}
+    identities: list[Identity] | None = None
 
 
 class _Accounts(msgspec.Struct, frozen=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -82,6 +84,25 @@ def test_rotating_ends_the_old_credential_and_every_session_at_once(stack, keyed
         signed_in(stack, keyed, kept["credential"])
     with signed_in(stack, keyed, rotated.json()["credential"], contract) as agent:
         assert agent.get(project.url).status_code == 200
+
+
+def test_rotating_takes_back_what_who_had_the_credential_changed(stack, keyed, contract, project, owner):
+    kept = made(owner, project)
+    account = f"{stack.supabase_url}/auth/v1/admin/users/{kept['agent']['id']}"
+    theirs = f"thief-{kept['agent']['id'][:8]}@example.com"
+    changed = httpx.put(
+        account, headers={"apikey": stack.secret_key}, json={"email": theirs}, trust_env=False
+    )
+    assert changed.json()["email"] == theirs
+    credential = owner.post(f"{project.url}/agents/planner/rotate").json()["credential"]
+    assert credential["email"] == kept["credential"]["email"]
+    with signed_in(stack, keyed, credential, contract) as agent:
+        assert agent.get(project.url).status_code == 200
+    linked = """insert into auth.identities (provider_id, user_id, identity_data, provider)
+                values ($2, $1, jsonb_build_object('sub', $2::text), 'github')"""
+    thief = uuid.UUID(kept["agent"]["id"])
+    asyncio.run(stack.psql(linked, thief, f"thief-{thief}", role="supabase_auth_admin"))
+    assert code_of(owner.post(f"{project.url}/agents/planner/rotate")) == "agent_altered"
 
 
 def test_revoking_ends_the_agent_and_its_account(stack, keyed, contract, project, owner):
