@@ -31,7 +31,9 @@ def test_a_needed_variable_that_is_missing_is_named(missing: str, how: str) -> N
 @pytest.mark.parametrize("field", msgspec.structs.fields(Settings), ids=lambda field: field.name)
 def test_every_setting_has_a_variable_of_its_own(field: msgspec.structs.FieldInfo) -> None:
     name = variable_name(field.name)
-    assert name.startswith("SUPABASE_" if name in NEEDED or field.name.startswith(("supabase_p", "supabase_s")) else "VERSO_")
+    assert name.startswith(
+        "SUPABASE_" if name in NEEDED or field.name.startswith(("supabase_p", "supabase_s")) else "VERSO_"
+    )
     if field.type in {int, float}:
         with pytest.raises(SettingsError, match=name):
             Settings.from_environment({**NEEDED, name: "lots"})
