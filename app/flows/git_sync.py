@@ -43,7 +43,7 @@ BATCH_BYTES = 64 * 1024 * 1024
 WAIT_SECONDS = 600.0
 """How long one waits for another process that fills the repository."""
 _IN_MEMORY = 1024 * 1024
-_START_ANEW = frozenset({"other_export", "export_damaged", "history_diverged"})
+_START_ANEW = frozenset({"git_damaged", "other_export", "export_damaged", "history_diverged"})
 COPYING_CODES = _START_ANEW | {"content_altered", "folder_busy", "history_altered"}
 """What `app.git.write` refuses. Those are sentences for whoever exports to a folder of theirs."""
 
@@ -105,7 +105,7 @@ class GitSync:
             await asyncio.to_thread(self._cache.evict)
 
     async def _fill_anew(self, actor: Actor, project: Project, path: Path) -> int:
-        """Fill an empty repository. What is wrong now isn't the repository's past: it is said, and not tried again."""
+        """Fill an empty repository: what is wrong now isn't its past, so it is said, and not tried again."""
         try:
             return await self._fill(actor, project, path)
         except VersoError as error:
@@ -124,7 +124,9 @@ class GitSync:
             if before > project.change_sequence or (
                 before == project.change_sequence and copy.newest and copy.newest.hash != project.change_hash
             ):
-                raise VersoError("history_diverged", "The project's history is not the one that was copied.")
+                raise VersoError(
+                    "git_damaged", "The copy that serves Git is of another history. Fetch again."
+                )
             at = before
             while at < project.change_sequence:
                 page = await self._mirroring.list_history(

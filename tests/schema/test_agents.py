@@ -115,7 +115,9 @@ async def test_an_owner_makes_no_agent_of_a_person_or_of_somebody_elses_agent(wo
     assert await register(world, other, team.id, theirs)
 
 
-@pytest.mark.parametrize("name", ["", "A", "-a", "a b", "a/b", "a" * 65, "54093e21-d37b-49b2-b43e-f3ca837b0a10", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "A", "-a", "a b", "a/b", "a" * 65, "54093e21-d37b-49b2-b43e-f3ca837b0a10", "a\n"]
+)
 async def test_an_agents_name_has_a_form(world, team, name):
     call = world.rpc(team.owner, "prepare_agent", project=team.id, name=name, role="editor")
     assert (await refused(call)).code == "bad_agent"

@@ -98,18 +98,22 @@ class History:
                 commits=lost[:10],
             )
         imported = set(done)
-        held = ancestors(done, self.repository.parents) if self.choices.skip_empty else imported
         first_parent = self.choices.first_parent
-        rest = line_of(self.tip, self.repository.parents, done=held, first_parent=first_parent)
         # Of the whole line, so that a run that was interrupted goes on with the times that it would have had.
         whole = line_of(self.tip, self.repository.parents, first_parent=first_parent)
+        skipped: dict[str, str | None] = {}
+        held = imported
+        if self.choices.skip_empty and done:
+            skipped = self._skipped(whole, done)
+            held = ancestors(done, self.repository.parents) | skipped.keys()
+        rest = line_of(self.tip, self.repository.parents, done=held, first_parent=first_parent)
         seconds = [self.repository.commit(each).committer.seconds for each in whole]
         steady = dict(
             zip(whole, steady_times(seconds, latest=int(time.time()) if now is None else now), strict=True)
         )
         coming = set(rest)
         behind = {parent for each in rest for parent in self.followed(each) if parent not in coming}
-        named = {parent: self._known_as(parent, imported) for parent in behind}
+        named = {parent: skipped.get(parent) or self._known_as(parent, imported) for parent in behind}
         return Line(
             commits=rest,
             committed=[steady[each] for each in rest],
@@ -130,6 +134,29 @@ class History:
         """The parents of a commit that the line follows."""
         parents = self.repository.parents(commit)
         return parents[:1] if self.choices.first_parent else parents
+
+    def _skipped(self, whole: Sequence[str], done: Sequence[str]) -> dict[str, str | None]:
+        """What a run up to the last of `done` left out as empty, with the imported commit ahead of it.
+
+        Behind another commit it would not be empty: it would take the line back to where it was.
+        """
+        imported = set(done)
+        found: dict[str, str | None] = {}
+        ahead: str | None = None
+        follows = True  # whether everything up to here is imported or was empty
+        for each in whole[: whole.index(done[-1])]:
+            if each in imported:
+                ahead, follows = each, True
+            elif follows and self._is_as_after(each, ahead):
+                found[each] = ahead
+            else:
+                follows = False
+        return found
+
+    def _is_as_after(self, commit: str, ahead: str | None) -> bool:
+        if ahead is not None:
+            return self._tree_id(commit) == self._tree_id(ahead)
+        return not any(self.trees.differences(None, self.repository.commit(commit).tree))
 
     def _known_as(self, commit: str, imported: Collection[str]) -> str | None:
         """The imported commit after which all was as after this one; None when that was nothing."""
