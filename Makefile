@@ -3,22 +3,28 @@
 #   make dev                                  everything on this machine, with a demo project
 #   make dev PORT=8001 SUPABASE_PORT=54421    on other ports; ARGS="--reset" and so on for `verso dev`
 #   make test ARGS="tests/unit -x"            some of the tests; WORKERS=0 in one process
+#   make test-all                             the slow ones, too, as CI does
 #   PYTHON=python3.12 make test               with another interpreter (3.11 or newer)
 PYTHON ?= python3
 PORT ?= 8000
 SUPABASE_PORT ?= 54321
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.stamp
 
-.PHONY: dev test check audit lock bench clean help
+.PHONY: dev test test-slow test-all check audit lock bench clean help
 
 dev: $(STAMP)  ## start the embedded Supabase and the API with a demo project
 	@exec $(BIN)/verso dev --with-parent --port $(PORT) --supabase-port $(SUPABASE_PORT) $(ARGS)
 
-test: $(STAMP)  ## pass the tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+test: $(STAMP)  ## pass the tests, but for the slow ones
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)  ## pass the slow tests: kills, gigabytes, long histories, whole lives of a process
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
+
+test-all: test test-slow  ## pass all tests
 
 check: $(STAMP)  ## ruff, the type checker, the import contracts
 	$(BIN)/ruff check .

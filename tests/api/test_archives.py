@@ -142,6 +142,7 @@ def test_more_files_than_a_page_are_all_there(project: Project) -> None:
     assert names == [f"{number:04}" for number in range(450)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
 def test_a_large_archive_passes_through_little_memory(project: Project, api: Api, form: str) -> None:
     for number in range(6):

@@ -291,6 +291,7 @@ def test_verifying_finds_an_author_who_lied(stack: Stack, project, people):
     assert lines_of(proven) == [(1, 1), (2, 2)]
 
 
+@pytest.mark.slow
 def test_a_long_history_is_gone_through_in_parts(stack: Stack, api: Api, project, people):
     version = project.written("a.md", "one\n")
     for number in range(510):

@@ -259,6 +259,7 @@ def test_requests_are_taken_gzipped_and_no_larger_than_allowed(project: Project,
     )
 
 
+@pytest.mark.slow
 def test_many_clones_at_once_and_two_processes_on_one_cache(
     stack: Stack, project: Project, api: Api, tmp_path: Path
 ) -> None:
@@ -308,6 +309,7 @@ def test_the_cache_may_be_deleted_damaged_or_too_small(
         assert (tmp_path / "h" / "a.md").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_a_clone_of_much_passes_through_little_memory(project: Project, api: Api, tmp_path: Path) -> None:
     for number in range(6):
         project.written(f"{number}.bin", os.urandom(12 << 20))

@@ -18,6 +18,8 @@ from tests.cli.running import REPOSITORY, Dev, clean_environment, verso
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def state(dev: Dev) -> tuple[int, str, dict[str, str]]:
     """What must stay: the number of changes and the hash over all history, and who the people are."""

@@ -103,6 +103,7 @@ async def test_twenty_threads_refresh_once(logins: Logins, stack: Stack) -> None
     assert await tokens_of(stack, login) == 2
 
 
+@pytest.mark.slow
 async def test_many_processes_refresh_once_and_the_session_lives_on(tmp_path: Path, stack: Stack) -> None:
     logins = logins_in(tmp_path)
     login = await stored(logins, stack, life=0)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tests.api.world import Api as Server
     from tests.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("VERSO_SYNC_EXAMPLES", "0"))
 """More of them, and other ones each time, for a long run by hand."""
 TOKEN = re.compile(rb"<[0-9]+>")

@@ -131,6 +131,7 @@ def test_exit_codes_tell_what_happened(shell: Shell, zoe: Someone, project: str)
     assert "can't be reached" in shell.run("pull", within="work", code=5)
 
 
+@pytest.mark.slow
 def test_a_push_that_is_killed_anywhere_writes_once(shell: Shell, zoe: Someone, project: str) -> None:
     work = shell.directory / "work"
     chance = random.Random(7)

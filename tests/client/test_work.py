@@ -202,6 +202,7 @@ def test_a_tag_comes_with_a_pull_that_brings_no_change(mine: Copy) -> None:
         assert folder.mirror.resolve("first") == 1
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_files_are_one_change_in_a_handful_of_requests(mine: Copy, hers: Copy) -> None:
     for number in range(1100):
         mine.write(f"d/{number}.md", f"# {number}\n")

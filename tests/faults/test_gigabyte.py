@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 GIGABYTE = 1024 * MIB
 ALLOWED_GROWTH = 64 * MIB
@@ -26,7 +28,6 @@ SECONDS = 120
 """It takes a third of this on two idle cores."""
 
 
-@pytest.mark.slow
 async def test_a_gigabyte_goes_in_and_comes_out_in_bounded_memory(stack: Stack, tmp_path: Path) -> None:
     block = os.urandom(MIB)
     sent, received = hashlib.sha256(), hashlib.sha256()

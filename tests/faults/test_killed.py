@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "/rpc/commit_change"
 CLEAR = {"supabase_unavailable", "storage_unavailable"}
 """What a client may be told while its Supabase is away."""

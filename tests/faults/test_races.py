@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 EDITORS = 200
 ROUNDS = 3
 

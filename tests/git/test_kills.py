@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from app.client.api import Api as Client
     from tests.api.world import Api
 
+pytestmark = pytest.mark.slow
+
 COMMITS = 300
 KILLS = 10
 
@@ -65,7 +67,6 @@ def count(server: Client, project: str) -> int:
     return int(server.get(f"/v1/projects/{project}/imports/git")["count"])
 
 
-@pytest.mark.slow
 def test_ten_kills_change_nothing(server, api, token, git, project):
     chance = random.Random(20261122)
     make_history(git, chance, COMMITS)

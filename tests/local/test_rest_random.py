@@ -17,6 +17,8 @@ import pytest
 
 from tests.local.rest_cases.harness import Case, UnavailableError, answer_of, library, postgrest, tokens
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = 400
 VALUES = {
     "id": ["1", "2", "4"],
@@ -140,7 +142,6 @@ def _unordered(body: Any) -> Any:
     return {key: _unordered(value) for key, value in body.items()} if isinstance(body, dict) else body
 
 
-@pytest.mark.slow
 async def test_random_requests_get_the_same_rows(tmp_path_factory: pytest.TempPathFactory):
     maker = Maker(seed=20261122)
     answered, wrong = 0, []

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from tests.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 CASES = read_cases()
 ANSWERS = read_answers()
 DIFFERENCES = read_differences()
@@ -59,7 +61,6 @@ async def test_answers_as_postgrest_does(books: Stack, client: httpx.AsyncClient
     assert answer == _expected(case)
 
 
-@pytest.mark.slow
 async def test_the_recorded_answers_are_a_real_postgrests(books: Stack):
     wrong = {}
     try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["world"]
 
 

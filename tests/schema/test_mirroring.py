@@ -57,6 +57,7 @@ async def test_an_empty_project_has_an_empty_history(world):
     assert page == {"newest": 0, "changes": []}
 
 
+@pytest.mark.slow
 async def test_a_heavy_change_ends_its_page_and_is_never_cut(world):
     team = await world.team()
     await world.store(team.id, "x")

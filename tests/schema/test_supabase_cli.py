@@ -22,6 +22,8 @@ from tests.stack import MIGRATIONS, REPOSITORY, Stack
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 JS = Path(__file__).parent / "js"
 BIN = REPOSITORY / ".venv" / "bin"
 

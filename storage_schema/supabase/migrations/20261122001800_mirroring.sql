@@ -95,8 +95,10 @@ begin
     cross join lateral (
       select max(b.size) as size, coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size)
                order by b.proven desc, b.created_at desc, b.object_id) filter (where b.erased_at is null), '[]') as copies
-      -- Not `exists`: PostgreSQL would rather read all versions once than look one object up.
-      from (select x.*, (select v.object_id from public.versions v where v.object_id = x.object_id limit 1) is not null as proven
+      -- Neither `exists` nor `=`: where many versions share few objects, PostgreSQL would rather read all versions
+      -- than look one object up. A range has an order, and that is the index's.
+      from (select x.*, (select v.object_id from public.versions v where v.object_id between x.object_id and x.object_id
+                         order by v.object_id limit 1) is not null as proven
             from public.blobs x where x.project_id = target and x.sha256 = u.sha256
             order by x.erased_at is not null, proven desc, x.created_at desc, x.object_id limit 8) b) l));
 end
