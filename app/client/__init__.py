@@ -2,6 +2,7 @@
 
     api          HTTP to a Verso server: JSON, streams, uploads; retries; refusals as VersoError
     multipart    many files in one request, with flat memory
+    bulk         many contents in one request
     place        the working folder: where it is, which project and server it belongs to, whose token
     mirror       the project's history on this machine: changes, versions, tags; every hash checked
     worktree     the folder's files: scanned with a stat cache, ignored, read, written without losing any

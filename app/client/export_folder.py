@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.client.history import MOST_CONTENTS, home_of, members_of, no_progress
+from app.client.bulk import MOST_CONTENTS, asked_contents
+from app.client.history import home_of, no_progress
 from app.client.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out, probe_folding, stays_inside
 from app.errors import VersoError
 from app.model import Project, TreeEntry
@@ -228,11 +229,8 @@ def _write_all(
     contents = list(paths)
     for start in range(0, len(contents), MOST_CONTENTS):
         batch = contents[start : start + MOST_CONTENTS]
-        body = msgspec.json.encode({"sha256": batch})
-        headers = {"Content-Type": "application/json"}
-        address = f"{home_of(home)}/contents"
-        with api.stream("POST", address, content=body, headers=headers, again=True) as response:
-            for sha256, _, pieces in members_of(api.pieces(response)):
+        with asked_contents(api, home_of(home), batch) as members:
+            for sha256, _, pieces in members:
                 targets = paths.pop(sha256, [])
                 _write(directory, targets, sha256, pieces, files)
                 done += len(targets)

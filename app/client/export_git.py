@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.client.history import MOST_BYTES, MOST_CONTENTS, home_of, members_of, no_progress
+from app.client.bulk import TRIES, asked_contents, batches
+from app.client.history import home_of, no_progress
 from app.errors import VersoError
 from app.git.write.copy import GitCopy
 from app.model import MirroredChange, Project, Tag
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _IN_MEMORY = 16 * 1024 * 1024
 """Larger contents pass through a file, so that memory stays flat."""
-_TRIES = 4
 
 
 class WholePage(msgspec.Struct, frozen=True):
@@ -102,9 +102,9 @@ def _pages(api: Api, home: str, after: int) -> Iterator[WholePage]:
 
 def _take_contents(api: Api, home: str, copy: GitCopy, missing: Mapping[str, int]) -> None:
     left = dict(missing)
-    tries = _TRIES
+    tries = TRIES
     while left:
-        batch = _batch(left)
+        batch = next(batches(left.items()))
         came: set[str] = set()
         try:
             _ask(api, home, copy, batch, came)
@@ -121,11 +121,8 @@ def _take_contents(api: Api, home: str, copy: GitCopy, missing: Mapping[str, int
 
 
 def _ask(api: Api, home: str, copy: GitCopy, batch: Mapping[str, int], came: set[str]) -> None:
-    body = msgspec.json.encode({"sha256": list(batch)})
-    headers = {"Content-Type": "application/json"}
-    path = f"{home_of(home)}/contents"
-    with api.stream("POST", path, content=body, headers=headers, again=True) as response:
-        for sha256, size, pieces in members_of(api.pieces(response)):
+    with asked_contents(api, home_of(home), batch) as members:
+        for sha256, size, pieces in members:
             if sha256 not in batch:
                 continue
             if size <= _IN_MEMORY:
@@ -151,14 +148,3 @@ def _diverged(newest: int) -> VersoError:
         "a backup? Keep this repository, and export into a new directory.",
         newest=newest,
     )
-
-
-def _batch(left: Mapping[str, int]) -> dict[str, int]:
-    batch: dict[str, int] = {}
-    held = 0
-    for sha256, size in left.items():
-        if batch and (len(batch) >= MOST_CONTENTS or held + size > MOST_BYTES):
-            break
-        batch[sha256] = size
-        held += size
-    return batch

@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-import tarfile
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import quote
 
 import msgspec
 
+from app.client.bulk import TRIES, asked_contents, batches
 from app.errors import VersoError
 from app.model import (
     Action,
@@ -33,12 +33,6 @@ if TYPE_CHECKING:
 
     from app.client.api import Api
     from app.client.mirror import Mirror
-
-MOST_CONTENTS = 1000
-"""Contents of one request; the server takes no more."""
-MOST_BYTES = 256 * 1024 * 1024
-"""About how many bytes one request asks for: what breaks off has not far to go again."""
-_TRIES = 4
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -107,9 +101,9 @@ def fetch_contents(
     should be; all that came whole before stays.
     """
     total, came = sum(missing.values()), 0
-    for batch in _batches(missing):
+    for batch in batches(missing.items()):
         wanted = batch
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(TRIES)):
             try:
                 for size in _ask_contents(api, mirror, project, wanted):
                     came += size
@@ -124,13 +118,9 @@ def fetch_contents(
 
 
 def _ask_contents(api: Api, mirror: Mirror, project: str, wanted: Mapping[str, int]) -> Iterator[int]:
-    body = msgspec.json.encode({"sha256": list(wanted)})
-    headers = {"Content-Type": "application/json"}
-    with api.stream(
-        "POST", f"{home_of(project)}/contents", content=body, headers=headers, again=True
-    ) as response:
-        came: set[str] = set()
-        for sha256, size, pieces in members_of(api.pieces(response)):
+    came: set[str] = set()
+    with asked_contents(api, home_of(project), wanted) as members:
+        for sha256, size, pieces in members:
             if sha256 in wanted:
                 mirror.contents.add(sha256, size, pieces)
                 came.add(sha256)
@@ -138,59 +128,6 @@ def _ask_contents(api: Api, mirror: Mirror, project: str, wanted: Mapping[str, i
     # The answer came to its end, so what it left out is what the server has no more.
     for sha256 in wanted.keys() - came:
         mirror.contents.note_erased(sha256)
-
-
-def members_of(pieces: Iterator[bytes]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
-    """The files of a tar as it streams in: name, size, and the bytes, to be read before the next one.
-
-    Raises VersoError `not_verso` when it is no tar; an answer that breaks off raises as `Api.pieces` does.
-    """
-    stream = _Stream(pieces)
-    try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=64 * 1024) as tar:  # type: ignore[call-overload]
-            for member in tar:
-                file = tar.extractfile(member)
-                if file is not None:
-                    yield member.name, member.size, iter(lambda: file.read(256 * 1024), b"")  # noqa: B023
-    except tarfile.TarError as error:
-        raise VersoError("not_verso", f"The server's contents can't be read ({error}).") from None
-    stream.drain()
-
-
-class _Stream:
-    """Pieces as something that can be read."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._held = bytearray()
-
-    def read(self, size: int) -> bytes:
-        while len(self._held) < size:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._held += piece
-        given = bytes(self._held[:size])
-        del self._held[:size]
-        return given
-
-    def drain(self) -> None:
-        """Read to the end, so that an answer that breaks off there is noticed."""
-        for _ in self._pieces:
-            pass
-
-
-def _batches(missing: Mapping[str, int]) -> Iterator[dict[str, int]]:
-    batch: dict[str, int] = {}
-    held = 0
-    for sha256, size in missing.items():
-        if batch and (len(batch) >= MOST_CONTENTS or held + size > MOST_BYTES):
-            yield batch
-            batch, held = {}, 0
-        batch[sha256] = size
-        held += size
-    if batch:
-        yield batch
 
 
 def _keep(sql: sqlite3.Connection, change: Change) -> None:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from app.client.bulk import TRIES, asked_contents, batches
 from app.client.bundle.container import PIECE, Writer
 from app.client.bundle.history import Findings, HistoryCheck
 from app.client.bundle.parts import (
@@ -33,7 +34,7 @@ from app.client.bundle.parts import (
     line_of,
     rows_name,
 )
-from app.client.history import MOST_BYTES, MOST_CONTENTS, Progress, home_of, members_of, no_progress
+from app.client.history import Progress, home_of, no_progress
 from app.errors import VersoError
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 ROUNDS = 20
 """How often rows are read on when the project is written to meanwhile."""
-TRIES = 4
 _IN_MEMORY = 1024 * 1024
 
 
@@ -207,8 +207,7 @@ def stream_contents(
 
     What breaks off goes on where it was. Raises VersoError `content_altered`, `content_erased`.
     """
-    for batch in batches(wanted):
-        asked = dict(batch)
+    for asked in batches(wanted):
         for tries_left in reversed(range(TRIES)):
             try:
                 for sha256, size, file in _ask(api, project, asked):
@@ -225,12 +224,8 @@ def stream_contents(
 
 def _ask(api: Api, project: str, asked: dict[str, int]) -> Iterator[tuple[str, int, IO[bytes]]]:
     order = list(asked)
-    body = msgspec.json.encode({"sha256": order})
-    headers = {"Content-Type": "application/json"}
-    with api.stream(
-        "POST", f"{home_of(project)}/contents", content=body, headers=headers, again=True
-    ) as answer:
-        for sha256, size, pieces in members_of(api.pieces(answer)):
+    with asked_contents(api, home_of(project), order) as members:
+        for sha256, size, pieces in members:
             if not order or sha256 != order.pop(0):
                 break
             yield sha256, size, _proven(sha256, asked[sha256], pieces)
@@ -258,17 +253,3 @@ def _proven(sha256: str, size: int, pieces: Iterator[bytes]) -> IO[bytes]:
         )
     file.seek(0)
     return file
-
-
-def batches(wanted: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
-    """Contents in lots that one request takes: by number, and by their sizes."""
-    batch: list[tuple[str, int]] = []
-    held = 0
-    for sha256, size in wanted:
-        if batch and (len(batch) >= MOST_CONTENTS or held + size > MOST_BYTES):
-            yield batch
-            batch, held = [], 0
-        batch.append((sha256, size))
-        held += size
-    if batch:
-        yield batch

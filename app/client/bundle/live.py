@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from app.client.bundle.export import batches, stream_contents
+from app.client.bulk import batches
+from app.client.bundle.export import stream_contents
 from app.client.bundle.history import Findings, HistoryCheck
 from app.client.bundle.verify import Report
 from app.client.history import Progress, home_of, no_progress
@@ -76,7 +77,7 @@ def _check_contents(
     for batch in batches(history.contents()):
         left = dict(batch)
         try:
-            for sha256, _, _ in stream_contents(api, project, batch):
+            for sha256, _, _ in stream_contents(api, project, batch.items()):
                 del left[sha256]
         except VersoError as error:
             if error.code not in _NAMES_NONE:
@@ -84,7 +85,7 @@ def _check_contents(
             # Together they fail without saying which: one by one, each that is wrong is named.
             for sha256, size in left.items():
                 _check_one(api, project, (sha256, size), findings)
-        done += sum(size for _, size in batch)
+        done += sum(batch.values())
         progress(done, total, "bytes")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from app.client.history import members_of
+from app.client.bulk import asked_contents
 from app.client.import_git.past import Replay, whole_history
 from app.git.read.contents import blob_id
 from app.git.read.proof import GrowingTree
@@ -106,12 +106,8 @@ class _Proving:
         wanted = {each.sha256: None for change in changes for each in change.versions if each.sha256}
         lacking = [sha256 for sha256 in wanted if sha256 not in self._fetched]
         for start in range(0, len(lacking), _MOST_CONTENTS):
-            body = msgspec.json.encode({"sha256": lacking[start : start + _MOST_CONTENTS]})
-            headers = {"Content-Type": "application/json"}
-            with self._api.stream(
-                "POST", f"{self._home}/contents", content=body, headers=headers, again=True
-            ) as answer:
-                for name, _, pieces in members_of(self._api.pieces(answer)):
+            with asked_contents(self._api, self._home, lacking[start : start + _MOST_CONTENTS]) as members:
+                for name, _, pieces in members:
                     data = b"".join(pieces)
                     if hashlib.sha256(data).hexdigest() == name:
                         module = data if len(data) == _SUBMODULE_SIZE else b""
