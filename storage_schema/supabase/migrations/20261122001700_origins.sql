@@ -351,6 +351,7 @@ create function public.import_changes(project text, after text, changes jsonb)
 returns jsonb
 language sql
 set search_path = ''
+set statement_timeout = '60s'
 as $$ select private.import_changes(private.project_id(project), after, changes) $$;
 comment on function public.import_changes is
   'Writes 1 to 200 Git commits as changes, in one transaction; after is the hash of the newest change that the importer saw, null in an empty project. {changes: [{sequence, hash, origin_id, version_count}]}. A batch, or the beginning of one, that is there already is answered as it was.';
