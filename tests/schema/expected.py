@@ -183,6 +183,10 @@ PARTS = {
         on_behalf={"find_agent", "prepare_agent", "register_agent", "revoke_agent", "take_agent"},
     ),
     "profiles_kept_current": Part(exposed={"update_me"}, on_behalf={"update_me"}),
+    "pipelines": Part(
+        history={"stage_event_versions", "stage_events"},
+        other_tables={"stages"},
+    ),
     "invitations": Part(
         other_tables={"invitations"},
         views={"invitation_details"},

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     "project", "profiles", "acquaintances", "members", "sessions", "documents", "changes", "events",
-    "tags", "comments", "comment_texts", "comment_acts", "reviews",
+    "tags", "comments", "comment_texts", "comment_acts", "reviews", "stage_events",
 )  # fmt: skip
 SERVICE = {"role": "service_role"}
 
@@ -426,6 +426,9 @@ async def test_no_table_and_no_rule_of_a_project_is_forgotten(world):
         "blobs",
         "head_texts",
         "texts",
+        # Made anew from the reports of stages, which hold the versions that they used.
+        "stages",
+        "stage_event_versions",
         "tree_entries",
         "versions",
     }

@@ -75,6 +75,12 @@ begin
   when 'reviews' then
     select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.reviews v where v.project_id = target and v.sequence > numbered order by v.sequence limit size) r;
+  when 'stage_events' then
+    -- With the versions that each used: apart they would say nothing. Migration 2500.
+    select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id' || jsonb_build_object('versions', (
+             select coalesce(jsonb_agg(jsonb_build_object('role', u.role, 'version', u.version) order by u.role, u.version), '[]')
+             from public.stage_event_versions u where u.stage_event_id = r.id))) order by r.sequence) into found_rows
+    from (select * from public.stage_events e where e.project_id = target and e.sequence > numbered order by e.sequence limit size) r;
   else
     perform private.fail(404, 'part_not_found', 'A project has no such part. docs/bundle.md names them all.',
       jsonb_build_object('part', part));
@@ -330,6 +336,7 @@ set search_path = ''
 as $$
 declare
   here jsonb := jsonb_build_object('project_id', project);
+  report public.stage_events;
 begin
   insert into public.events select r.* from private.restore_rows s, jsonb_populate_record(null::public.events, s.data || here) r
   where s.project_id = project and s.part = 'events' and r.sequence > after order by r.sequence;
@@ -345,9 +352,20 @@ begin
   insert into public.tags select r.* from private.restore_rows s, jsonb_populate_record(null::public.tags, s.data || here) r
   where s.project_id = project and s.part = 'tags'
     and not exists (select from public.tags t where t.project_id = project and t.name = r.name);
+  -- One by one: the rules of migration 2500 hold for each after those before it, and make the stages anew.
+  for report in
+    select r.* from private.restore_rows s, jsonb_populate_record(null::public.stage_events, s.data || here) r
+    where s.project_id = project and s.part = 'stage_events' and r.sequence > after order by r.sequence
+  loop
+    insert into public.stage_events values (report.*);
+  end loop;
+  insert into public.stage_event_versions (project_id, stage_event_id, role, version)
+  select project, (s.data ->> 'id')::uuid, (u ->> 'role')::public.stage_use, u ->> 'version'
+  from private.restore_rows s, jsonb_array_elements(s.data -> 'versions') u
+  where s.project_id = project and s.part = 'stage_events' and (s.data ->> 'sequence')::bigint > after;
 end
 $$;
-comment on function private.restore_acts is 'Writes the events, comments, reviews and tags of a bundle that are not here yet.';
+comment on function private.restore_acts is 'Writes the events, comments, reviews, tags and stage reports of a bundle that are not here yet.';
 
 create function private.restore_sessions(project uuid)
 returns void
