@@ -336,7 +336,6 @@ set search_path = ''
 as $$
 declare
   here jsonb := jsonb_build_object('project_id', project);
-  report public.stage_events;
 begin
   insert into public.events select r.* from private.restore_rows s, jsonb_populate_record(null::public.events, s.data || here) r
   where s.project_id = project and s.part = 'events' and r.sequence > after order by r.sequence;
@@ -352,17 +351,7 @@ begin
   insert into public.tags select r.* from private.restore_rows s, jsonb_populate_record(null::public.tags, s.data || here) r
   where s.project_id = project and s.part = 'tags'
     and not exists (select from public.tags t where t.project_id = project and t.name = r.name);
-  -- One by one: the rules of migration 2500 hold for each after those before it, and make the stages anew.
-  for report in
-    select r.* from private.restore_rows s, jsonb_populate_record(null::public.stage_events, s.data || here) r
-    where s.project_id = project and s.part = 'stage_events' and r.sequence > after order by r.sequence
-  loop
-    insert into public.stage_events values (report.*);
-  end loop;
-  insert into public.stage_event_versions (project_id, stage_event_id, role, version)
-  select project, (s.data ->> 'id')::uuid, (u ->> 'role')::public.stage_use, u ->> 'version'
-  from private.restore_rows s, jsonb_array_elements(s.data -> 'versions') u
-  where s.project_id = project and s.part = 'stage_events' and (s.data ->> 'sequence')::bigint > after;
+  perform private.restore_stage_events(project, after);  -- migration 2500
 end
 $$;
 comment on function private.restore_acts is 'Writes the events, comments, reviews, tags and stage reports of a bundle that are not here yet.';

@@ -274,4 +274,30 @@ comment on function private.check_stage_version is 'Refuses a used version of an
 create trigger check_stage_version before insert on public.stage_event_versions
   for each row execute function private.check_stage_version();
 
+-- Bundles (migration 1900) ------------------------------------------------------------------------
+
+create function private.restore_stage_events(project uuid, after bigint)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  here jsonb := jsonb_build_object('project_id', project);
+  report public.stage_events;
+begin
+  -- One by one: the rules above hold for each after those before it, and make the stages anew.
+  for report in
+    select r.* from private.restore_rows s, jsonb_populate_record(null::public.stage_events, s.data || here) r
+    where s.project_id = project and s.part = 'stage_events' and r.sequence > after order by r.sequence
+  loop
+    insert into public.stage_events values (report.*);
+  end loop;
+  insert into public.stage_event_versions (project_id, stage_event_id, role, version)
+  select project, (s.data ->> 'id')::uuid, (u ->> 'role')::public.stage_use, u ->> 'version'
+  from private.restore_rows s, jsonb_array_elements(s.data -> 'versions') u
+  where s.project_id = project and s.part = 'stage_events' and (s.data ->> 'sequence')::bigint > after;
+end
+$$;
+comment on function private.restore_stage_events is 'Writes the stage reports of a bundle that are not here yet.';
+
 revoke execute on all functions in schema private from public;
