@@ -29,8 +29,8 @@ class Part:
 
 PARTS = {
     "versions": Part(
-        history={"blobs", "changes", "events", "tags", "tree_entries", "versions"},
-        other_tables={"acquaintances", "documents", "members", "profiles", "projects", "sessions"},
+        history={"changes", "events", "tags", "tree_entries", "versions"},
+        other_tables={"acquaintances", "blobs", "documents", "members", "profiles", "projects", "sessions"},
         views={
             "change_details",
             "document_details",
@@ -181,6 +181,30 @@ PARTS = {
             "take_agent",
         },
         on_behalf={"find_agent", "prepare_agent", "register_agent", "revoke_agent", "take_agent"},
+    ),
+    "audit": Part(
+        exposed={"list_audit", "list_my_audit", "record_audit"},
+        on_behalf={"list_audit", "list_my_audit", "record_audit"},
+        for_operators={"expire_audit", "read_audit"},
+        on_operators_behalf={"expire_audit", "read_audit"},
+    ),
+    "erasing": Part(
+        history={"erasures", "finished_erasures"},
+        views={"erasure_details"},
+        exposed={
+            "count_erasures",
+            "erase_content",
+            "finish_erasure",
+            "list_erasures",
+            "preview_erasure",
+        },
+        on_behalf={
+            "erase_content",
+            "erased_versions",
+            "finish_erasure",
+            "left_of_erasure",
+            "may_delete_object",
+        },
     ),
     "profiles_kept_current": Part(exposed={"update_me"}, on_behalf={"update_me"}),
     "pipelines": Part(
