@@ -44,15 +44,19 @@ grant select on public.documents to authenticated, service_role;
 -- the name of content that they don't have, and the honest bytes, when they come, must still find a place.
 -- A reader takes the first copy whose bytes have the hash, so junk can waste space but never replace anything.
 create table public.blobs (
-  object_id uuid primary key references storage.objects (id),
+  object_id uuid primary key,
   project_id uuid not null references public.projects,
   sha256 public.sha256_hex not null,
   size bigint not null constraint blobs_size_positive check (size >= 0),
   name text not null,
   created_at timestamptz not null default now(),
-  erased_at timestamptz
+  erased_at timestamptz,
+  -- Erasing lets go of the object; nothing else does.
+  held_object uuid generated always as (case when erased_at is null then object_id end) stored
+    constraint blobs_held_object_fkey references storage.objects (id)
 );
 create index blobs_content_idx on public.blobs (project_id, sha256, created_at);
+create index blobs_held_object_idx on public.blobs (held_object);
 alter table public.blobs enable row level security;
 
 comment on table public.blobs is 'Which object of the bucket holds which content. The foreign key keeps the object from being deleted.';
@@ -63,6 +67,7 @@ comment on column public.blobs.size is 'Bytes.';
 comment on column public.blobs.name is 'The object''s name in the bucket: <project id>/<sha256>, and a suffix on further copies.';
 comment on column public.blobs.created_at is 'When a change first used it.';
 comment on column public.blobs.erased_at is 'When its bytes were erased for legal reasons, or null.';
+comment on column public.blobs.held_object is 'The object, as long as it must be there: null once its bytes were erased.';
 
 create policy "members read the blobs of their projects" on public.blobs
   for select to authenticated using (project_id in (select private.my_projects()));

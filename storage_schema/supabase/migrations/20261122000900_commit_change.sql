@@ -348,6 +348,11 @@ begin
       p.mode := case when item ? 'mode' then p.mode else source.mode end;
       p.unchanged := imported is not null and p.was_live and p.path = d.path and p.sha256 = head.sha256
         and p.media_type = head.media_type and p.mode is not distinct from head.mode;
+    elsif exists (select from public.erasures e where e.project_id = project and e.sha256 = item ->> 'sha256') then
+      problems := problems || private.problem(i, 410, 'content_erased',
+        'This content was erased from the project and can''t come back. Change it, or leave it out.',
+        jsonb_build_object('path', p.path, 'sha256', item ->> 'sha256'));
+      continue;
     elsif item ->> 'sha256' is not null or coalesce((item ->> 'pending')::boolean, false) then
       p.sha256 := item ->> 'sha256';
       p.size := (item ->> 'size')::bigint;

@@ -213,6 +213,7 @@ begin
       left join public.head_texts h on h.project_id = d.project_id and h.document_id = d.id and h.version = d.head
       join public.versions v on v.hash = d.head
       where latest and d.project_id = project and d.live and d.path ^@ prefix and (h.document_id is null or h.tsv is null)
+        and not exists (select from public.blobs b where b.object_id = v.object_id and b.erased_at is not null)
       union all
       select b.sha256, b.size, b.object_id, t.sha256 is not null
       from public.blobs b left join public.texts t on t.project_id = b.project_id and t.sha256 = b.sha256
