@@ -20,6 +20,7 @@ from app.api import (
     blame,
     changes,
     documents,
+    events,
     files,
     git,
     history,
@@ -49,6 +50,7 @@ from app.api.services import Services, provide_actor, provide_services
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
+from app.flows.follow_events import Hub
 from app.flows.git_cache import GitCache
 from app.flows.git_fetch import GitServer
 from app.flows.git_sync import GitSync
@@ -59,11 +61,13 @@ from app.supabase.agents import Agents
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
+from app.supabase.feed import Feed
 from app.supabase.identity import Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
 from app.supabase.invitations import Invitations
 from app.supabase.ledger import Ledger
+from app.supabase.live import Live
 from app.supabase.mirroring import Mirroring
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
@@ -110,6 +114,7 @@ HANDLERS = [
     history.compare_files,
     history.archive_project,
     history.restore_project,
+    events.list_events,
     mirroring.read_history,
     mirroring.list_held,
     mirroring.read_many_contents,
@@ -183,6 +188,13 @@ def create_app(settings: Settings | None = None) -> Observer:
         ledger, mirroring = Ledger(pool), Mirroring(pool)
         repositories = GitCache(settings.git_dir, limit=settings.git_size)
         sync = GitSync(repositories, ledger, mirroring, blobs, ahead=settings.upload_concurrency)
+        feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
+        hub = Hub(
+            feed,
+            heartbeat=settings.event_heartbeat,
+            most_per_account=settings.event_streams_per_account,
+            most=settings.event_streams,
+        )
         app.state.services = Services(
             settings=settings,
             ledger=ledger,
@@ -201,10 +213,14 @@ def create_app(settings: Settings | None = None) -> Observer:
             memory=memory,
             upkeep=upkeep,
             git=GitServer(sync, processes=settings.git_processes),
+            feed=feed,
+            hub=hub,
         )
         try:
             yield
         finally:
+            await hub.close()
+            await live.close()
             await upkeep.close()
             await workers.close()
             await pool.close()
@@ -236,6 +252,7 @@ TAGS = {
     "people": "Who is asking.",
     "projects": "What members belong to; their roles; what paths there are.",
     "sessions": "Runs of the IDSE pipeline.",
+    "events": "What happens, as it happens.",
     "files": "The latest bytes of a path, in and out.",
     "changes": "Many documents at once, and the project's log.",
     "documents": "One document: its history, versions, differences.",

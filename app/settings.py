@@ -66,6 +66,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     diff_cache_size: int = 64 * MIB
     """The most bytes of finished diffs that are kept in memory."""
 
+    event_heartbeat: float = 15.0
+    """Seconds of silence after which a stream of events says that it is there."""
+    event_streams: int = 5_000
+    """The most streams of events that one process has open."""
+    event_streams_per_account: int = 50
+    """The most of these for one account."""
+
     upload_concurrency: int = 16
     """How many blobs of one change travel to storage at the same time."""
     request_timeout: float = 30.0

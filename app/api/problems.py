@@ -39,6 +39,7 @@ PROBLEMS = {
     "csrf_token_needed": Problem(403, "The page did not say its token"),
     "no_public_url": Problem(503, "The service does not know its address"),
     "too_many_requests": Problem(429, "Asked too often"),
+    "too_many_streams": Problem(429, "Too many streams of events"),
     "forbidden": Problem(403, "Refused for this account"),
     "role_too_low": Problem(403, "Needs a higher role in the project"),
     "outside_folders": Problem(403, "Outside the folders that you may write"),
@@ -208,7 +209,7 @@ def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Respon
         # RFC 6750, 3: a token that was sent and refused is told apart from none.
         refused = ', error="invalid_token"' if "authorization" in request.headers else ""
         headers["WWW-Authenticate"] = f'Bearer realm="verso"{refused}'
-    elif status == 503:  # noqa: PLR2004
+    elif status in {429, 503}:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     elif status == 408:  # noqa: PLR2004
         headers["Connection"] = "close"  # RFC 9110, 15.5.9: whatever still comes is not wanted

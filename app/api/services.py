@@ -11,6 +11,7 @@ from app.api.page_session import page_actor
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
+from app.flows.follow_events import Hub
 from app.flows.git_fetch import GitServer
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
@@ -18,6 +19,7 @@ from app.supabase.accounts import Accounts
 from app.supabase.agents import Agents
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
+from app.supabase.feed import Feed
 from app.supabase.identity import Actor, Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
@@ -48,6 +50,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory
     upkeep: Upkeep
     git: GitServer
+    feed: Feed
+    hub: Hub
 
 
 async def provide_services(request: Request[Any, Any, Any]) -> Services:

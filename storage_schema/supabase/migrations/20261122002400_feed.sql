@@ -1,0 +1,172 @@
+-- Reading the events of a project: a page after a number, filtered, each with what happened in it. What an event
+-- is, and that it is numbered without gaps, is migration 0400's; this only reads. docs/events.md lists the kinds.
+
+-- An account that ends takes no membership away: what its person did stays theirs. Yet whoever follows the
+-- project must see that they are gone, and streams of theirs must end. In the order of projects: two accounts
+-- that end at once wait for each other, and never both for one another.
+create function private.tell_of_ended_account()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  home uuid;
+begin
+  for home in select m.project_id from public.members m where m.user_id = new.id order by m.project_id loop
+    perform private.add_event(home, 'member.account_ended', jsonb_build_object('person', new.id));
+  end loop;
+  return null;
+end
+$$;
+comment on function private.tell_of_ended_account is 'Writes an event into each project of an account that was deleted.';
+create trigger tell_of_ended_account after update of account_deleted_at on public.profiles
+  for each row when (old.account_deleted_at is null and new.account_deleted_at is not null)
+  execute function private.tell_of_ended_account();
+
+grant execute on function private.folders_of, private.stage_of to authenticated;
+
+-- The session of a path and its stage there. By the path then, not by where its document is now.
+create function private.place_of(project uuid, path text, out session uuid, out stage public.stage)
+language sql stable
+set search_path = ''
+as $$
+  select s.id, private.stage_of(path, s.root) from public.sessions s
+  where s.project_id = project and s.root = any (private.folders_of(path))
+  order by octet_length(s.root) desc limit 1
+$$;
+comment on function private.place_of is 'The session that a path lies in, and the stage; nulls outside of sessions.';
+grant execute on function private.place_of to authenticated;
+
+-- The paths that a change touches: where each document came to be, and where it was when that was elsewhere.
+create view public.touched_paths with (security_invoker = true) as
+  select v.project_id as project, v.change_sequence as change, v.position, v.path, o.path as from_path
+  from public.versions v left join public.versions o on o.hash = v.parent and o.path <> v.path;
+comment on view public.touched_paths is 'What paths each change touches: where a document is, and where it was when it moved.';
+revoke all on public.touched_paths from anon, authenticated, service_role;
+grant select on public.touched_paths to authenticated;
+
+-- At most so many versions of a change are in its event; whoever needs all reads the change.
+create function private.event_change(project uuid, sequence bigint)
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'sequence', c.sequence, 'hash', c.hash, 'message', left(c.message, 1000), 'version_count', c.version_count,
+    'source', c.source, 'agent', c.agent, 'more', c.version_count > 100,
+    'versions', (
+      select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+          'document', v.document_id, 'path', v.path, 'from_path', o.path, 'action', v.action, 'number', v.number,
+          'hash', v.hash, 'parent', v.parent, 'session', w.session, 'stage', w.stage)) order by v.position), '[]')
+      from public.versions v
+      left join public.versions o on o.hash = v.parent and o.path <> v.path
+      left join lateral private.place_of(event_change.project, v.path) w on true
+      where v.project_id = event_change.project and v.change_sequence = event_change.sequence and v.position <= 100))
+  from public.changes c where c.project_id = event_change.project and c.sequence = event_change.sequence
+$$;
+comment on function private.event_change is 'A change as its event tells of it, with its first 100 versions.';
+grant execute on function private.event_change to authenticated;
+
+create function public.list_events(
+  project text, after bigint default null, page_size integer default 200,
+  kinds text[] default null, prefix text default null, session text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+  wanted_session uuid := case when session is not null then private.session_id(target, session) end;
+  newest bigint;
+  upto bigint;
+  size integer := private.page_rows(page_size);
+  found_ones bigint[];
+  page bigint[];
+begin
+  select p.event_sequence into newest from public.projects p where p.id = target;
+  if after is null then
+    return jsonb_build_object('project', target, 'session', wanted_session, 'newest', newest, 'scanned', newest, 'events', '[]'::jsonb);
+  elsif after > newest then
+    perform private.fail(400, 'bad_cursor',
+      format('The project has events 1 to %s. Begin anew: without a number, or after 0.', newest), jsonb_build_object('newest', newest));
+  end if;
+  -- With a filter a page looks at so many events at most, and says how far it came.
+  upto := least(newest, after + 10000);
+  found_ones := array(
+    select e.sequence from public.events e
+    where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto
+      and (kinds is null or e.kind = any (kinds) or split_part(e.kind, '.', 1) || '.*' = any (kinds))
+      and (prefix is null
+        or exists (select from public.touched_paths t
+                   where t.project = target and t.change = e.change_sequence and (t.path ^@ prefix or t.from_path ^@ prefix))
+        or exists (select from public.versions v where v.hash = e.payload ->> 'version' and v.project_id = target and v.path ^@ prefix))
+      and (wanted_session is null
+        or e.payload ->> 'session' = wanted_session::text
+        or exists (select from public.touched_paths t
+                   cross join lateral private.place_of(target, t.path) w
+                   left join lateral private.place_of(target, t.from_path) o on true
+                   where t.project = target and t.change = e.change_sequence and wanted_session in (w.session, o.session))
+        or exists (select from public.versions v cross join lateral private.place_of(target, v.path) w
+                   where v.hash = e.payload ->> 'version' and v.project_id = target and w.session = wanted_session))
+    order by e.sequence limit size);
+  -- And it ends early when its changes are heavy; never without any event.
+  page := array(
+    select w.sequence from (
+      select e.sequence, row_number() over running as n,
+             sum(least(coalesce(c.version_count, 0), 100)) over running as versions
+      from public.events e left join public.changes c on c.project_id = target and c.sequence = e.change_sequence
+      where e.project_id = target and e.sequence = any (found_ones)
+      window running as (order by e.sequence)) w
+    where w.n = 1 or w.versions <= 2000 order by w.sequence);
+  return jsonb_build_object(
+    'project', target, 'session', wanted_session, 'newest', newest,
+    'scanned', case when cardinality(found_ones) < size and cardinality(page) = cardinality(found_ones) then upto
+                    else page[cardinality(page)] end,
+    'events', (
+      select coalesce(jsonb_agg(
+        -- What a tag names is a number; `change` is always what the event itself wrote.
+        e.payload - 'change' - 'versions'
+          || case when e.payload ? 'change' then jsonb_build_object('tagged', e.payload -> 'change') else '{}' end
+          || case when v.hash is not null then jsonb_strip_nulls(jsonb_build_object('path', v.path, 'session', w.session)) else '{}' end
+          || jsonb_build_object(
+            'sequence', e.sequence, 'kind', e.kind, 'at', e.created_at,
+            'actor', case when e.actor_id is not null then coalesce(to_jsonb(p), jsonb_build_object('id', e.actor_id)) end,
+            'change', case when e.change_sequence is not null then private.event_change(target, e.change_sequence) end)
+        order by e.sequence), '[]')
+      from public.events e
+      left join public.people p on p.id = e.actor_id
+      left join public.versions v on v.hash = e.payload ->> 'version' and v.project_id = target
+      left join lateral private.place_of(target, v.path) w on true
+      where e.project_id = target and e.sequence = any (page)));
+end
+$$;
+comment on function public.list_events is
+  '{project, session, newest, scanned, events}: events after a number, oldest first, filtered by kind (exact or noun.*), path prefix and session; scanned is how far this page looked, to go on after. Without a number: no events, and the newest number. Readers of projects.';
+revoke execute on function public.list_events from public, anon, service_role;
+grant execute on function public.list_events to authenticated;
+
+-- What a large change touches, for whoever filters its event without asking for each filter.
+create function public.read_event_reach(project text, change bigint)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+begin
+  return (
+    with touched as materialized (
+      select t.path from public.touched_paths t where t.project = target and t.change = read_event_reach.change
+      union
+      select t.from_path from public.touched_paths t where t.project = target and t.change = read_event_reach.change and t.from_path is not null)
+    select jsonb_build_object(
+      'paths', coalesce(jsonb_agg(t.path order by t.path), '[]'),
+      'sessions', coalesce(jsonb_agg(distinct w.session) filter (where w.session is not null), '[]'))
+    from touched t left join lateral private.place_of(target, t.path) w on true);
+end
+$$;
+comment on function public.read_event_reach is '{paths, sessions}: every path that a change touches, in byte order, and the sessions that these lie in.';
+revoke execute on function public.read_event_reach from public, anon, service_role;
+grant execute on function public.read_event_reach to authenticated;
+
+revoke execute on all functions in schema private from public;
