@@ -191,6 +191,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
         hub = Hub(
             feed,
+            live,
             heartbeat=settings.event_heartbeat,
             most_per_account=settings.event_streams_per_account,
             most=settings.event_streams,

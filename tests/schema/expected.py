@@ -164,6 +164,7 @@ PARTS = {
         views={"touched_paths"},
         exposed={"list_events", "read_event_reach"},
         on_behalf={"event_change", "folders_of", "place_of", "stage_of"},
+    ),
     "origins": Part(
         exposed={"import_changes", "list_imports", "prepare_import", "read_import"},
         on_behalf={"import_changes", "prepare_import"},
