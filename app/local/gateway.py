@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from app.local.auth.redirects import Redirects
     from app.local.database import Database
     from app.local.keys import Keys
+    from app.local.realtime import Realtime
 
 WELCOME = """\
-This is an embedded Supabase for laptops, tests and demos: PostgreSQL and the parts of the REST, Storage and
-Auth APIs that the official clients use. It listens on this machine only; it's no place for data that matters.
+This is an embedded Supabase for laptops, tests and demos: PostgreSQL and the parts of the REST, Storage, Auth
+and Realtime APIs that the official clients use. It listens on this machine only; it's no place for data that
+matters.
 
   /rest/v1      tables and functions, as PostgREST serves them
   /storage/v1   buckets and objects
   /auth/v1      accounts and tokens
+  /realtime/v1  channels, broadcasts and presence
   /github       a stand-in for GitHub: a page on which one picks who signs in
 """
 
@@ -102,7 +105,9 @@ class Cors:
             await self._app(scope, receive, send_exposed)
 
 
-def create_gateway(*, keys: Keys, database: Database, data_dir: Path, options: Options) -> Starlette:
+def create_gateway(
+    *, keys: Keys, database: Database, realtime: Realtime, data_dir: Path, options: Options
+) -> Starlette:
     """Join the servers. `data_dir`/storage holds the bytes of objects."""
     storage = storage_routes(
         database, keys, root=data_dir / "storage", file_size_limit=options.file_size_limit
@@ -115,6 +120,7 @@ def create_gateway(*, keys: Keys, database: Database, data_dir: Path, options: O
             _mount("/rest/v1", rest_routes(database, keys, max_rows=options.max_rows)),
             _mount("/storage/v1", storage),
             _mount("/auth/v1", auth),
+            _mount("/realtime/v1", realtime.routes()),
             _mount("/github", github.routes()),
             Route("/", _welcome),
         ],

@@ -22,6 +22,7 @@ from app.local.database import Database
 from app.local.gateway import Options, create_gateway
 from app.local.keys import Keys
 from app.local.migrate import migrate
+from app.local.realtime import Limits, Realtime
 from app.settings import data_directory
 
 if TYPE_CHECKING:
@@ -100,10 +101,14 @@ async def _serve(
     await asyncio.to_thread(postgres.wait_until_ready)
     await _prepare(postgres, migrations)
     database = await Database.connect(postgres.dsn("supabase_admin"))
+    limits = Limits()
+    realtime = Realtime(database, keys, limits)
+    realtime.start()
     own_url = "http://{}:{}".format(*listener.getsockname())
     gateway = create_gateway(
         keys=keys,
         database=database,
+        realtime=realtime,
         data_dir=postgres.data_dir,
         options=Options(
             own_url=own_url,
@@ -116,7 +121,10 @@ async def _serve(
         uvicorn.Config(
             gateway,
             http="httptools",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=limits.frame,
+            # Small frames for one machine: hosted servers don't compress either.
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -136,6 +144,7 @@ async def _serve(
     await asyncio.wait((ending, serving, watching), return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
+    await realtime.stop()
     await database.close()
     ending.cancel()
     if watching.done():

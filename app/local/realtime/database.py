@@ -1,0 +1,95 @@
+"""Broadcasts from the database: a committed row of realtime.messages is told to the topic's listeners.
+
+A trigger (bootstrap/07_realtime.sql) notifies of each row's id; the rows are read here, in the order of
+their commits. What is committed while nobody listens, or while PostgreSQL restarts, is told to nobody: a
+broadcast is a hint on hosted projects, too. Rows are kept for three days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from app.local.pool import UNREACHABLE, DatabaseUnavailable
+from app.local.realtime.frames import Broadcast
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from app.local.database import Database
+    from app.local.realtime.hub import Hub
+
+CHANNEL = "realtime_messages"
+AGAIN_SECONDS = 0.2
+PRUNE_SECONDS = 3600.0
+MOST_IDS = 1_000
+
+_READ = """
+select m.id::text as id, m.topic, m.event, m.private, m.payload, m.binary_payload
+from realtime.messages m join unnest($1::uuid[]) with ordinality as told (id, place) on told.id = m.id
+order by told.place
+"""
+_PRUNE = "delete from realtime.messages where inserted_at < now() at time zone 'utc' - interval '3 days'"
+
+
+class Told:
+    """Listens to one database for as long as `run` runs."""
+
+    def __init__(self, database: Database, hub: Hub, *, payload_limit: int) -> None:
+        self._database = database
+        self._hub = hub
+        self._payload_limit = payload_limit
+        self._ids: list[uuid.UUID] = []
+        self._woken = asyncio.Event()
+        self.listening = asyncio.Event()
+        """Set while what is committed will be heard."""
+
+    async def run(self) -> None:
+        """Listen until cancelled, again after every loss of the connection."""
+        while True:
+            with contextlib.suppress(*UNREACHABLE, DatabaseUnavailable, asyncpg.PostgresError):
+                await self._listen()
+            self.listening.clear()
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _listen(self) -> None:
+        async with self._database.admin().connection() as conn:
+            conn.add_termination_listener(self._wake)
+            await conn.add_listener(CHANNEL, self._note)
+            self.listening.set()
+            pruned = float("-inf")
+            try:
+                while not conn.is_closed():
+                    if time.monotonic() - pruned > PRUNE_SECONDS:
+                        pruned = time.monotonic()
+                        await conn.execute(_PRUNE)
+                    await self._tell(conn)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), PRUNE_SECONDS)
+                    self._woken.clear()
+            finally:
+                # Never back to the pool: it listens.
+                conn.terminate()
+
+    def _note(self, _conn: Any, _pid: int, _channel: str, payload: object) -> None:
+        with contextlib.suppress(ValueError):
+            self._ids.append(uuid.UUID(str(payload)))
+            self._woken.set()
+
+    def _wake(self, _conn: Any) -> None:
+        self._woken.set()
+
+    async def _tell(self, conn: asyncpg.Connection) -> None:
+        while self._ids:
+            ids, self._ids = self._ids[:MOST_IDS], self._ids[MOST_IDS:]
+            for row in await conn.fetch(_READ, ids):
+                topic = self._hub.find(row["topic"], private=bool(row["private"]))
+                binary = row["binary_payload"]
+                body = binary if binary is not None else (row["payload"] or "null").encode()
+                if topic is not None and len(body) <= self._payload_limit:
+                    topic.broadcast(Broadcast(row["event"], body, binary is None, {"id": row["id"]}))
