@@ -343,7 +343,7 @@ async def test_a_broadcast_is_stored_and_its_failure_is_only_a_warning(postgres:
     postgres.add_log_listener(lambda _, message: warnings.append(str(message)))
     await become(postgres, "authenticated")  # without an INSERT policy
     await postgres.execute("select realtime.send('{}', 'changed', 'room', true)")
-    assert any("ErrorSendingBroadcastMessage" in warning for warning in warnings)
+    assert any("WarnSendingBroadcastMessage" in warning for warning in warnings)
 
 
 async def test_a_policy_can_ask_which_channel_is_joined(postgres: asyncpg.Connection):
