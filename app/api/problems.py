@@ -57,6 +57,8 @@ PROBLEMS = {
     "already_deleted": Problem(404, "The document is deleted already"),
     "version_not_found": Problem(404, "No such version"),
     "version_is_delete": Problem(404, "A delete has no content"),
+    "bad_period": Problem(422, "Not a period"),
+    "period_too_long": Problem(422, "More groups than an answer holds"),
     "change_not_found": Problem(404, "No such change"),
     "point_not_found": Problem(404, "No such point in history"),
     "part_not_found": Problem(404, "A project has no such part"),

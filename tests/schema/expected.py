@@ -216,6 +216,11 @@ PARTS = {
         history={"stage_event_versions", "stage_events"},
         other_tables={"stages"},
     ),
+    "analytics": Part(
+        other_tables={"analytics_contested", "analytics_counts", "analytics_times"},
+        exposed={"read_all_analytics", "read_analytics"},
+        on_behalf={"bucket_seconds", "read_rollups", "spans", "writer"},
+    ),
     "invitations": Part(
         other_tables={"invitations"},
         views={"invitation_details"},

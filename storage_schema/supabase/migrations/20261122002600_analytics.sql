@@ -1,0 +1,955 @@
+-- Analytics: what docs/analytics.md defines, kept in the same transaction as what it counts.
+--
+--   facts      what rows come to: so many of a figure on a day, of a stage, by a kind of actor. The definitions are in
+--              stage_facts, version_facts and comment_facts, and nowhere else
+--   rollups    sums of facts by day, month and year: analytics_counts, analytics_times, analytics_contested
+--   triggers   a new row takes away the facts that held without it and adds those that hold with it
+--   rebuild    the same facts of everything, counted anew
+--
+-- Facts are changed under the project's lock only, which whoever writes a change, a report or a comment holds.
+
+create type public.analytics_level as enum ('day', 'month', 'year');
+comment on type public.analytics_level is 'What a row of the rollups sums up.';
+
+create type public.analytics_time as enum ('lead_time', 'session_lead_time', 'waiting_time', 'resolution_time');
+comment on type public.analytics_time is 'Times that are measured.';
+
+create table public.analytics_counts (
+  project_id uuid not null references public.projects,
+  level public.analytics_level not null,
+  start date not null,
+  stage public.stage,
+  actor public.actor_kind not null,
+  changes bigint not null default 0,
+  versions bigint not null default 0,
+  merges bigint not null default 0,
+  restores bigint not null default 0,
+  rework_versions bigint not null default 0,
+  stages_started bigint not null default 0,
+  stages_left bigint not null default 0,
+  stages_completed bigint not null default 0,
+  stages_skipped bigint not null default 0,
+  stages_failed bigint not null default 0,
+  stages_reopened bigint not null default 0,
+  stages_returned_to bigint not null default 0,
+  sessions_completed bigint not null default 0,
+  validations bigint not null default 0,
+  validations_passed bigint not null default 0,
+  checks bigint not null default 0,
+  errors bigint not null default 0,
+  warnings bigint not null default 0,
+  requires_input bigint not null default 0,
+  threads_opened bigint not null default 0,
+  threads_reopened bigint not null default 0,
+  threads_resolved bigint not null default 0,
+  approvals bigint not null default 0,
+  changes_requested bigint not null default 0
+) with (fillfactor = 50);  -- today's rows are updated by every change: leave room for HOT updates
+create unique index analytics_counts_key on public.analytics_counts (project_id, level, start, stage, actor) nulls not distinct;
+alter table public.analytics_counts enable row level security;
+
+comment on table public.analytics_counts is 'How much there was of each figure, by day, month and year. Derived: docs/analytics.md says from what.';
+comment on column public.analytics_counts.project_id is 'The project.';
+comment on column public.analytics_counts.level is 'Whether it sums up a day, a month or a year, in UTC.';
+comment on column public.analytics_counts.start is 'The first day of it.';
+comment on column public.analytics_counts.stage is 'The stage, or null for what belongs to none.';
+comment on column public.analytics_counts.actor is 'Whose it is: a person''s, an agent''s, an import''s.';
+comment on column public.analytics_counts.changes is 'Changes that hold a version, with the stage of their first.';
+comment on column public.analytics_counts.versions is 'Versions, of every action.';
+comment on column public.analytics_counts.merges is 'Versions that took another one in.';
+comment on column public.analytics_counts.restores is 'Versions that brought an earlier one back.';
+comment on column public.analytics_counts.rework_versions is 'Versions of a stage that was complete.';
+comment on column public.analytics_counts.stages_started is 'Times that a stage came into progress.';
+comment on column public.analytics_counts.stages_left is 'Times that a stage was in progress no more, counted for who had begun it.';
+comment on column public.analytics_counts.stages_completed is 'Times that a stage was completed.';
+comment on column public.analytics_counts.stages_skipped is 'Times that a stage was skipped.';
+comment on column public.analytics_counts.stages_failed is 'Times that a stage failed.';
+comment on column public.analytics_counts.stages_reopened is 'Passes that started after an earlier one had ended.';
+comment on column public.analytics_counts.stages_returned_to is 'Those of them that started when a later stage had begun.';
+comment on column public.analytics_counts.sessions_completed is 'Sessions completed, each once.';
+comment on column public.analytics_counts.validations is 'Reports with a validation.';
+comment on column public.analytics_counts.validations_passed is 'Validations without an error or a question.';
+comment on column public.analytics_counts.checks is 'Checks that validations made.';
+comment on column public.analytics_counts.errors is 'Errors that they found.';
+comment on column public.analytics_counts.warnings is 'Warnings that they gave.';
+comment on column public.analytics_counts.requires_input is '[REQUIRES INPUT] marks that they counted.';
+comment on column public.analytics_counts.threads_opened is 'Threads of comments begun.';
+comment on column public.analytics_counts.threads_reopened is 'Threads opened again.';
+comment on column public.analytics_counts.threads_resolved is 'Threads resolved.';
+comment on column public.analytics_counts.approvals is 'Reviews that approve.';
+comment on column public.analytics_counts.changes_requested is 'Reviews that request changes.';
+
+create table public.analytics_times (
+  project_id uuid not null references public.projects,
+  level public.analytics_level not null,
+  start date not null,
+  figure public.analytics_time not null,
+  stage public.stage,
+  actor public.actor_kind not null,
+  bucket integer not null,
+  n bigint not null,
+  milliseconds bigint not null
+) with (fillfactor = 80);
+create unique index analytics_times_key on public.analytics_times (project_id, level, start, figure, stage, actor, bucket) nulls not distinct;
+alter table public.analytics_times enable row level security;
+
+comment on table public.analytics_times is 'Histograms of times, one row a bucket, by day, month and year. Derived.';
+comment on column public.analytics_times.project_id is 'The project.';
+comment on column public.analytics_times.level is 'Whether it sums up a day, a month or a year, in UTC.';
+comment on column public.analytics_times.start is 'The first day of it.';
+comment on column public.analytics_times.figure is 'What was measured.';
+comment on column public.analytics_times.stage is 'The stage, or null for what belongs to none.';
+comment on column public.analytics_times.actor is 'Whose it is.';
+comment on column public.analytics_times.bucket is 'Which times: private.time_bucket of them.';
+comment on column public.analytics_times.n is 'How many times.';
+comment on column public.analytics_times.milliseconds is 'Their sum.';
+
+create table public.analytics_contested (
+  project_id uuid not null references public.projects,
+  day date not null,
+  document_id uuid not null references public.documents,
+  handovers bigint not null default 0,
+  merges bigint not null default 0,
+  primary key (project_id, day, document_id)
+) with (fillfactor = 80);
+create index analytics_contested_document_idx on public.analytics_contested (document_id);
+alter table public.analytics_contested enable row level security;
+
+comment on table public.analytics_contested is 'Documents that more than one wrote, by day. Derived.';
+comment on column public.analytics_contested.project_id is 'The project.';
+comment on column public.analytics_contested.day is 'The day, in UTC.';
+comment on column public.analytics_contested.document_id is 'The document.';
+comment on column public.analytics_contested.handovers is 'Versions by another writer than that of the version before.';
+comment on column public.analytics_contested.merges is 'Versions that took another one in.';
+
+create policy "members read the counts of their projects" on public.analytics_counts
+  for select to authenticated using (project_id in (select private.my_projects()));
+create policy "members read the times of their projects" on public.analytics_times
+  for select to authenticated using (project_id in (select private.my_projects()));
+create policy "members read what is contested in their projects" on public.analytics_contested
+  for select to authenticated using (project_id in (select private.my_projects()));
+revoke all on public.analytics_counts, public.analytics_times, public.analytics_contested from anon, authenticated, service_role;
+grant select on public.analytics_counts, public.analytics_times, public.analytics_contested to authenticated, service_role;
+
+-- The longest unchanged are found without reading the others.
+create index documents_stale_idx on public.documents (project_id, head_sequence) where live;
+
+-- While a project is put back or counted anew, in that transaction, triggers leave its rollups alone. Nobody else ever
+-- sees such a row: it is gone before the transaction ends.
+create table private.rollup_pauses (project_id uuid primary key);
+alter table private.rollup_pauses enable row level security;
+create policy "nobody but the functions below" on private.rollup_pauses using (false);
+comment on table private.rollup_pauses is 'Projects whose rollups are counted anew in this transaction.';
+comment on column private.rollup_pauses.project_id is 'The project.';
+
+-- Facts ---------------------------------------------------------------------------------------------
+
+create type private.fact as (
+  project_id uuid,
+  day date,
+  stage public.stage,
+  actor public.actor_kind,
+  figure text,
+  document_id uuid,
+  bucket integer,
+  n bigint,
+  milliseconds bigint
+);
+comment on type private.fact is
+  'So many of a figure on a day. One with a bucket is a time of that figure; one with a document counts towards what is contested.';
+
+-- As HdrHistogram, 64 steps in each doubling: no bucket is wider than 1/64 of what is in it.
+create function private.time_bucket(milliseconds bigint)
+returns integer
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  shift integer;
+begin
+  if milliseconds < 128 then
+    return milliseconds;
+  end if;
+  shift := length(ltrim(milliseconds::bit(64)::text, '0')) - 7;
+  return 64 * shift + (milliseconds >> shift)::integer;
+end
+$$;
+comment on function private.time_bucket is 'The bucket of a time: of v milliseconds v below 128, else 64 s + (v >> s) with s = floor(log2 v) - 6.';
+
+create function private.bucket_seconds(bucket integer)
+returns numeric
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  shift integer := greatest(bucket / 64 - 1, 0);
+begin
+  if shift = 0 then
+    return round(bucket / 1000.0, 3);
+  end if;
+  return round((((bucket - 64 * shift)::bigint << shift) + (1::bigint << (shift - 1))) / 1000.0, 3);
+end
+$$;
+comment on function private.bucket_seconds is 'The middle of a bucket, in seconds.';
+grant execute on function private.bucket_seconds to authenticated;
+
+create function private.milliseconds_between(earlier timestamptz, later timestamptz)
+returns bigint
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  -- Never below zero: a clock that was set back between two comments makes no time negative.
+  return greatest(floor(extract(epoch from later - earlier) * 1000), 0);
+end
+$$;
+comment on function private.milliseconds_between is 'Whole milliseconds from one moment to a later one.';
+
+create function private.writer(author uuid, attributed_to uuid, origin_id text, author_email text, author_name text)
+returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return case when origin_id is null then author::text
+              else coalesce(attributed_to::text, lower(author_email), author_name, author::text) end;
+end
+$$;
+comment on function private.writer is 'Who wrote a change: the account; of an imported one whom it is attributed to, or what its origin calls them.';
+grant execute on function private.writer to authenticated;
+
+-- All that reports of stages come to, of whole sessions: a report in the past moves what comes after it. `without` are
+-- reports that are not there yet.
+create function private.stage_facts(sessions uuid[], without uuid[])
+returns setof private.fact
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query
+  with reports as (
+    select e.project_id, e.session_id, e.stage, e.number, e.state, e.actor, e.started_at, e.at,
+           e.checks, e.errors, e.warnings, e.requires_input,
+           coalesce(lag(e.state) over way, 'pending') as prior,
+           count(*) filter (where e.state in ('complete', 'skipped')) over before_it as pass,
+           max(e.at) filter (where e.state in ('complete', 'skipped')) over before_it as ended
+    from public.stage_events e
+    where e.session_id = any (sessions) and e.id <> all (without)
+    window way as (partition by e.session_id, e.stage order by e.at, e.number),
+           before_it as (way rows between unbounded preceding and 1 preceding)
+  ), steps as (
+    select r.*,
+           r.state = 'in_progress' and r.prior <> 'in_progress' as starts,
+           r.prior = 'in_progress' and r.state <> 'in_progress' as leaves,
+           r.state = 'complete' and r.prior <> 'complete' as completes,
+           min(r.at) filter (where r.state = 'in_progress') over in_pass as began,
+           row_number() over (partition by r.session_id, r.stage, r.pass, r.state = 'in_progress' order by r.at, r.number) as nth,
+           max(r.stage) filter (where r.state in ('in_progress', 'complete', 'failed')) over (
+             of_session rows between unbounded preceding and 1 preceding) as furthest,
+           sum((r.state in ('complete', 'skipped'))::integer - (r.prior in ('complete', 'skipped'))::integer) over of_session as settled,
+           sum((r.state = 'complete')::integer - (r.prior = 'complete')::integer) over of_session as complete
+    from reports r
+    window in_pass as (partition by r.session_id, r.stage, r.pass),
+           of_session as (partition by r.session_id order by r.at, r.number)
+  ), runs as (
+    select s.*, count(*) filter (where s.starts) over (partition by s.session_id, s.stage order by s.at, s.number) as run,
+           -- The moment at which the pass starts, on the report that says so.
+           case when s.state = 'in_progress' and s.nth = 1 then s.at
+                when s.completes and s.began is null and s.started_at <= s.at then s.started_at end as start
+    from steps s
+  ), whose as (
+    select r.*, first_value(r.actor) over (partition by r.session_id, r.stage, r.run order by r.at, r.number) as beginner,
+           min(r.start) over (partition by r.session_id) as session_start
+    from runs r
+  ), moments as (
+    -- Completions come before starts of the same moment: what was handed over may start at once.
+    select w.session_id, w.stage, w.at as moment, 0 as turn, w.number, null::timestamptz as ended, w.project_id, w.actor
+    from whose w where w.completes
+    union all
+    select w.session_id, w.stage, w.start, 1, w.number, w.ended, w.project_id, w.actor from whose w where w.start is not null
+  ), handed as (
+    select m.*, greatest(
+        case when m.stage > 'intent' then max(m.moment) filter (where m.turn = 0 and m.stage = 'intent') over past end,
+        case when m.stage > 'context' then max(m.moment) filter (where m.turn = 0 and m.stage = 'context') over past end,
+        case when m.stage > 'spec' then max(m.moment) filter (where m.turn = 0 and m.stage = 'spec') over past end,
+        case when m.stage > 'plan' then max(m.moment) filter (where m.turn = 0 and m.stage = 'plan') over past end,
+        case when m.stage > 'tasks' then max(m.moment) filter (where m.turn = 0 and m.stage = 'tasks') over past end,
+        case when m.stage > 'implementation' then max(m.moment) filter (where m.turn = 0 and m.stage = 'implementation') over past end
+      ) as over_at
+    from moments m
+    window past as (partition by m.session_id order by m.moment, m.turn, m.number rows between unbounded preceding and current row)
+  ), completed as (
+    select distinct on (w.session_id) w.project_id, w.session_id, w.at, w.actor, w.session_start
+    from whose w where w.settled = 7 and w.complete > 0 order by w.session_id, w.at, w.number
+  ), times as (
+    select w.project_id, w.at, w.stage, w.actor, 'lead_time' as figure, private.milliseconds_between(coalesce(w.began, w.start), w.at) as taken
+    from whose w where w.completes and coalesce(w.began, w.start) is not null
+    union all
+    select c.project_id, c.at, null, c.actor, 'session_lead_time', private.milliseconds_between(c.session_start, c.at)
+    from completed c where c.session_start <= c.at
+    union all
+    select h.project_id, h.moment, h.stage, h.actor, 'waiting_time', private.milliseconds_between(h.over_at, h.moment)
+    from handed h where h.turn = 1 and h.over_at >= coalesce(h.ended, '-infinity')
+  ), counts as (
+    select w.project_id, w.at, w.stage, f.actor, f.figure, f.n
+    from whose w cross join lateral (values
+      ('stages_started', w.actor, w.starts::integer::bigint),
+      ('stages_left', w.beginner, w.leaves::integer),
+      ('stages_completed', w.actor, w.completes::integer),
+      ('stages_skipped', w.actor, (w.state = 'skipped' and w.prior <> 'skipped')::integer),
+      ('stages_failed', w.actor, (w.state = 'failed' and w.prior <> 'failed')::integer),
+      ('validations', w.actor, (w.checks is not null)::integer),
+      ('validations_passed', w.actor, (w.errors = 0 and w.requires_input = 0)::integer),
+      ('checks', w.actor, w.checks), ('errors', w.actor, w.errors), ('warnings', w.actor, w.warnings),
+      ('requires_input', w.actor, w.requires_input)) f (figure, actor, n)
+    where f.n <> 0
+    union all
+    select w.project_id, w.start, w.stage, w.actor, f.figure, 1
+    from whose w cross join lateral (values ('stages_reopened', true), ('stages_returned_to', coalesce(w.furthest > w.stage, false))) f (figure, so)
+    where w.start is not null and w.pass > 0 and f.so
+    union all
+    select c.project_id, c.at, null, c.actor, 'sessions_completed', 1 from completed c
+  )
+  select c.project_id, (c.at at time zone 'UTC')::date, c.stage, c.actor, c.figure, null::uuid, null::integer, c.n, 0::bigint from counts c
+  union all
+  select t.project_id, (t.at at time zone 'UTC')::date, t.stage, t.actor, t.figure, null, private.time_bucket(t.taken), 1, t.taken
+  from times t;
+end
+$$;
+comment on function private.stage_facts is 'What the stage reports of sessions come to, as if some of them were not there.';
+
+-- Where paths lie, by the sessions there are but one.
+create function private.stages_of_paths(project uuid, paths text[], without_session uuid)
+returns table (path text, session_id uuid, stage public.stage)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query
+  select p.path, s.id, private.stage_of(p.path, s.root)
+  from (select distinct u.path from unnest(paths) u (path)) p
+  left join lateral (
+    select s.id, s.root from public.sessions s
+    where s.project_id = project and s.root = any (private.folders_of(p.path)) and s.id is distinct from without_session
+    order by octet_length(s.root) desc limit 1) s on true;
+end
+$$;
+comment on function private.stages_of_paths is 'The session and stage of each path, as if one session were not there.';
+
+create function private.version_facts(project uuid, documents uuid[], without_session uuid default null)
+returns setof private.fact
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query
+  with written as materialized (
+    select v.document_id, v.path::text as path, v.position, v.merged_from is not null as merged, v.action, c.actor, c.committed_at,
+           private.writer(c.author_id, c.attributed_to, c.origin_id, c.author_email, c.author_name) as writer, v.number
+    from public.versions v
+    join public.changes c on c.project_id = v.project_id and c.sequence = v.change_sequence
+    where v.document_id = any (documents)
+  ), passed_on as (
+    select w.*, lag(w.writer) over (partition by w.document_id order by w.number) <> w.writer as handed_over from written w
+  ), placed as materialized (
+    select w.*, (w.committed_at at time zone 'UTC')::date as day, h.stage, h.stage is not null and coalesce((
+        select e.state = 'complete' from public.stage_events e
+        where e.session_id = h.session_id and e.stage = h.stage and e.at <= w.committed_at
+        order by e.at desc, e.number desc limit 1), false) as late
+    from passed_on w
+    left join private.stages_of_paths(project, array(select distinct x.path from written x), without_session) h on h.path = w.path
+  )
+  select project, p.day, p.stage, p.actor, f.figure, null::uuid, null::integer, count(*), 0::bigint
+  from placed p cross join lateral (values
+    ('versions', true), ('changes', p.position = 1), ('merges', p.merged), ('restores', p.action = 'restore'), ('rework_versions', p.late)) f (figure, so)
+  where f.so group by p.day, p.stage, p.actor, f.figure
+  union all
+  select project, p.day, null, null, f.figure, p.document_id, null, count(*), 0
+  from placed p cross join lateral (values ('handovers', p.handed_over), ('merges', p.merged)) f (figure, so)
+  where f.so group by p.day, f.figure, p.document_id;
+end
+$$;
+comment on function private.version_facts is 'What the versions of documents come to, as if one session were not there.';
+
+create function private.comment_facts(project uuid, documents uuid[], without_session uuid default null)
+returns setof private.fact
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query
+  with happened as materialized (
+    select c.version, c.actor, 'threads_opened' as figure, c.created_at as at, null::timestamptz as since
+    from public.comments c where c.document_id = any (documents) and c.thread_id = c.id
+    union all
+    select c.version, c.actor, case a.act when 'resolve' then 'threads_resolved' else 'threads_reopened' end, a.created_at,
+           case when a.act = 'resolve' then coalesce(lag(a.created_at) over (partition by c.id order by a.sequence), c.created_at) end
+    from public.comments c join public.comment_acts a on a.comment_id = c.id and a.act in ('resolve', 'reopen')
+    where c.document_id = any (documents)
+    union all
+    select r.version, r.actor, case r.verdict when 'approve' then 'approvals' else 'changes_requested' end, r.created_at, null
+    from public.versions v join public.reviews r on r.version = v.hash
+    where v.document_id = any (documents) and r.verdict in ('approve', 'request_changes')
+  ), placed as (
+    select h.actor, h.figure, h.since, h.at, (h.at at time zone 'UTC')::date as day, s.stage
+    from happened h join public.versions v on v.hash = h.version
+    left join private.stages_of_paths(project, array(
+      select distinct x.path::text from happened y join public.versions x on x.hash = y.version), without_session) s on s.path = v.path
+  )
+  select project, p.day, p.stage, p.actor, p.figure, null::uuid, null::integer, 1::bigint, 0::bigint from placed p
+  union all
+  select project, p.day, p.stage, p.actor, 'resolution_time', null, private.time_bucket(t.taken), 1, t.taken
+  from placed p, lateral private.milliseconds_between(p.since, p.at) t (taken) where p.since is not null;
+end
+$$;
+comment on function private.comment_facts is 'What the comments and reviews of documents come to, as if one session were not there.';
+
+-- Rollups -------------------------------------------------------------------------------------------
+
+create function private.negative(facts private.fact[])
+returns private.fact[]
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  return array(select (f.project_id, f.day, f.stage, f.actor, f.figure, f.document_id, f.bucket, -f.n, -f.milliseconds)::private.fact
+               from unnest(facts) f);
+end
+$$;
+comment on function private.negative is 'Facts that take others away.';
+
+create function private.add_facts(facts private.fact[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  net private.fact[];
+begin
+  net := array(
+    select (f.project_id, f.day, f.stage, f.actor, f.figure, f.document_id, f.bucket, sum(f.n), sum(f.milliseconds))::private.fact
+    from unnest(facts) f
+    group by f.project_id, f.day, f.stage, f.actor, f.figure, f.document_id, f.bucket
+    having sum(f.n) <> 0 or sum(f.milliseconds) <> 0);
+
+  insert into public.analytics_counts as a (project_id, level, start, stage, actor,
+    changes, versions, merges, restores, rework_versions, stages_started, stages_left, stages_completed,
+    stages_skipped, stages_failed, stages_reopened, stages_returned_to, sessions_completed, validations,
+    validations_passed, checks, errors, warnings, requires_input, threads_opened, threads_reopened,
+    threads_resolved, approvals, changes_requested)
+  select f.project_id, l.level, l.start, f.stage, f.actor,
+    coalesce(sum(f.n) filter (where f.figure = 'changes'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'versions'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'merges'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'restores'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'rework_versions'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_started'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_left'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_completed'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_skipped'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_failed'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_reopened'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'stages_returned_to'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'sessions_completed'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'validations'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'validations_passed'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'checks'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'errors'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'warnings'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'requires_input'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'threads_opened'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'threads_reopened'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'threads_resolved'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'approvals'), 0),
+    coalesce(sum(f.n) filter (where f.figure = 'changes_requested'), 0)
+  from unnest(net) f cross join lateral (values
+    ('day'::public.analytics_level, f.day),
+    ('month', make_date(extract(year from f.day)::integer, extract(month from f.day)::integer, 1)),
+    ('year', make_date(extract(year from f.day)::integer, 1, 1))) l (level, start)
+  where f.bucket is null and f.document_id is null
+  group by f.project_id, l.level, l.start, f.stage, f.actor
+  on conflict (project_id, level, start, stage, actor) do update set
+    changes = a.changes + excluded.changes, versions = a.versions + excluded.versions,
+    merges = a.merges + excluded.merges, restores = a.restores + excluded.restores,
+    rework_versions = a.rework_versions + excluded.rework_versions,
+    stages_started = a.stages_started + excluded.stages_started,
+    stages_left = a.stages_left + excluded.stages_left,
+    stages_completed = a.stages_completed + excluded.stages_completed,
+    stages_skipped = a.stages_skipped + excluded.stages_skipped,
+    stages_failed = a.stages_failed + excluded.stages_failed,
+    stages_reopened = a.stages_reopened + excluded.stages_reopened,
+    stages_returned_to = a.stages_returned_to + excluded.stages_returned_to,
+    sessions_completed = a.sessions_completed + excluded.sessions_completed,
+    validations = a.validations + excluded.validations,
+    validations_passed = a.validations_passed + excluded.validations_passed,
+    checks = a.checks + excluded.checks, errors = a.errors + excluded.errors,
+    warnings = a.warnings + excluded.warnings, requires_input = a.requires_input + excluded.requires_input,
+    threads_opened = a.threads_opened + excluded.threads_opened,
+    threads_reopened = a.threads_reopened + excluded.threads_reopened,
+    threads_resolved = a.threads_resolved + excluded.threads_resolved,
+    approvals = a.approvals + excluded.approvals,
+    changes_requested = a.changes_requested + excluded.changes_requested;
+
+  insert into public.analytics_times as a (project_id, level, start, figure, stage, actor, bucket, n, milliseconds)
+  select f.project_id, l.level, l.start, f.figure::public.analytics_time, f.stage, f.actor, f.bucket, sum(f.n), sum(f.milliseconds)
+  from unnest(net) f cross join lateral (values
+    ('day'::public.analytics_level, f.day),
+    ('month', make_date(extract(year from f.day)::integer, extract(month from f.day)::integer, 1)),
+    ('year', make_date(extract(year from f.day)::integer, 1, 1))) l (level, start)
+  where f.bucket is not null
+  group by f.project_id, l.level, l.start, f.figure, f.stage, f.actor, f.bucket
+  on conflict (project_id, level, start, figure, stage, actor, bucket) do update set
+    n = a.n + excluded.n, milliseconds = a.milliseconds + excluded.milliseconds;
+
+  insert into public.analytics_contested as a (project_id, day, document_id, handovers, merges)
+  select f.project_id, f.day, f.document_id,
+         coalesce(sum(f.n) filter (where f.figure = 'handovers'), 0), coalesce(sum(f.n) filter (where f.figure = 'merges'), 0)
+  from unnest(net) f where f.document_id is not null
+  group by f.project_id, f.day, f.document_id
+  on conflict (project_id, day, document_id) do update set
+    handovers = a.handovers + excluded.handovers, merges = a.merges + excluded.merges;
+end
+$$;
+comment on function private.add_facts is 'Adds facts to the rollups of their days, months and years.';
+
+create function private.rebuild_rollups(project uuid)
+returns void
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  chunk uuid[];
+  last uuid := '00000000-0000-0000-0000-000000000000';
+begin
+  perform from public.projects p where p.id = project for no key update;
+  delete from public.analytics_counts a where a.project_id = project;
+  delete from public.analytics_times a where a.project_id = project;
+  delete from public.analytics_contested a where a.project_id = project;
+  -- In pieces, so that memory is bounded whatever the project holds.
+  loop
+    chunk := array(select s.id from public.sessions s where s.project_id = project and s.id > last order by s.id limit 10000);
+    exit when chunk = '{}';
+    perform private.add_facts(array(select f from private.stage_facts(chunk, '{}') f));
+    last := chunk[cardinality(chunk)];
+  end loop;
+  last := '00000000-0000-0000-0000-000000000000';
+  loop
+    chunk := array(select d.id from public.documents d where d.project_id = project and d.id > last order by d.id limit 10000);
+    exit when chunk = '{}';
+    perform private.add_facts(
+      array(select f from private.version_facts(project, chunk) f) || array(select f from private.comment_facts(project, chunk) f));
+    last := chunk[cardinality(chunk)];
+  end loop;
+end
+$$;
+comment on function private.rebuild_rollups is 'Counts the rollups of a project anew, under its lock.';
+
+-- Triggers ------------------------------------------------------------------------------------------
+
+-- The cost of every commit: the common case in two statements, with the same meaning as version_facts.
+create function private.roll_up_change()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  today date := (new.committed_at at time zone 'UTC')::date;
+  author text;
+begin
+  if exists (select from private.rollup_pauses p where p.project_id = new.project_id) then
+    return null;
+  end if;
+  insert into public.analytics_counts as a (project_id, level, start, stage, actor, changes, versions, merges, restores, rework_versions)
+  select new.project_id, l.level, l.start, w.stage, new.actor, w.changes, w.versions, w.merges, w.restores, w.rework
+  from (
+    select d.stage, count(*) filter (where v.position = 1) as changes, count(*) as versions,
+           count(*) filter (where v.merged_from is not null) as merges, count(*) filter (where v.action = 'restore') as restores,
+           count(*) filter (where d.stage is not null and coalesce((
+             select e.state = 'complete' from public.stage_events e
+             where e.session_id = d.session_id and e.stage = d.stage and e.at <= new.committed_at
+             order by e.at desc, e.number desc limit 1), false)) as rework
+    from public.versions v join public.documents d on d.id = v.document_id
+    where v.project_id = new.project_id and v.change_sequence = new.sequence
+    group by d.stage) w
+  cross join (values
+    ('day'::public.analytics_level, today),
+    ('month', make_date(extract(year from today)::integer, extract(month from today)::integer, 1)),
+    ('year', make_date(extract(year from today)::integer, 1, 1))) l (level, start)
+  on conflict (project_id, level, start, stage, actor) do update set
+    changes = a.changes + excluded.changes, versions = a.versions + excluded.versions, merges = a.merges + excluded.merges,
+    restores = a.restores + excluded.restores, rework_versions = a.rework_versions + excluded.rework_versions;
+
+  author := private.writer(new.author_id, new.attributed_to, new.origin_id, new.author_email, new.author_name);
+  insert into public.analytics_contested as a (project_id, day, document_id, handovers, merges)
+  select new.project_id, today, w.document_id, w.handed_over::integer, w.merged::integer
+  from (
+    select v.document_id, v.merged_from is not null as merged,
+           private.writer(c.author_id, c.attributed_to, c.origin_id, c.author_email, c.author_name) <> author as handed_over
+    from public.versions v
+    join public.versions p on p.hash = v.parent
+    join public.changes c on c.project_id = p.project_id and c.sequence = p.change_sequence
+    where v.project_id = new.project_id and v.change_sequence = new.sequence) w
+  where w.merged or w.handed_over
+  on conflict (project_id, day, document_id) do update set
+    handovers = a.handovers + excluded.handovers, merges = a.merges + excluded.merges;
+  return null;
+end
+$$;
+comment on function private.roll_up_change is 'Adds a change''s versions to the rollups.';
+create trigger roll_up_change after insert on public.changes
+  for each row when (new.version_count > 0) execute function private.roll_up_change();
+
+-- Versions that are rework only with, or only without, some reports.
+create function private.rework_facts(sessions uuid[], without uuid[], since timestamptz, until timestamptz)
+returns setof private.fact
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return query
+  with placed as (
+    select c.project_id, c.actor, c.committed_at, s.id as session_id, private.stage_of(v.path, s.root) as stage
+    from public.sessions s
+    join public.changes c on c.project_id = s.project_id and c.committed_at >= since and c.committed_at < until
+    join public.versions v on v.project_id = c.project_id and v.change_sequence = c.sequence
+    where s.id = any (sessions) and starts_with(v.path, s.root || '/') and private.session_of(s.project_id, v.path) = s.id
+  ), judged as (
+    select p.*,
+      coalesce((select e.state = 'complete' from public.stage_events e
+        where e.session_id = p.session_id and e.stage = p.stage and e.at <= p.committed_at
+        order by e.at desc, e.number desc limit 1), false) as now,
+      coalesce((select e.state = 'complete' from public.stage_events e
+        where e.session_id = p.session_id and e.stage = p.stage and e.at <= p.committed_at and e.id <> all (without)
+        order by e.at desc, e.number desc limit 1), false) as before
+    from placed p where p.stage is not null
+  )
+  select j.project_id, (j.committed_at at time zone 'UTC')::date, j.stage, j.actor, 'rework_versions', null::uuid, null::integer,
+         j.now::integer::bigint - j.before::integer, 0::bigint
+  from judged j where j.now <> j.before;
+end
+$$;
+comment on function private.rework_facts is 'What reports change in how many versions are rework, among those of a time.';
+
+create function private.roll_up_stages()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  ids uuid[];
+  sessions uuid[];
+  one public.stage_events;
+  first_at timestamptz;
+  next_at timestamptz;
+  facts private.fact[];
+begin
+  select array_agg(f.id), array_agg(distinct f.session_id), min(f.at) into ids, sessions, first_at
+  from fresh f where not exists (select from private.rollup_pauses p where p.project_id = f.project_id);
+  if ids is null then
+    return null;
+  end if;
+  select * into one from fresh f where f.id = ids[1];
+  if cardinality(ids) = 1 and one.state = one.before then
+    -- The same state again takes no stage on: only its validation counts.
+    facts := array(
+      select (one.project_id, (one.at at time zone 'UTC')::date, one.stage, one.actor, v.figure, null, null, v.n, 0)::private.fact
+      from (values ('validations', 1), ('validations_passed', (one.errors = 0 and one.requires_input = 0)::integer), ('checks', one.checks),
+                   ('errors', one.errors), ('warnings', one.warnings), ('requires_input', one.requires_input)) v (figure, n)
+      where one.checks is not null and v.n <> 0);
+  else
+    facts := private.negative(array(select f from private.stage_facts(sessions, ids) f))
+      || array(select f from private.stage_facts(sessions, '{}') f);
+    if cardinality(ids) > 1 or (one.state = 'complete') <> (one.before = 'complete') then
+      if cardinality(ids) = 1 then
+        select e.at into next_at from public.stage_events e
+        where e.session_id = one.session_id and e.stage = one.stage and (e.at, e.number) > (one.at, one.number)
+        order by e.at, e.number limit 1;
+      end if;
+      facts := facts || array(select f from private.rework_facts(sessions, ids, first_at, coalesce(next_at, 'infinity')) f);
+    end if;
+  end if;
+  if facts <> '{}' then
+    perform private.add_facts(facts);
+  end if;
+  return null;
+end
+$$;
+comment on function private.roll_up_stages is 'Moves the rollups by what new stage reports change, also in the past.';
+create trigger roll_up_stages after insert on public.stage_events
+  referencing new table as fresh for each statement execute function private.roll_up_stages();
+
+create function private.roll_up_session()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  inside uuid[];
+begin
+  if exists (select from private.rollup_pauses p where p.project_id = new.project_id) then
+    return null;
+  end if;
+  inside := array(
+    select distinct t.document_id from public.tree_entries t
+    where t.project_id = new.project_id and t.path > new.root || '/' and t.path < new.root || '0');
+  if inside <> '{}' then
+    perform private.add_facts(
+      private.negative(array(select f from private.version_facts(new.project_id, inside, new.id) f)
+                       || array(select f from private.comment_facts(new.project_id, inside, new.id) f))
+      || array(select f from private.version_facts(new.project_id, inside) f)
+      || array(select f from private.comment_facts(new.project_id, inside) f));
+  end if;
+  return null;
+end
+$$;
+comment on function private.roll_up_session is 'Gives what lies below a new session''s root already to its stages.';
+create trigger roll_up_session after insert on public.sessions
+  for each row execute function private.roll_up_session();
+
+create function private.roll_up_remark()
+returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  said public.comments;
+  seen text;
+  about public.sha256_hex;
+  kind public.actor_kind;
+  moment timestamptz := new.created_at;
+  fact private.fact;
+  since timestamptz;
+begin
+  if exists (select from private.rollup_pauses p where p.project_id = new.project_id) then
+    return null;
+  elsif tg_table_name = 'comments' then
+    if new.thread_id <> new.id then
+      return null;
+    end if;
+    seen := 'threads_opened';
+    about := new.version;
+    kind := new.actor;
+  elsif tg_table_name = 'reviews' then
+    if new.verdict = 'withdraw' then
+      return null;
+    end if;
+    seen := case new.verdict when 'approve' then 'approvals' else 'changes_requested' end;
+    about := new.version;
+    kind := new.actor;
+  else
+    if new.act = 'retract' then
+      return null;
+    end if;
+    select * into said from public.comments c where c.id = new.comment_id;
+    seen := case new.act when 'resolve' then 'threads_resolved' else 'threads_reopened' end;
+    about := said.version;
+    kind := said.actor;
+    if new.act = 'resolve' then
+      select a.created_at into since from public.comment_acts a
+      where a.comment_id = new.comment_id and a.act in ('resolve', 'reopen') and a.sequence < new.sequence order by a.sequence desc limit 1;
+      since := coalesce(since, said.created_at);
+    end if;
+  end if;
+  fact := (new.project_id, (moment at time zone 'UTC')::date, null, kind, seen, null, null, 1, 0);
+  select s.stage into fact.stage from public.versions v, private.stages_of_paths(new.project_id, array[v.path::text], null) s where v.hash = about;
+  perform private.add_facts(array[fact] || array(
+    select (fact.project_id, fact.day, fact.stage, kind, 'resolution_time', null, private.time_bucket(t.taken), 1, t.taken)::private.fact
+    from private.milliseconds_between(since, moment) t (taken) where since is not null));
+  return null;
+end
+$$;
+comment on function private.roll_up_remark is 'Adds a comment, what happened to one, or a review to the rollups.';
+create trigger roll_up_remark after insert on public.comments
+  for each row execute function private.roll_up_remark();
+create trigger roll_up_remark after insert on public.comment_acts
+  for each row execute function private.roll_up_remark();
+create trigger roll_up_remark after insert on public.reviews
+  for each row execute function private.roll_up_remark();
+
+-- Reading -------------------------------------------------------------------------------------------
+-- With the caller's rights: a row of a project that a policy hides adds nothing.
+
+-- Whole years, months at their ends, days at the ends of those: `later` is outside.
+create function private.spans(earlier date, later date, years boolean default true)
+returns table (level public.analytics_level, low date, high date)
+language plpgsql immutable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+declare
+  month_low date := date_trunc('month', earlier + interval '1 month - 1 day');
+  month_high date := date_trunc('month', later);
+  year_low date;
+  year_high date;
+begin
+  if month_low >= month_high then
+    return query values ('day'::public.analytics_level, earlier, later);
+    return;
+  end if;
+  return query values ('day'::public.analytics_level, earlier, month_low), ('day', month_high, later);
+  year_low := date_trunc('year', month_low + interval '1 year - 1 day');
+  year_high := date_trunc('year', month_high);
+  if years and year_low < year_high then
+    return query values ('month'::public.analytics_level, month_low, year_low), ('year', year_low, year_high), ('month', year_high, month_high);
+  else
+    return query values ('month'::public.analytics_level, month_low, month_high);
+  end if;
+end
+$$;
+comment on function private.spans is 'The rows of rollups that together are a period.';
+grant execute on function private.spans to authenticated;
+
+create function private.read_rollups(targets uuid[], first_day date, last_day date, step text, part text)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+begin
+  if step not in ('day', 'week', 'month') or part not in ('stage', 'actor', 'project', 'project,stage')
+    or first_day is null or last_day is null or last_day < first_day or first_day < '1900-01-01' or last_day > '9998-12-31' then
+    perform private.fail(422, 'bad_period',
+      'A period has a first day (from) and a last one (to) that is not before it; group is day, week or month; by is stage, actor or project.');
+  elsif step is not null and (last_day - first_day) / (case step when 'week' then 7 when 'month' then 30 else 1 end) >= 400 then
+    perform private.fail(422, 'period_too_long', 'That period has more than 400 groups. Ask for a shorter one, or for larger groups.',
+      jsonb_build_object('from', first_day, 'to', last_day, 'group', step));
+  end if;
+  return (
+    with asked as materialized (
+      select s.level, s.low, s.high from private.spans(first_day, last_day + 1, step is null) s
+      where step is null or step = 'month'
+      union all
+      select 'day', first_day, last_day + 1 where step in ('day', 'week')
+    ), periods as (
+      select greatest(g.start::date, first_day) as period
+      from generate_series(date_trunc(step, first_day::timestamp), last_day, ('1 ' || step)::interval) g (start) where step is not null
+      union all select first_day where step is null
+    ), c as (
+      select case when step is null then first_day else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end as period,
+             case part when 'stage' then coalesce(a.stage::text, '') when 'actor' then a.actor::text when 'project' then a.project_id::text
+                       when 'project,stage' then a.project_id || '/' || coalesce(a.stage::text, '') else '' end as key,
+           sum(a.changes) as changes, sum(a.versions) as versions, sum(a.merges) as merges,
+           sum(a.restores) as restores, sum(a.rework_versions) as rework_versions,
+           sum(a.stages_started) as stages_started, sum(a.stages_left) as stages_left,
+           sum(a.stages_completed) as stages_completed, sum(a.stages_skipped) as stages_skipped,
+           sum(a.stages_failed) as stages_failed, sum(a.stages_reopened) as stages_reopened,
+           sum(a.stages_returned_to) as stages_returned_to, sum(a.sessions_completed) as sessions_completed,
+           sum(a.validations) as validations, sum(a.validations_passed) as validations_passed,
+           sum(a.checks) as checks, sum(a.errors) as errors, sum(a.warnings) as warnings,
+           sum(a.requires_input) as requires_input, sum(a.threads_opened) as threads_opened,
+           sum(a.threads_reopened) as threads_reopened, sum(a.threads_resolved) as threads_resolved,
+           sum(a.approvals) as approvals, sum(a.changes_requested) as changes_requested
+      from asked s
+      join public.analytics_counts a on a.project_id = any (targets) and a.level = s.level and a.start >= s.low and a.start < s.high
+      group by 1, 2
+    ), before as (
+      select case part when 'stage' then coalesce(a.stage::text, '') when 'actor' then a.actor::text when 'project' then a.project_id::text
+                       when 'project,stage' then a.project_id || '/' || coalesce(a.stage::text, '') else '' end as key,
+             sum(a.stages_started - a.stages_left) as in_progress,
+             sum(a.threads_opened + a.threads_reopened - a.threads_resolved) as open
+      from private.spans('1000-01-01', first_day) s
+      join public.analytics_counts a on a.project_id = any (targets) and a.level = s.level and a.start >= s.low and a.start < s.high
+      group by 1
+    ), buckets as (
+      select case when step is null then first_day else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end as period,
+             case part when 'stage' then coalesce(a.stage::text, '') when 'actor' then a.actor::text when 'project' then a.project_id::text
+                       when 'project,stage' then a.project_id || '/' || coalesce(a.stage::text, '') else '' end as key,
+             a.figure, a.bucket, sum(a.n) as n, sum(a.milliseconds) as milliseconds
+      from asked s
+      join public.analytics_times a on a.project_id = any (targets) and a.level = s.level and a.start >= s.low and a.start < s.high
+      group by 1, 2, 3, 4
+    ), counted as (
+      select b.*, sum(b.n) over (partition by b.period, b.key, b.figure order by b.bucket) as upto,
+             sum(b.n) over (partition by b.period, b.key, b.figure) as total
+      from buckets b where b.n > 0
+    ), times as (
+      select t.period, t.key, jsonb_object_agg(t.figure, jsonb_build_object(
+        'count', t.total, 'mean', round(t.milliseconds / t.total / 1000.0, 3),
+        'p50', private.bucket_seconds(t.p50), 'p90', private.bucket_seconds(t.p90))) as told
+      from (
+        select b.period, b.key, b.figure, b.total, sum(b.milliseconds) as milliseconds,
+               min(b.bucket) filter (where b.upto >= ceil(b.total * 0.5)) as p50,
+               min(b.bucket) filter (where b.upto >= ceil(b.total * 0.9)) as p90
+        from counted b group by b.period, b.key, b.figure, b.total) t
+      group by t.period, t.key
+    ), keys as (
+      select k.key from c k union select k.key from before k where k.in_progress <> 0 or k.open <> 0
+      union select '' where part is null
+    ), rows as (
+      select p.period, k.key, c, t.told,
+             coalesce(b.in_progress, 0) + sum(coalesce(c.stages_started - c.stages_left, 0)) over upto as in_progress,
+             coalesce(b.open, 0) + sum(coalesce(c.threads_opened + c.threads_reopened - c.threads_resolved, 0)) over upto as open
+      from periods p cross join keys k
+      left join c on c.period = p.period and c.key = k.key
+      left join before b on b.key = k.key
+      left join times t on t.period = p.period and t.key = k.key
+      window upto as (partition by k.key order by p.period)
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'start', case when step is not null then r.period end,
+        'stage', case when part = 'stage' then nullif(r.key, '') when part = 'project,stage' then nullif(split_part(r.key, '/', 2), '') end,
+        'actor', case when part = 'actor' then r.key end,
+        'project', case when part in ('project', 'project,stage') then jsonb_build_object('id', j.id, 'slug', j.slug, 'name', j.name) end,
+        'work_in_progress', r.in_progress, 'open_threads', r.open,
+        'lead_time', r.told -> 'lead_time', 'session_lead_time', r.told -> 'session_lead_time',
+        'waiting_time', r.told -> 'waiting_time', 'resolution_time', r.told -> 'resolution_time',
+        'validation_pass_rate', round((r.c).validations_passed / nullif((r.c).validations, 0), 4))
+        || jsonb_build_object(
+        'changes', coalesce((r.c).changes, 0), 'versions', coalesce((r.c).versions, 0),
+        'merges', coalesce((r.c).merges, 0), 'restores', coalesce((r.c).restores, 0),
+        'rework_versions', coalesce((r.c).rework_versions, 0),
+        'stages_started', coalesce((r.c).stages_started, 0),
+        'stages_completed', coalesce((r.c).stages_completed, 0),
+        'stages_skipped', coalesce((r.c).stages_skipped, 0),
+        'stages_failed', coalesce((r.c).stages_failed, 0),
+        'stages_reopened', coalesce((r.c).stages_reopened, 0),
+        'stages_returned_to', coalesce((r.c).stages_returned_to, 0),
+        'sessions_completed', coalesce((r.c).sessions_completed, 0),
+        'validations', coalesce((r.c).validations, 0),
+        'validations_passed', coalesce((r.c).validations_passed, 0), 'checks', coalesce((r.c).checks, 0),
+        'errors', coalesce((r.c).errors, 0), 'warnings', coalesce((r.c).warnings, 0),
+        'requires_input', coalesce((r.c).requires_input, 0),
+        'threads_opened', coalesce((r.c).threads_opened, 0),
+        'threads_reopened', coalesce((r.c).threads_reopened, 0),
+        'threads_resolved', coalesce((r.c).threads_resolved, 0), 'approvals', coalesce((r.c).approvals, 0),
+        'changes_requested', coalesce((r.c).changes_requested, 0))
+      order by r.period, case when part = 'stage' then nullif(r.key, '')::public.stage end, j.slug, r.key), '[]')
+    from rows r
+    left join public.projects j on part in ('project', 'project,stage') and j.id = private.uuid_or_null(split_part(r.key, '/', 1)));
+end
+$$;
+comment on function private.read_rollups is 'The figures of projects over a period, in groups of time (or null) and parts (or null).';
+grant execute on function private.read_rollups to authenticated;
+
+create function public.read_analytics(project text, first_day date, last_day date, step text default null, part text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+begin
+  return private.read_rollups(array[target], first_day, last_day, step, part);
+end
+$$;
+comment on function public.read_analytics is
+  'The figures of a project over a period, both days inside: rows, by day, week or month and by stage, actor or project.';
+
+create function public.read_all_analytics(first_day date, last_day date, step text default null, part text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return private.read_rollups(array(select private.my_projects()), first_day, last_day, step, part);
+end
+$$;
+comment on function public.read_all_analytics is 'As read_analytics, over all projects of the caller.';
+
+revoke execute on function public.read_analytics, public.read_all_analytics from public, anon, service_role;
+grant execute on function public.read_analytics, public.read_all_analytics to authenticated;
+
+-- What was there before.
+select private.rebuild_rollups(p.id) from public.projects p;
+
+revoke execute on all functions in schema private from public;
