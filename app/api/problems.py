@@ -13,6 +13,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from app.api.witness import note_refusal
 from app.errors import VersoError
 from app.text.errors import WorkersBusyError
 
@@ -73,12 +74,17 @@ PROBLEMS = {
     "invitation_over": Problem(410, "The invitation has ended"),
     "agent_not_found": Problem(404, "No such agent"),
     "comment_not_found": Problem(404, "No such comment, or not yours"),
+    "report_not_found": Problem(404, "No such stage report, or not yours"),
     "content_erased": Problem(410, "The bytes were erased"),
     "erased": Problem(410, "The bytes were erased"),
+    "erasure_not_found": Problem(404, "No such erasure"),
+    "erasure_unconfirmed": Problem(422, "Erasing is confirmed by the content's hash"),
+    "bad_erasure": Problem(422, "Not something that can be erased"),
     # meeting others
     "base_required": Problem(428, "Say which version this is based on"),
     "stale_base": Problem(412, "Someone wrote a newer version"),
     "precondition_failed": Problem(412, "The precondition does not hold"),
+    "stage_moved": Problem(412, "Somebody reported of the stage since"),
     "already_exists": Problem(412, "A document is there already"),
     "merge_conflict": Problem(409, "Both sides changed the same place"),
     "merge_impossible": Problem(409, "These contents cannot be merged by lines"),
@@ -98,6 +104,9 @@ PROBLEMS = {
     "session_exists": Problem(409, "The session exists"),
     "tag_exists": Problem(409, "The tag exists, and tags don't move"),
     "approval_needed": Problem(409, "The project's rules ask for an approval first"),
+    "bad_transition": Problem(409, "A stage cannot become that from what it is"),
+    "document_needed": Problem(409, "The project's rules ask for the stage's document first"),
+    "validation_needed": Problem(409, "The project's rules ask for a clean validation first"),
     "import_stale": Problem(409, "The import has moved on"),
     "import_diverged": Problem(409, "The project was written to after the import"),
     "import_conflict": Problem(409, "The commit was imported otherwise"),
@@ -203,6 +212,7 @@ def problem_body(error: VersoError, request_id: str | None) -> dict[str, Any]:
 
 def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Response[dict[str, Any]]:
     """Shape a refusal or failure."""
+    note_refusal(request, error)
     request_id: Any = request.scope.get("verso_request_id")
     body = problem_body(error, request_id)
     status = body["status"]

@@ -25,6 +25,8 @@ class Part:
     """Functions in `public` for the secret key, and for nobody else."""
     on_operators_behalf: set[str] = field(default_factory=set)
     """Functions in `private` that those call."""
+    guarded: set[str] = field(default_factory=set)
+    """Views in `private` that policies and exposed views read: of the caller's projects only."""
 
 
 PARTS = {
@@ -94,8 +96,10 @@ PARTS = {
             "update_project",
             "update_session",
             "uuid_or_null",
+            "version_answer",
             "version_at",
         },
+        guarded={"my_changes", "my_memberships", "my_versions"},
     ),
     "points_in_time": Part(
         exposed={
@@ -215,6 +219,16 @@ PARTS = {
     "pipelines": Part(
         history={"stage_event_versions", "stage_events"},
         other_tables={"stages"},
+        views={"stage_report_details"},
+        exposed={
+            "list_all_pipelines",
+            "list_pipelines",
+            "list_stage_reports",
+            "read_stage_report",
+            "read_stages",
+            "report_stage",
+        },
+        on_behalf={"pipeline_answer", "report_stage", "states_after", "states_from"},
     ),
     "analytics": Part(
         other_tables={"analytics_contested", "analytics_counts", "analytics_times"},
@@ -251,3 +265,4 @@ EXPOSED = {name for part in _HERE for name in part.exposed}
 ON_BEHALF = {name for part in _HERE for name in part.on_behalf}
 FOR_OPERATORS = {name for part in _HERE for name in part.for_operators}
 ON_OPERATORS_BEHALF = {name for part in _HERE for name in part.on_operators_behalf}
+GUARDED = {name for part in _HERE for name in part.guarded}

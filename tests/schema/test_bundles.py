@@ -448,7 +448,8 @@ async def test_no_table_and_no_rule_of_a_project_is_forgotten(world):
     )
     assert {row[0] for row in columns} == {
         "id", "slug", "name", "description", "created_by", "created_at", "archived_at", "change_sequence", "change_hash",
-        "event_sequence", "tags_need_approval", "completion_needs_approval",
+        "event_sequence", "tags_need_approval", "completion_needs_approval", "completion_needs_document",
+        "completion_needs_validation",
     }  # fmt: skip
 
 

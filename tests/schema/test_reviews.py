@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from tests.schema.world import Person, Team, World
 
 TABLES = ["comments", "comment_texts", "comment_acts", "reviews"]
+NO_RULES = dict.fromkeys(
+    (
+        "tags_need_approval",
+        "completion_needs_approval",
+        "completion_needs_document",
+        "completion_needs_validation",
+    ),
+    False,
+)
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +323,7 @@ async def test_a_verdict_is_about_one_version(world, team, version):
 
 async def need_approval(world: World, team: Team) -> None:
     answer = await world.rpc(team.owner, "set_rules", project=team.id, tags_need_approval=True)
-    assert answer == {"tags_need_approval": True, "completion_needs_approval": False}
+    assert answer == {**NO_RULES, "tags_need_approval": True}
 
 
 async def test_only_owners_set_rules(world, team):
@@ -324,7 +333,7 @@ async def test_only_owners_set_rules(world, team):
     unknown = await refused(world.rpc(team.outsider, "set_rules", project=team.id, tags_need_approval=True))
     assert unknown.code == "project_not_found"
     rules = await world.rpc(team.reader, "read_rules", project=team.id)
-    assert rules == {"tags_need_approval": False, "completion_needs_approval": False}
+    assert rules == NO_RULES
 
 
 async def test_a_tag_on_a_version_needs_its_approval(world, team, version):
@@ -636,7 +645,7 @@ async def test_one_stage_can_be_asked_for(world, team):
 async def test_each_rule_is_set_for_itself_and_told_as_an_event(world, team):
     for rules in ({"completion_needs_approval": True}, {"tags_need_approval": True}, {}):
         answer = await world.rpc(team.owner, "set_rules", project=team.id, **rules)
-    assert answer == {"tags_need_approval": True, "completion_needs_approval": True}
+    assert answer == {**NO_RULES, "tags_need_approval": True, "completion_needs_approval": True}
     rows = await world.sql(
         "select payload::text from public.events where project_id = $1 and kind = 'project.rules_set' order by sequence",
         team.id,

@@ -15,6 +15,11 @@ comment on column public.projects.tags_need_approval is 'Whether a tag needs eve
 alter table public.projects add column completion_needs_approval boolean not null default false;
 comment on column public.projects.completion_needs_approval is
   'Whether a session, or a stage of one, needs its live stage documents to be approved before it is complete.';
+alter table public.projects add column completion_needs_document boolean not null default false;
+comment on column public.projects.completion_needs_document is 'Whether a stage needs its own document before it is complete.';
+alter table public.projects add column completion_needs_validation boolean not null default false;
+comment on column public.projects.completion_needs_validation is
+  'Whether the report that completes a stage needs a validation without errors and without [REQUIRES INPUT].';
 
 create table public.comments (
   id uuid primary key,
@@ -342,25 +347,28 @@ comment on function private.require_completion_approval is
 create trigger require_completion_approval before insert or update of status on public.sessions
   for each row execute function private.require_completion_approval();
 
-create function private.set_rules(project uuid, tags_need_approval boolean, completion_needs_approval boolean default null)
+create function private.set_rules(
+  project uuid, tags_need_approval boolean, completion_needs_approval boolean default null,
+  completion_needs_document boolean default null, completion_needs_validation boolean default null)
 returns void
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
   held public.projects := private.lock_project(project, 'owner');
-  changed jsonb := '{}';
+  asked jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'tags_need_approval', tags_need_approval, 'completion_needs_approval', completion_needs_approval,
+    'completion_needs_document', completion_needs_document, 'completion_needs_validation', completion_needs_validation));
+  changed jsonb;
 begin
-  if tags_need_approval <> held.tags_need_approval then
-    changed := changed || jsonb_build_object('tags_need_approval', tags_need_approval);
-  end if;
-  if completion_needs_approval <> held.completion_needs_approval then
-    changed := changed || jsonb_build_object('completion_needs_approval', completion_needs_approval);
-  end if;
+  select coalesce(jsonb_object_agg(a.key, a.value), '{}') into changed
+  from jsonb_each(asked) a where a.value is distinct from to_jsonb(held) -> a.key;
   if changed <> '{}' then
     update public.projects p set
       tags_need_approval = coalesce(set_rules.tags_need_approval, p.tags_need_approval),
-      completion_needs_approval = coalesce(set_rules.completion_needs_approval, p.completion_needs_approval)
+      completion_needs_approval = coalesce(set_rules.completion_needs_approval, p.completion_needs_approval),
+      completion_needs_document = coalesce(set_rules.completion_needs_document, p.completion_needs_document),
+      completion_needs_validation = coalesce(set_rules.completion_needs_validation, p.completion_needs_validation)
     where p.id = project;
     perform private.add_event(project, 'project.rules_set', changed);
   end if;
@@ -378,7 +386,8 @@ declare
   target uuid := private.project_id(project);
 begin
   return (
-    select jsonb_build_object('tags_need_approval', p.tags_need_approval, 'completion_needs_approval', p.completion_needs_approval)
+    select jsonb_build_object('tags_need_approval', p.tags_need_approval, 'completion_needs_approval', p.completion_needs_approval,
+      'completion_needs_document', p.completion_needs_document, 'completion_needs_validation', p.completion_needs_validation)
     from public.projects p where p.id = target);
 end
 $$;
@@ -386,7 +395,9 @@ comment on function public.read_rules is 'The rules of a project.';
 revoke execute on function public.read_rules from public, anon, service_role;
 grant execute on function public.read_rules to authenticated;
 
-create function public.set_rules(project text, tags_need_approval boolean default null, completion_needs_approval boolean default null)
+create function public.set_rules(
+  project text, tags_need_approval boolean default null, completion_needs_approval boolean default null,
+  completion_needs_document boolean default null, completion_needs_validation boolean default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -394,7 +405,8 @@ as $$
 declare
   target uuid := private.project_id(project);
 begin
-  perform private.set_rules(target, tags_need_approval, completion_needs_approval);
+  perform private.set_rules(
+    target, tags_need_approval, completion_needs_approval, completion_needs_document, completion_needs_validation);
   return public.read_rules(target::text);
 end
 $$;

@@ -468,7 +468,8 @@ begin
       insert into public.projects
       select (jsonb_populate_record(null::public.projects, wanted || jsonb_build_object(
         'change_sequence', 0, 'change_hash', null, 'event_sequence', 0, 'archived_at', null,
-        'tags_need_approval', false, 'completion_needs_approval', false))).*;
+        'tags_need_approval', false, 'completion_needs_approval', false,
+        'completion_needs_document', false, 'completion_needs_validation', false))).*;
     exception when unique_violation then
       perform private.fail(409, 'slug_taken', 'The maker of this project has another one of that slug here. Nothing was written.');
     end;
@@ -476,9 +477,11 @@ begin
     perform private.check_fast_forward(held, wanted);
     known_events := held.event_sequence;
     known_changes := held.change_sequence;
-    -- Tags were given, and sessions completed, under the rules of their time.
-    update public.projects p set tags_need_approval = false, completion_needs_approval = false
-    where p.id = project and (p.tags_need_approval or p.completion_needs_approval);
+    -- Tags were given, and sessions and stages completed, under the rules of their time.
+    update public.projects p set tags_need_approval = false, completion_needs_approval = false,
+      completion_needs_document = false, completion_needs_validation = false
+    where p.id = project and (p.tags_need_approval or p.completion_needs_approval
+      or p.completion_needs_document or p.completion_needs_validation);
   end if;
   perform private.restore_sessions(project);
   perform private.restore_blobs(project);
@@ -500,7 +503,10 @@ begin
   perform private.restore_acts(project, known_events);
   update public.projects p set
     name = r.name, description = r.description, archived_at = r.archived_at, event_sequence = r.event_sequence,
-    tags_need_approval = r.tags_need_approval, completion_needs_approval = r.completion_needs_approval
+    tags_need_approval = r.tags_need_approval, completion_needs_approval = r.completion_needs_approval,
+    -- Bundles that are older than these rules say nothing of them.
+    completion_needs_document = coalesce(r.completion_needs_document, false),
+    completion_needs_validation = coalesce(r.completion_needs_validation, false)
   from jsonb_populate_record(null::public.projects, wanted) r where p.id = project;
   perform private.restore_members(project, known_events);
   if granted is not null then

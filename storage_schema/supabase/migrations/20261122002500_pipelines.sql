@@ -173,6 +173,53 @@ as $$
 $$;
 comment on function private.stage_state_at is 'The state that a stage had at a moment, by the reports that are known; pending before the first.';
 
+-- What a project may ask of whoever completes a stage -------------------------------------------
+-- Documents and verdicts are written under the project's lock, as reports are, so none slips in between.
+
+create function private.stage_document(stage public.stage)
+returns text
+language sql immutable
+set search_path = ''
+as $$
+  select case stage
+    when 'intent' then 'intents/intent.md' when 'context' then 'contexts/context.md' when 'spec' then 'specs/spec.md'
+    when 'plan' then 'plans/plan.md' when 'tasks' then 'tasks/tasks.md'
+    when 'implementation' then 'implementation/README.md' when 'feedback' then 'feedback/feedback.md' end
+$$;
+comment on function private.stage_document is 'A stage''s own document, below its session''s root.';
+
+create function private.require_completion(report public.stage_events)
+returns void
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  asked record;
+  wanted text;
+begin
+  select p.completion_needs_document as document, p.completion_needs_validation as validation into asked
+  from public.projects p where p.id = report.project_id;
+  select s.root || '/' || private.stage_document(report.stage) into wanted from public.sessions s where s.id = report.session_id;
+  if asked.document and not exists (
+    select from public.documents d where d.project_id = report.project_id and d.path = wanted and d.live) then
+    perform private.fail(409, 'document_needed',
+      format('To be complete, the stage %s needs its document. Write it to %s first.', report.stage, wanted),
+      jsonb_build_object('stage', report.stage, 'path', wanted));
+  end if;
+  if asked.validation and not coalesce(report.errors = 0 and report.requires_input = 0, false) then
+    perform private.fail(409, 'validation_needed',
+      case when report.checks is null
+        then format('To be complete, the stage %s needs a validation: send what it found with the report.', report.stage)
+        else format('To be complete, the stage %s needs a validation without errors and without [REQUIRES INPUT]; this found %s and %s.',
+          report.stage, report.errors, report.requires_input) end,
+      jsonb_build_object('stage', report.stage, 'errors', report.errors, 'requires_input', report.requires_input));
+  end if;
+  perform private.require_stage_approval(report.project_id, report.session_id, report.stage);
+end
+$$;
+comment on function private.require_completion is
+  'Refuses the completion of a stage that lacks its document, its validation or approvals, in projects with those rules.';
+
 -- The rules hold for whoever writes the row: reports, imports, bundles.
 create function private.follow_stage()
 returns trigger
@@ -200,6 +247,9 @@ begin
       format('The stage %s is %s, and can''t become %s from there. Allowed: %s.', new.stage, new.before, new.state,
         array_to_string(private.states_after(new.before), ', ')),
       jsonb_build_object('stage', new.stage, 'state', new.before, 'wanted', new.state, 'allowed', to_jsonb(private.states_after(new.before))));
+  end if;
+  if new.state = 'complete' and not new.late then
+    perform private.require_completion(new);
   end if;
   return new;
 end
@@ -265,7 +315,7 @@ as $$
 begin
   if not exists (select from public.versions v where v.hash = new.version and v.project_id = new.project_id)
     or not exists (select from public.stage_events e where e.id = new.stage_event_id and e.project_id = new.project_id) then
-    perform private.fail(422, 'version_elsewhere', 'A stage uses versions of its own project.', jsonb_build_object('version', new.version));
+    perform private.fail(409, 'broken_chain', 'A stage uses versions of its own project.', jsonb_build_object('version', new.version));
   end if;
   return new;
 end
@@ -273,6 +323,378 @@ $$;
 comment on function private.check_stage_version is 'Refuses a used version of another project.';
 create trigger check_stage_version before insert on public.stage_event_versions
   for each row execute function private.check_stage_version();
+
+-- Reporting -------------------------------------------------------------------------------------
+
+-- An array of hashes and of {"path": …}, which is the version that the path has now.
+create function private.used_versions(project uuid, asked jsonb)
+returns text[]
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  item jsonb;
+  found_hash text;
+  used text[] := '{}';
+begin
+  if asked is null then
+    return used;
+  elsif jsonb_typeof(asked) <> 'array' or jsonb_array_length(asked) > 1000 then
+    perform private.fail(422, 'bad_value', 'What a stage consumed and produced are lists of at most 1,000 versions each.');
+  end if;
+  for item in select value from jsonb_array_elements(asked) loop
+    if jsonb_typeof(item) = 'string' then
+      select v.hash into found_hash from public.versions v where v.hash = item #>> '{}' and v.project_id = project;
+      if found_hash is null then
+        perform private.fail(404, 'version_not_found', 'There is no such version in this project.', jsonb_build_object('version', item));
+      end if;
+    elsif jsonb_typeof(item -> 'path') = 'string' then
+      select d.head into found_hash from public.documents d where d.project_id = project and d.path = item ->> 'path' and d.live;
+      if found_hash is null then
+        perform private.fail(404, 'document_not_found', 'There is no document at that path now.', jsonb_build_object('path', item -> 'path'));
+      end if;
+    else
+      perform private.fail(422, 'bad_value', 'A version is named by its hash, or by {"path": …} for the one that is there now.');
+    end if;
+    used := used || found_hash;
+  end loop;
+  return array(select distinct u from unnest(used) u);
+end
+$$;
+comment on function private.used_versions is 'The versions that a report names, by hash or by path.';
+
+create function private.report_stage(
+  project uuid, session uuid, stage public.stage, state public.stage_state, run text, at timestamptz,
+  started_at timestamptz, finished_at timestamptz, checks integer, errors integer, warnings integer, requires_input integer,
+  consumed jsonb, produced jsonb, note text, expected text, imported boolean, idempotency_key text)
+returns uuid
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  caller uuid := auth.uid();  -- a variable for the plan's sake, as in write_comment
+  clock timestamptz;
+  newest timestamptz;
+  prior record;
+  home public.sessions;
+  held public.stages;
+  made public.stage_events;
+begin
+  perform private.lock_project(project, case when imported then 'owner' else 'editor' end::public.member_role);
+  select * into home from public.sessions s where s.id = session and s.project_id = project;
+  if home.id is null then
+    perform private.fail(404, 'session_not_found', 'There is no such session in this project.');
+  end if;
+  perform private.require_inside(project, home.root);
+  made.request_hash := private.hash_of(jsonb_build_array(session, stage, state, run, at, started_at, finished_at,
+    checks, errors, warnings, requires_input, consumed, produced, note, imported)::text);
+  if idempotency_key is not null then
+    select e.id, e.request_hash into prior from public.stage_events e
+    where e.project_id = project and e.actor_id = caller and e.idempotency_key = report_stage.idempotency_key;
+    if prior.request_hash = made.request_hash then
+      return prior.id;
+    elsif prior.id is not null then
+      perform private.refuse_reused_key();
+    end if;
+  end if;
+  if stage is null or state is null then
+    perform private.fail(422, 'bad_value', 'A report says a stage and its state.');
+  end if;
+  -- The lock of the stage, taken before its newest report is asked for.
+  select * into held from public.stages s
+  where s.project_id = project and s.session_id = session and s.stage = report_stage.stage for no key update;
+  if expected is not null and expected is distinct from coalesce(held.report::text, 'none') then
+    perform private.fail(412, 'stage_moved',
+      format('Somebody reported of the stage %s since: it is %s. Read it again.', stage, held.state),
+      jsonb_build_object('stage', stage, 'state', held.state, 'report', held.report));
+  end if;
+
+  -- Read after the lock, and never before what was recorded last: then the order of recording is one of time too.
+  clock := greatest(clock_timestamp(), held.at);
+  select e.number, e.recorded_at into made.number, newest from public.stage_events e
+  where e.project_id = project and e.session_id = session order by e.number desc limit 1;
+  clock := greatest(clock, newest);
+  if greatest(at, started_at, finished_at) > clock + interval '1 minute' then
+    perform private.fail(422, 'bad_value', 'A report tells of the past: a time in it is in the future. Is your clock right?');
+  elsif least(at, started_at, finished_at) < '1900-01-01' then
+    perform private.fail(422, 'bad_value', 'A time in the report is before 1900.');
+  end if;
+  made.id := gen_random_uuid();
+  made.project_id := project;
+  made.session_id := session;
+  made.stage := stage;
+  made.number := coalesce(made.number, 0) + 1;
+  made.state := state;
+  -- A clock that is a little ahead: what it says is now.
+  made.at := least(coalesce(at, clock), clock);
+  made.started_at := least(started_at, case when started_at is not null then clock end);
+  made.finished_at := least(finished_at, case when finished_at is not null then clock end);
+  made.recorded_at := clock;
+  if started_at > finished_at then
+    perform private.fail(422, 'bad_value', 'A stage finishes after it started: finished_at is before started_at.');
+  end if;
+  made.before := private.stage_state_at(project, session, stage, made.at);
+  made.late := held.report is not null and made.at < held.at;
+  made.run := nullif(run, '');
+  if num_nonnulls(checks, errors, warnings, requires_input) not in (0, 4) or least(checks, errors, warnings, requires_input) < 0 then
+    perform private.fail(422, 'bad_value', 'A validation has four counts: checks, errors, warnings, requires_input; none below 0.');
+  elsif char_length(run) > 200 or run ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' then
+    perform private.fail(422, 'bad_value', 'A run''s id has at most 200 characters, none of them a control character.');
+  elsif octet_length(note) > 4096 then
+    perform private.fail(422, 'bad_value', 'A note has at most 4,096 bytes. Write more into a document.');
+  end if;
+  made.checks := checks;
+  made.errors := errors;
+  made.warnings := warnings;
+  made.requires_input := requires_input;
+  made.note := nullif(note, '');
+  made.actor_id := caller;
+  select a.kind, a.agent into made.actor, made.agent from private.actor() a;
+  if imported then
+    made.actor := 'import';
+    made.agent := null;
+  end if;
+  made.on_behalf_of := case when made.actor = 'agent' then private.on_behalf_of(project) end;
+  made.idempotency_key := idempotency_key;
+  perform private.add_event(project, 'stage.reported', jsonb_build_object(
+    'session', session, 'slug', home.slug, 'stage', stage, 'report', made.id, 'before', made.before, 'state', state,
+    'run', made.run, 'late', made.late));
+  select p.event_sequence into made.sequence from public.projects p where p.id = project;
+  insert into public.stage_events values (made.*);
+  insert into public.stage_event_versions (project_id, stage_event_id, role, version)
+  select project, made.id, 'consumed'::public.stage_use, u from unnest(private.used_versions(project, consumed)) u
+  union all
+  select project, made.id, 'produced'::public.stage_use, u from unnest(private.used_versions(project, produced)) u;
+  return made.id;
+end
+$$;
+comment on function private.report_stage is 'Writes a report of a stage and its event under the project''s lock; the same one again under the same key is written once. Editors; imports by owners.';
+grant execute on function private.report_stage to authenticated;
+
+-- Reading ---------------------------------------------------------------------------------------
+
+create view public.stage_report_details with (security_invoker = true) as
+  select e.id, e.project_id as project, e.session_id as session, e.stage, e.number, e.state, e.before, e.late, e.run,
+         coalesce(to_jsonb(p), jsonb_build_object('id', e.actor_id)) as reporter, e.actor, e.agent,
+         case when e.on_behalf_of is not null then coalesce(to_jsonb(o), jsonb_build_object('id', e.on_behalf_of)) end as on_behalf_of,
+         e.started_at, e.finished_at, e.at, e.recorded_at,
+         case when e.checks is not null then jsonb_build_object(
+           'checks', e.checks, 'errors', e.errors, 'warnings', e.warnings, 'requires_input', e.requires_input) end as validation,
+         e.note, u.consumed, u.produced, e.sequence
+  from public.stage_events e
+  left join public.people p on p.id = e.actor_id
+  left join public.people o on o.id = e.on_behalf_of
+  cross join lateral (
+    select coalesce(jsonb_agg(x.used order by x.path, x.number) filter (where x.role = 'consumed'), '[]') as consumed,
+           coalesce(jsonb_agg(x.used order by x.path, x.number) filter (where x.role = 'produced'), '[]') as produced
+    from (select w.role, v.path, v.number, jsonb_build_object(
+            'version', v.hash, 'document', v.document_id, 'number', v.number, 'path', v.path) as used
+          from public.stage_event_versions w join public.versions v on v.hash = w.version where w.stage_event_id = e.id) x) u;
+comment on view public.stage_report_details is 'Stage reports as answers show them.';
+revoke all on public.stage_report_details from anon, authenticated, service_role;
+grant select on public.stage_report_details to authenticated;
+
+create function private.states_from(state public.stage_state)
+returns jsonb
+language sql immutable
+set search_path = ''
+as $$ select to_jsonb(private.states_after(state)) $$;
+comment on function private.states_from is 'The states that may be reported next, as answers show them.';
+grant execute on function private.states_from, private.states_after to authenticated;
+
+create function public.read_stages(project text, session text)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+  home uuid := private.session_id(target, session);
+  documents jsonb;
+begin
+  select jsonb_object_agg(w.stage, w.listed) into documents from (
+    select d.stage, jsonb_agg(jsonb_build_object(
+        'document', d.id, 'path', d.path, 'head', d.head, 'head_number', d.head_number, 'review', r.state) order by d.path) as listed
+    from (select * from public.documents d
+          where d.project_id = target and d.session_id = home and d.stage is not null and d.live order by d.path limit 1000) d
+    join private.review_state(array(
+      select x.head::text from public.documents x
+      where x.project_id = target and x.session_id = home and x.stage is not null and x.live order by x.path limit 1000)) r
+      on r.version = d.head
+    group by d.stage) w;
+  return (select jsonb_build_object(
+      'session', jsonb_build_object('id', s.id, 'project', s.project_id, 'slug', s.slug, 'title', s.title, 'type', s.type, 'status', s.status),
+      'stages', (
+        select jsonb_agg(jsonb_build_object(
+            'stage', g.stage, 'state', g.state, 'since', g.since, 'allowed', private.states_from(g.state),
+            'report', to_jsonb(d), 'documents', coalesce(documents -> g.stage::text, '[]')) order by g.stage)
+        from public.stages g left join public.stage_report_details d on d.id = g.report
+        where g.project_id = target and g.session_id = home))
+    from public.sessions s where s.id = home);
+end
+$$;
+comment on function public.read_stages is 'Where the seven stages of a session stand: state, since when, newest report, documents with what reviewers say of their heads.';
+
+create function public.report_stage(
+  project text, session text, stage public.stage, state public.stage_state, run text default null, at timestamptz default null,
+  started_at timestamptz default null, finished_at timestamptz default null, checks integer default null,
+  errors integer default null, warnings integer default null, requires_input integer default null,
+  consumed jsonb default null, produced jsonb default null, note text default null, expected text default null,
+  imported boolean default false, idempotency_key text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  home uuid := private.project_id(project);
+  made uuid := private.report_stage(home, private.session_id(home, session), stage, state, run, at, started_at, finished_at,
+    checks, errors, warnings, requires_input, consumed, produced, note, expected, coalesce(imported, false), idempotency_key);
+begin
+  return (select to_jsonb(d) from public.stage_report_details d where d.id = made);
+end
+$$;
+comment on function public.report_stage is
+  'Reports the state of a stage. expected is the id of its newest report as the caller knows it, or none: refused when there is another one.';
+
+create function public.read_stage_report(report uuid)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  answer jsonb := (select to_jsonb(d) from public.stage_report_details d where d.id = report);
+begin
+  if answer is null then
+    perform private.fail(404, 'report_not_found', 'There is no such stage report, or you are not a member of its project.');
+  end if;
+  return answer;
+end
+$$;
+comment on function public.read_stage_report is 'One report of a stage.';
+
+-- A branch for each filter: a plan that serves all of them would read a session's whole history for the rarest.
+create function public.list_stage_reports(
+  project text, session text, stage public.stage default null, run text default null, before bigint default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+  home uuid := private.session_id(target, session);
+  below bigint := coalesce(before, 9223372036854775807);
+  size integer := private.page_rows(page_size);
+  page uuid[];
+begin
+  if run is not null then
+    page := array(
+      select e.id from public.stage_events e
+      where e.session_id = home and e.run = list_stage_reports.run and e.number < below
+        and (list_stage_reports.stage is null or e.stage = list_stage_reports.stage)
+      order by e.number desc limit size);
+  elsif stage is not null then
+    page := array(
+      select e.id from public.stage_events e
+      where e.session_id = home and e.stage = list_stage_reports.stage and e.number < below order by e.number desc limit size);
+  else
+    page := array(
+      select e.id from public.stage_events e
+      where e.project_id = target and e.session_id = home and e.number < below order by e.number desc limit size);
+  end if;
+  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.number desc), '[]')
+          from public.stage_report_details d where d.id = any (page));
+end
+$$;
+comment on function public.list_stage_reports is 'A session''s stage reports in the order of recording, newest first; before is the number of the last one seen.';
+
+create function private.pipeline_answer(sessions uuid[])
+returns jsonb
+language sql stable
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+      'session', jsonb_build_object('id', s.id, 'project', s.project_id, 'slug', s.slug, 'title', s.title, 'type', s.type, 'status', s.status),
+      'project', jsonb_build_object('id', p.id, 'slug', p.slug, 'name', p.name),
+      'stages', w.stages) order by o.n), '[]')
+  from unnest(sessions) with ordinality o (id, n)
+  join public.sessions s on s.id = o.id
+  join public.projects p on p.id = s.project_id
+  cross join lateral (
+    select jsonb_agg(jsonb_build_object(
+        'stage', g.stage, 'state', g.state, 'since', g.since, 'run', e.run, 'report', g.report, 'actor', e.actor, 'agent', e.agent,
+        'validation', case when e.checks is not null then jsonb_build_object(
+          'checks', e.checks, 'errors', e.errors, 'warnings', e.warnings, 'requires_input', e.requires_input) end) order by g.stage) as stages
+    from public.stages g left join public.stage_events e on e.id = g.report
+    where g.project_id = s.project_id and g.session_id = s.id) w
+$$;
+comment on function private.pipeline_answer is 'Sessions with where their stages stand, in the given order.';
+grant execute on function private.pipeline_answer to authenticated;
+
+create function public.list_pipelines(
+  project text, status public.session_status default null, stage public.stage default null, state public.stage_state default null,
+  after text default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+begin
+  return private.pipeline_answer(array(
+    select s.id from public.sessions s
+    where s.project_id = target and s.slug > coalesce(after, '')
+      and (list_pipelines.status is null or s.status = list_pipelines.status)
+      and (list_pipelines.state is null or exists (
+        select from public.stages g
+        where g.project_id = target and g.session_id = s.id and g.state = list_pipelines.state
+          and (list_pipelines.stage is null or g.stage = list_pipelines.stage)))
+    order by s.slug limit private.page_rows(page_size)));
+end
+$$;
+comment on function public.list_pipelines is
+  'A project''s sessions by slug with where their stages stand: of a status, with a stage (any, or the named one) in a state. after is the last slug seen.';
+
+-- Project by project, and no further than the page needs: what strangers have is never walked over.
+create function public.list_all_pipelines(
+  status public.session_status default null, stage public.stage default null, state public.stage_state default null,
+  after text default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  size integer := private.page_rows(page_size);
+  page uuid[] := '{}';
+  home record;
+begin
+  -- A blank sorts before everything that a slug may hold: this is the order of (project's slug, its id, session's slug).
+  for home in
+    select d.id, d.slug || ' ' || d.id as place from public.project_details d
+    where after is null or d.slug || ' ' || d.id >= split_part(after, ' ', 1) || ' ' || split_part(after, ' ', 2)
+    order by place
+  loop
+    page := page || array(
+      select s.id from public.sessions s
+      where s.project_id = home.id
+        and s.slug > case when after like home.place || ' %' then split_part(after, ' ', 3) else '' end
+        and (list_all_pipelines.status is null or s.status = list_all_pipelines.status)
+        and (list_all_pipelines.state is null or exists (
+          select from public.stages g
+          where g.project_id = home.id and g.session_id = s.id and g.state = list_all_pipelines.state
+            and (list_all_pipelines.stage is null or g.stage = list_all_pipelines.stage)))
+      order by s.slug limit size - cardinality(page));
+    exit when cardinality(page) >= size;
+  end loop;
+  return private.pipeline_answer(page);
+end
+$$;
+comment on function public.list_all_pipelines is
+  'As list_pipelines, of all projects that the caller is in, by project and session. after is "project''s slug, its id, session''s slug" of the last one seen, with blanks between.';
+
+revoke execute on function public.report_stage, public.read_stages, public.read_stage_report, public.list_stage_reports,
+  public.list_pipelines, public.list_all_pipelines from public, anon, service_role;
+grant execute on function public.report_stage, public.read_stages, public.read_stage_report, public.list_stage_reports,
+  public.list_pipelines, public.list_all_pipelines to authenticated;
 
 -- Bundles (migration 1900) ------------------------------------------------------------------------
 
