@@ -14,6 +14,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from app.api import (
     agents,
+    analytics,
     auth,
     auth_email,
     auth_sessions,
@@ -58,6 +59,7 @@ from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.accounts import Accounts
 from app.supabase.agents import Agents
+from app.supabase.analytics import Rollups
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
@@ -99,6 +101,8 @@ HANDLERS = [
     agents.rotate_agent,
     agents.revoke_agent,
     projects.list_tree,
+    analytics.read_analytics,
+    analytics.read_all_analytics,
     sessions.list_sessions,
     sessions.create_session,
     sessions.read_session,
@@ -204,6 +208,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             imports=Imports(pool),
             invitations=Invitations(pool),
             agents=Agents(pool),
+            rollups=Rollups(pool),
             accounts=Accounts(pool.http, pool.url, settings.supabase_secret_key),
             blobs=blobs,
             identity=Identity(pool, settings),
@@ -258,6 +263,7 @@ TAGS = {
     "changes": "Many documents at once, and the project's log.",
     "documents": "One document: its history, versions, differences.",
     "history": "A project between two points, and back to one.",
+    "analytics": "How long work takes, where it waits, how much of it comes back.",
     "agents": "Accounts of their own for a project's programs.",
     "tags": "Names for points of history.",
     "imports": "A Git history on its way in.",

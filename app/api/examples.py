@@ -30,6 +30,7 @@ from app.model import (
     VersionState,
 )
 from app.supabase.agents import Agent
+from app.supabase.analytics import AnalyticsRow, Times
 from app.supabase.invitations import Invitation, InvitationState, InvitedTo, MyInvitation
 from app.supabase.reviews import Comment, Review, Side, Verdict
 
@@ -200,7 +201,45 @@ agent = Agent(
     active=True,
 )
 
+times = Times(count=12, mean=5400.0, p50=4140.0, p90=11040.0)
+figures = AnalyticsRow(
+    stage=Stage.spec,
+    lead_time=times,
+    session_lead_time=None,
+    waiting_time=times,
+    resolution_time=None,
+    work_in_progress=3,
+    stages_started=15,
+    stages_completed=12,
+    stages_skipped=0,
+    stages_failed=2,
+    stages_reopened=1,
+    stages_returned_to=1,
+    sessions_completed=0,
+    validations=20,
+    validations_passed=17,
+    validation_pass_rate=0.85,
+    checks=240,
+    errors=5,
+    warnings=9,
+    requires_input=2,
+    open_threads=4,
+    threads_opened=6,
+    threads_reopened=0,
+    threads_resolved=5,
+    approvals=8,
+    changes_requested=2,
+    changes=40,
+    versions=44,
+    merges=1,
+    restores=0,
+    rework_versions=3,
+)
+
 SCHEMAS: dict[str, Any] = {
+    "Analytics": {"from": "2026-03-01", "to": "2026-03-31", "group": None, "by": "stage", "rows": [figures]},
+    "AnalyticsRow": figures,
+    "Times": times,
     "Person": person,
     "ChangeSummary": summary,
     "VersionState": state,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.api import described_auth, described_imports, described_people, examples
+from app.api import described_analytics, described_auth, described_imports, described_people, examples
 from app.api.auth import SessionState
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
@@ -41,7 +41,11 @@ PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 _OPERATIONS = (
-    OPERATIONS | described_imports.OPERATIONS | described_auth.OPERATIONS | described_people.OPERATIONS
+    OPERATIONS
+    | described_imports.OPERATIONS
+    | described_auth.OPERATIONS
+    | described_people.OPERATIONS
+    | described_analytics.OPERATIONS
 )
 _SIGNED_IN = ("unauthenticated", "forbidden", "supabase_unavailable", "supabase_failed", "database_timeout")
 _BY_PARAMETER = {

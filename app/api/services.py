@@ -17,6 +17,7 @@ from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.accounts import Accounts
 from app.supabase.agents import Agents
+from app.supabase.analytics import Rollups
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.feed import Feed
@@ -40,6 +41,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     imports: Imports
     invitations: Invitations
     agents: Agents
+    rollups: Rollups
     accounts: Accounts
     blobs: Blobs
     identity: Identity

@@ -1,0 +1,29 @@
+"""Rows as CSV (RFC 4180), safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+MEDIA_TYPE = "text/csv; charset=utf-8; header=present"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A header line and a line for each row; None is an empty cell.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe: paths and names are other
+    people's words. Numbers are left as they are.
+    """
+    told = io.StringIO()
+    writer = csv.writer(told)
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+    return told.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
