@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.local.realtime.frames import Broadcast, Encoded, Frame, broadcast_of
+from app.local.realtime.frames import Broadcast, Encoded, Frame
 from app.local.realtime.hub import PREFIX
 from app.local.realtime.limits import Rate
 from app.local.realtime.policies import Unavailable
@@ -37,6 +37,7 @@ class Joining:
     hears_itself: bool = False
     presence: bool = False
     key: str = ""
+    ready: bool = False
     postgres_changes: tuple[dict[str, Any], ...] = ()
 
 
@@ -70,6 +71,8 @@ class Channel:
         """Say what a client is told right after the answer to its join."""
         if self.asked.presence and self.reads_presence:
             self._push("presence_state", self._listened().presence.state())
+        if self.asked.ready:
+            self._system("system", "Replication connection established", status="ok")
         if self.asked.postgres_changes:
             self._system("postgres_changes", "The embedded Realtime doesn't serve Postgres Changes")
 
@@ -101,17 +104,18 @@ class Channel:
             raise Stop(str(error)) from None
 
     async def _broadcast(self, frame: Frame) -> None:
-        message = broadcast_of(frame.payload)
-        if message is None or not await self._allowed("broadcast"):
+        message = frame.payload
+        if not isinstance(message, (Broadcast, dict)) or not await self._allowed("broadcast"):
             return  # nobody is told, neither the sender
         if not self._shared.messages.take():
             raise Stop("Too many messages per second")
-        if len(message.body) > self._shared.limits.payload:
+        size = len(message.body) if isinstance(message, Broadcast) else len(json.dumps(message))
+        if size > self._shared.limits.payload:
             if self.asked.ack:
                 self._reply(frame, "error", "payload_size_exceeded")
             return
         sender = None if self.asked.hears_itself else self
-        self._listened().broadcast(Broadcast(message.event, message.body, message.is_json), sender=sender)
+        self._listened().broadcast(message, sender=sender)
         if self.asked.ack:
             self._reply(frame, "ok", {})
 
@@ -217,11 +221,9 @@ class Channel:
         frame = Frame(PREFIX + self.asked.name, event, payload, None, self.asked.join_ref)
         self.deliver(self.version.encode(frame))
 
-    def _system(self, extension: str, sentence: str) -> None:
-        self._push(
-            "system",
-            {"extension": extension, "status": "error", "message": sentence, "channel": self.asked.name},
-        )
+    def _system(self, extension: str, sentence: str, *, status: str = "error") -> None:
+        told = {"extension": extension, "status": status, "message": sentence, "channel": self.asked.name}
+        self._push("system", told)
 
     def _reply(self, frame: Frame, status: str, response: Any) -> None:
         self._socket.reply(frame, status, response)

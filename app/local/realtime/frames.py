@@ -105,15 +105,6 @@ def version(vsn: str | None) -> Version | None:
     return Version2() if major == "2" else None
 
 
-def broadcast_of(payload: Any) -> Broadcast | None:
-    """A JSON broadcast's payload {type, event, payload} as a Broadcast; None when it isn't in that form."""
-    if isinstance(payload, Broadcast):
-        return payload
-    if not isinstance(payload, dict) or not isinstance(payload.get("event"), str):
-        return None
-    return Broadcast(payload["event"], _json(payload.get("payload", {})).encode())
-
-
 def _binary(raw: bytes) -> Frame:
     if len(raw) < 7 or raw[0] != USER_BROADCAST_PUSH:  # noqa: PLR2004 - the seven bytes of the head
         raise Malformed("expected a broadcast")

@@ -35,15 +35,19 @@ class Topic:
         self.listeners: dict[Listener, None] = {}
         self.presence = Presence()
 
-    def broadcast(self, message: Broadcast, *, sender: Listener | None = None) -> None:
-        """Tell everybody who may read broadcasts, but for the sender."""
+    def broadcast(self, message: Broadcast | dict[str, Any], *, sender: Listener | None = None) -> None:
+        """Tell everybody who may read broadcasts, but for the sender. An object is told as it is."""
         made: dict[type, Encoded | None] = {}
         for listener in list(self.listeners):
             if listener is sender or not listener.reads_broadcasts:
                 continue
             kind = type(listener.version)
             if kind not in made:
-                made[kind] = listener.version.encode_broadcast(PREFIX + self.name, message)
+                made[kind] = (
+                    listener.version.encode_broadcast(PREFIX + self.name, message)
+                    if isinstance(message, Broadcast)
+                    else listener.version.encode(Frame(PREFIX + self.name, "broadcast", message))
+                )
             if (encoded := made[kind]) is not None:
                 listener.deliver(encoded)
 

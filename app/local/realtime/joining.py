@@ -79,6 +79,7 @@ def _asked(name: str, join_ref: str | None, payload: dict[str, Any]) -> Joining:
         hears_itself=_flag(broadcast.get("self")),
         presence=_flag(presence.get("enabled")),
         key=str(key) if key not in {None, ""} else str(uuid.uuid4()),
+        ready=_flag(broadcast.get("replication_ready")),
         postgres_changes=tuple(
             {**each, "id": number} for number, each in enumerate(_list(changes), 1) if isinstance(each, dict)
         ),
