@@ -64,6 +64,7 @@ from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
 from app.supabase.feed import Feed
+from app.supabase.glances import Glances
 from app.supabase.identity import Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
@@ -75,6 +76,9 @@ from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
 from app.text.errors import WorkersBusyError
+from app.web import faults
+from app.web.rendering import Pages
+from app.web.router import page_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -204,6 +208,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             settings=settings,
             ledger=ledger,
             mirroring=mirroring,
+            glances=Glances(pool),
             reviews=Reviews(pool),
             imports=Imports(pool),
             invitations=Invitations(pool),
@@ -234,14 +239,14 @@ def create_app(settings: Settings | None = None) -> Observer:
             repositories.close()
 
     litestar = Litestar(
-        HANDLERS,
+        [*HANDLERS, page_router()],
         lifespan=[lifespan],
-        state=State({"metrics": metrics}),
+        state=State({"metrics": metrics, "pages": Pages()}),
         dependencies={"services": Provide(provide_services, use_cache=True), "actor": Provide(provide_actor)},
         exception_handlers={
             VersoError: problems.on_verso_error,
             WorkersBusyError: problems.on_busy,
-            HTTPException: problems.on_http_exception,
+            HTTPException: faults.on_no_route,
             Exception: problems.on_fault,
         },
         openapi_config=OPENAPI,

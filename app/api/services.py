@@ -21,6 +21,7 @@ from app.supabase.analytics import Rollups
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.feed import Feed
+from app.supabase.glances import Glances
 from app.supabase.identity import Actor, Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
@@ -37,6 +38,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     ledger: Ledger
     mirroring: Mirroring
+    glances: Glances
     reviews: Reviews
     imports: Imports
     invitations: Invitations

@@ -24,6 +24,7 @@ from app.text.tasks import (
     Attribute,
     FollowLines,
     Hunks,
+    Markdown,
     Merge,
     ParsePatch,
     Restore,
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
 
     from app.text.blame import Attribution, Source
     from app.text.follow import LineRange, Place
+    from app.text.markdown import Places, Rendered
     from app.text.patch import FilePatch
 
 _INLINE_BYTES = 512 * 1024
 _INLINE_LINES = 10_000
 _INLINE_DIFFERING = 4 * 1024
 _INLINE_PATCH = 64 * 1024
+_INLINE_MARKDOWN = 4 * 1024
 _STEPS = (4096, 64)
 
 
@@ -193,6 +196,11 @@ class TextWorkers:
         result: tuple[Place, ...] = await self.compute(task, deadline_s=deadline_s)
         return result
 
+    async def markdown(self, text: str, places: Places, *, deadline_s: float | None = None) -> Rendered:
+        """Return what `render_markdown` does. Raises TookTooLongError."""
+        result: Rendered = await self.compute(Markdown(text, places), deadline_s=deadline_s)
+        return result
+
     async def compute(self, task: Task, *, deadline_s: float | None = None) -> Any:
         """Do one task where its cost belongs. Raises what the task documents, and TookTooLongError."""
         if _is_small(task):
@@ -215,6 +223,8 @@ def _is_small(task: Task) -> bool:
     total = sum(map(len, task.inputs))
     if isinstance(task, ParsePatch):
         return total <= _INLINE_PATCH
+    if isinstance(task, Markdown):
+        return total <= _INLINE_MARKDOWN
     if isinstance(task, ApplyPatch) and sum(len(hunk.lines) for hunk in task.patch.hunks) > _INLINE_LINES:
         return False
     if total > _INLINE_BYTES or sum(text.count(b"\n") for text in task.inputs) > _INLINE_LINES:

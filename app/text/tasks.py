@@ -14,6 +14,7 @@ from app.text.blame import Attribution, Source, attribute
 from app.text.follow import LineRange, Place, follow_lines
 from app.text.hunks import DiffResult, diff_hunks
 from app.text.lines import Ignoring
+from app.text.markdown import Places, Rendered, render_markdown
 from app.text.merge import Labels, MergeResult, Style, merge
 from app.text.patch import FilePatch, apply_patch, parse_patch
 from app.text.restore import restore_lines
@@ -199,4 +200,24 @@ class FollowLines(msgspec.Struct, frozen=True, tag=True):
         return follow_lines(self.old, self.new, self.ranges)
 
 
-Task: TypeAlias = Unified | Hunks | Merge | Restore | ParsePatch | ApplyPatch | Attribute | FollowLines
+class Markdown(msgspec.Struct, frozen=True, tag=True):
+    """A document as HTML: see `app.text.markdown.render_markdown`."""
+
+    result: ClassVar[type] = Rendered
+
+    text: str
+    places: Places
+
+    @property
+    def inputs(self) -> tuple[bytes, ...]:
+        """Name the texts whose sizes decide the cost."""
+        return (self.text.encode(),)
+
+    def compute(self) -> Rendered:
+        """Do it here and now."""
+        return render_markdown(self.text, self.places)
+
+
+Task: TypeAlias = (
+    Unified | Hunks | Merge | Restore | ParsePatch | ApplyPatch | Attribute | FollowLines | Markdown
+)

@@ -163,6 +163,7 @@ PARTS = {
             "version_project",
         },
     ),
+    "pages": Part(exposed={"list_summaries"}),
     "mirroring": Part(exposed={"list_held", "list_history", "locate_contents"}),
     "feed": Part(
         views={"touched_paths"},

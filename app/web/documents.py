@@ -1,0 +1,220 @@
+"""A document's page: rendered or as its source, now or as it was; or a folder's, where the path is one.
+
+Content never runs here: Markdown goes through an allow-list (`app.text.markdown`), source is escaped with odd
+characters named, pictures and downloads come from the API's addresses, sandboxed and sniffed by nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Redirect
+from markupsafe import Markup
+
+from app.errors import VersoError
+from app.flows.read_content import read_content
+from app.model import Project, VersionRead, normal_path
+from app.text.errors import TookTooLongError, WorkersBusyError
+from app.text.html import visible
+from app.text.markdown import MAX_BYTES, Places, Rendered
+from app.web.folders import list_folder, with_changes
+from app.web.overview import At, readme_of, view_of
+from app.web.rendering import Crumb, home_of, render
+from app.web.visiting import Visitor
+
+LINES = 2000
+"""Lines of source on one page: a page's first view stays small however long a document is."""
+MAX_SHOWN = 8 << 20
+"""The most bytes that are read to be shown; larger documents are only offered for download."""
+RENDER_SECONDS = 3.0
+_PATH = re.compile(rb"/p/+[^/]+/+files/(.*)", re.DOTALL)
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
+_MARKDOWN = ("text/markdown", "text/x-markdown")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A page of a text's lines, escaped."""
+
+    lines: list[Markup]
+    first: int
+    total: int
+    before: int | None
+    """The first line of the page before."""
+    after: int | None
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a document is shown; `kind` says which of the others is there."""
+
+    kind: Literal["rendered", "source", "picture", "other", "erased", "empty"]
+    markdown: bool = False
+    rendered: Rendered | None = None
+    source: Source | None = None
+    why: str = ""
+
+
+@get("/p/{project:str}/files/{path:path}")
+async def read_document(
+    request: Request[Any, Any, Any],
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    at: At = None,
+    view: Annotated[Literal["source"] | None, QueryParameter()] = None,
+    line: Annotated[int, QueryParameter(ge=1, le=100_000_000)] = 1,
+) -> Response[Any]:
+    """The document at a path, or the folder, now or at a point."""
+    path, at = page_path(request), (at or "").strip() or None
+    ledger, token = visitor.services.ledger, visitor.token
+    here, read = await asyncio.gather(
+        ledger.read_project(token, project=project),
+        _found(visitor, project=project, path=path, at=at),
+    )
+    if isinstance(read, VersoError):
+        return await _elsewhere(visitor, here=here, path=path, at=at, error=read)
+    home = home_of(here, await visitor.me())
+    query = "" if at is None else f"?at={quote(at, safe='')}"
+    body = await body_of(visitor, home=home, read=read, query=query, source=view == "source", line=line)
+    return await render(
+        visitor,
+        "documents/document.html",
+        title=path.rpartition("/")[2],
+        crumbs=_crumbs(here, home, path, query),
+        project=here,
+        read=read,
+        version=read.version,
+        body=body,
+        at=at,
+        query=query,
+        contents=f"/v1/projects/{here.slug if home.endswith(here.slug) else here.id}/files/",
+    )
+
+
+async def body_of(
+    visitor: Visitor, *, home: str, read: VersionRead, query: str, source: bool, line: int
+) -> Body:
+    """What of a version is shown. Raises VersoError."""
+    version = read.version
+    kind = (version.media_type or "").partition(";")[0]
+    if version.sha256 is None:
+        return Body(kind="other", why="This version is a delete: it has no content.")
+    if not read.copies:
+        return Body(kind="erased")
+    if kind in _PICTURES:
+        return Body(kind="picture")
+    if not version.size:
+        return Body(kind="empty")
+    if version.size > MAX_SHOWN:
+        return Body(kind="other", why="It is too large to be shown here.")
+    with await read_content(visitor.services.blobs, actor=visitor.actor, read=read) as content:
+        data = await content.read()
+    if b"\x00" in data[:8192] or version.mode in {"120000", "160000"}:
+        return Body(kind="other", why="It is no text.")
+    text = data.decode("utf-8", "replace")
+    markdown = kind in _MARKDOWN and len(data) <= MAX_BYTES
+    if markdown and not source:
+        base = home.removeprefix("/p/")
+        places = Places(
+            folder=version.path.rpartition("/")[0],
+            pages=f"{home}/files/",
+            contents=f"/v1/projects/{base}/files/",
+            query=query,
+        )
+        try:
+            rendered = await visitor.services.workers.markdown(text, places, deadline_s=RENDER_SECONDS)
+            return Body(kind="rendered", markdown=True, rendered=rendered)
+        except (TookTooLongError, WorkersBusyError):
+            why = "It took too long to render, so here is its source."
+            return Body(kind="source", source=source_of(text, line), why=why)
+    why = "" if text.encode() == data else "It isn't UTF-8: some characters here stand for other bytes."
+    return Body(kind="source", markdown=markdown, source=source_of(text, line), why=why)
+
+
+def source_of(text: str, line: int) -> Source:
+    """The page of a text's lines that has a line of that number. Only a line feed ends a line."""
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    first = min((line - 1) // LINES * LINES, max(0, (len(lines) - 1) // LINES * LINES))
+    page = lines[first : first + LINES]
+    return Source(
+        lines=[Markup(visible(each.removesuffix("\r"))) for each in page],  # noqa: S704 - escaped by visible
+        first=first + 1,
+        total=len(lines),
+        before=first - LINES + 1 if first else None,
+        after=first + LINES + 1 if first + LINES < len(lines) else None,
+    )
+
+
+def page_path(request: Request[Any, Any, Any]) -> str:
+    """The document path in a page's address, decoded strictly. Raises VersoError `bad_path`."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    found = _PATH.match(raw.partition(b"?")[0])
+    try:
+        return normal_path(unquote_to_bytes(found[1] if found else b"").decode().rstrip("/"))
+    except UnicodeDecodeError:
+        raise VersoError("bad_path", "The path in the address is not percent-encoded UTF-8.") from None
+
+
+async def _found(visitor: Visitor, *, project: str, path: str, at: str | None) -> VersionRead | VersoError:
+    try:
+        return await visitor.services.ledger.read_file(visitor.token, project=project, path=path, at=at)
+    except VersoError as error:
+        if error.code not in {"document_not_found", "document_moved", "document_deleted"}:
+            raise
+        return error
+
+
+async def _elsewhere(
+    visitor: Visitor, *, here: Project, path: str, at: str | None, error: VersoError
+) -> Response[Any]:
+    """A folder, where the document went, or that it is deleted. Raises the error when it is none of these."""
+    home = home_of(here, await visitor.me())
+    folder = await list_folder(visitor, project=here.id, folder=path, at=at)
+    if folder.rows:
+        view, rows = await asyncio.gather(
+            view_of(visitor, project=here.id, at=at, sequence=folder.sequence),
+            with_changes(visitor, folder.rows, project=here.id),
+        )
+        return await render(
+            visitor,
+            "documents/folder.html",
+            title=path.rpartition("/")[2],
+            crumbs=_crumbs(here, home, path, view.query),
+            project=here,
+            view=view,
+            rows=rows,
+            more=folder.more,
+            readme=readme_of(rows),
+            folder=path,
+        )
+    if error.code == "document_moved":
+        return Redirect(f"{home}/files/{quote(str(error.detail['moved_to']), safe='/')}", status_code=303)
+    if error.code == "document_deleted":
+        gone = await visitor.services.ledger.read_version(
+            visitor.token, document=str(error.detail["document"]), at=None
+        )
+        return await render(
+            visitor,
+            "documents/deleted.html",
+            title=path.rpartition("/")[2],
+            crumbs=_crumbs(here, home, path, ""),
+            project=here,
+            status=404,
+            version=gone.version,
+        )
+    raise error
+
+
+def _crumbs(here: Project, home: str, path: str, query: str) -> list[Crumb]:
+    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home + query)]
+    *folders, name = path.split("/")
+    for depth, folder in enumerate(folders, 1):
+        crumbs.append(Crumb(folder, f"{home}/files/{quote('/'.join(folders[:depth]), safe='/')}{query}"))
+    return [*crumbs, Crumb(name)]

@@ -1,0 +1,127 @@
+"""Histories as timelines, newest first: a project's changes, and the versions of one document."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from app.api.links import cursor_of, position_of
+from app.api.paging import Cursor
+from app.errors import VersoError
+from app.model import LoggedChange, Tag, Version
+from app.web.rendering import Crumb, home_of, render
+from app.web.shown import in_url
+from app.web.visiting import Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PAGE = 50
+MOST_TAGS = 1000
+
+Text = Annotated[str, QueryParameter(max_length=300)]
+
+
+class Day(msgspec.Struct, frozen=True):
+    """The entries of one day (UTC), newest first."""
+
+    date: date
+    entries: list[Any]
+
+
+@get("/p/{project:str}/history")
+async def list_changes(
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    cursor: Cursor = None,
+    q: Text = "",
+    prefix: Text = "",
+) -> Response[Any]:
+    """A project's changes, newest first; `q` is looked for in messages, `prefix` at paths' beginnings."""
+    ledger, token = visitor.services.ledger, visitor.token
+    here, found, tags = await asyncio.gather(
+        ledger.read_project(token, project=project),
+        ledger.list_changes(
+            token,
+            project=project,
+            before=position_of(cursor, int),
+            page_size=PAGE + 1,
+            prefix=prefix or None,
+            search=q or None,
+        ),
+        ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
+    )
+    following = cursor_of(found[PAGE - 1].sequence) if len(found) > PAGE else None
+    return await render(
+        visitor,
+        "history/changes.html",
+        title=f"History of {here.name}",
+        crumbs=[Crumb("Projects", "/"), Crumb(here.name, f"/p/{project}"), Crumb("History")],
+        project=here,
+        tab="history",
+        days=list(_by_day(found[:PAGE])),
+        following=following,
+        later=cursor is not None,
+        tags=_at_changes(tags),
+        q=q,
+        prefix=prefix,
+    )
+
+
+@get("/p/{project:str}/documents/{document:str}")
+async def list_versions(
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    document: FromPath[str],
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """A document's versions, newest first."""
+    ledger, token = visitor.services.ledger, visitor.token
+    here, about, found, tags = await asyncio.gather(
+        ledger.read_project(token, project=project),
+        ledger.read_document(token, document=document),
+        ledger.list_versions(token, document=document, before=position_of(cursor, int), page_size=PAGE + 1),
+        ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
+    )
+    if about.project != here.id:
+        raise VersoError("document_not_found", "There is no such document in this project.")
+    home = home_of(here, await visitor.me())
+    following = cursor_of(found[PAGE - 1].number) if len(found) > PAGE else None
+    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home)]
+    crumbs.append(Crumb(about.path, f"{home}/files/{in_url(about.path)}" if about.live else None))
+    return await render(
+        visitor,
+        "history/versions.html",
+        title=f"History of {about.path}",
+        crumbs=[*crumbs, Crumb("History")],
+        project=here,
+        about=about,
+        days=list(_by_day(found[:PAGE])),
+        following=following,
+        later=cursor is not None,
+        tags=_at_changes(tags),
+    )
+
+
+def _by_day(entries: Iterable[LoggedChange | Version]) -> Iterable[Day]:
+    def day(entry: LoggedChange | Version) -> date:
+        change = entry.change if isinstance(entry, Version) else entry
+        return change.committed_at.date()
+
+    for at, group in groupby(entries, key=day):
+        yield Day(at, list(group))
+
+
+def _at_changes(tags: Iterable[Tag]) -> dict[int, list[Tag]]:
+    """Tags by the change that they name."""
+    found: dict[int, list[Tag]] = {}
+    for tag in tags:
+        found.setdefault(tag.change, []).append(tag)
+    return found

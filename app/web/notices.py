@@ -1,0 +1,78 @@
+"""One sentence that a page leaves for the next one, across a redirect.
+
+It travels in a cookie as a code and values; the words are ours and chosen by the code, so a cookie that
+somebody planted says at most one of our own sentences with another name in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from litestar.datastructures import Cookie
+
+if TYPE_CHECKING:
+    from litestar import Request
+
+COOKIE = "verso-notice"
+SECONDS = 60
+MAX_VALUE = 300
+SENTENCES = {
+    "project_made": "The project is made. Upload its first documents.",
+    "uploaded_one": "{path} is uploaded as change #{change}.",
+    "uploaded": "{count} documents are uploaded as change #{change}.",
+    "saved": "Saved as change #{change}.",
+    "merged": "Saved as change #{change}, merged with what somebody else wrote meanwhile.",
+    "unchanged": "Nothing differs from what is there, so nothing was written.",
+    "moved": "The document is now at {path}.",
+    "deleted": "{path} is deleted. Its history stays, and it can be brought back.",
+    "undeleted": "{path} is back.",
+    "restored": "Version {number} is back, as change #{change}.",
+}
+"""What a notice of a code says. Who adds a page that writes adds its sentences here."""
+
+
+class Left(msgspec.Struct, frozen=True, array_like=True):
+    """A notice on its way."""
+
+    code: str
+    values: dict[str, str]
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A sentence for the visitor."""
+
+    words: str
+    kind: Literal["done"] = "done"
+
+
+def leave(code: str, **values: object) -> Cookie:
+    """The cookie that has the next page say a sentence."""
+    left = Left(code, {name: str(value)[:MAX_VALUE] for name, value in values.items()})
+    SENTENCES[code].format(
+        **left.values
+    )  # a sentence that can't be said is a fault here, not on the next page
+    text = base64.urlsafe_b64encode(msgspec.json.encode(left)).decode()
+    return Cookie(key=COOKIE, value=text, path="/", max_age=SECONDS, httponly=True, samesite="lax")
+
+
+def left_by(request: Request[Any, Any, Any]) -> Notice | None:
+    """The notice that the page before left; None when there is none that we would have written."""
+    text = request.cookies.get(COOKIE)
+    if not text:
+        return None
+    try:
+        left = msgspec.json.decode(base64.urlsafe_b64decode(text.encode()), type=Left)
+        words = SENTENCES[left.code].format(
+            **{name: value[:MAX_VALUE] for name, value in left.values.items()}
+        )
+    except (binascii.Error, ValueError, KeyError, IndexError, AttributeError):
+        return None
+    return Notice(words)
+
+
+def read_cookie() -> Cookie:
+    """What takes a notice away that has been shown."""
+    return Cookie(key=COOKIE, value="", path="/", max_age=0, httponly=True, samesite="lax")

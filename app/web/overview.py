@@ -1,0 +1,106 @@
+"""A project's first page: its sessions, its documents by folder with what changed last, its newest changes.
+
+With `at` it is all as it was then: a date, a tag, a change's number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from app.model import ChangeSummary, Session, Stage, TreeEntry
+from app.web.folders import Row, list_folder, with_changes
+from app.web.rendering import Crumb, render
+from app.web.visiting import Visitor
+
+RECENT = 8
+MOST_SESSIONS = 30
+MOST_TAGS = 100
+
+At = Annotated[str | None, QueryParameter(max_length=200)]
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A session, and which of its stages have documents."""
+
+    session: Session
+    stages: list[tuple[Stage, int]]
+    """Every stage in order, with how many documents it has."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """The tree that is looked at: the newest, or the one after `change`."""
+
+    at: str | None
+    sequence: int
+    change: ChangeSummary | None
+    """The change that it is the tree after; None for the newest, and before the first."""
+
+    @property
+    def query(self) -> str:
+        """What addresses of this view end with."""
+        return f"?at={self.sequence}" if self.at is not None else ""
+
+
+@get("/p/{project:str}")
+async def read_overview(
+    visitor: NamedDependency[Visitor], project: FromPath[str], at: At = None
+) -> Response[Any]:
+    """What is here, what changed last and by whom."""
+    at = at.strip() or None if at is not None else None
+    ledger, token = visitor.services.ledger, visitor.token
+    here, folder, sessions, tags, recent = await asyncio.gather(
+        ledger.read_project(token, project=project),
+        list_folder(visitor, project=project, folder="", at=at),
+        ledger.list_sessions(token, project=project, status=None, after=None, page_size=MOST_SESSIONS + 1),
+        ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
+        ledger.list_changes(token, project=project, before=None, page_size=RECENT),
+    )
+    view, rows = await asyncio.gather(
+        view_of(visitor, project=here.id, at=at, sequence=folder.sequence),
+        with_changes(visitor, folder.rows, project=here.id),
+    )
+    return await render(
+        visitor,
+        "projects/overview.html",
+        title=here.name,
+        crumbs=[Crumb("Projects", "/"), Crumb(here.name)],
+        project=here,
+        tab="overview",
+        view=view,
+        rows=rows,
+        more=folder.more,
+        readme=readme_of(folder.rows),
+        progress=[progress_of(each, folder.entries) for each in sessions[:MOST_SESSIONS]],
+        more_sessions=len(sessions) > MOST_SESSIONS,
+        tags=tags,
+        recent=[] if at is not None else recent,
+    )
+
+
+async def view_of(visitor: Visitor, *, project: str, at: str | None, sequence: int) -> View:
+    """The view of a point that came out as a change's number."""
+    change = None
+    if at is not None and sequence:
+        found = await visitor.services.glances.list_summaries(visitor.token, [(project, sequence)])
+        change = found.get((project, sequence))
+    return View(at, sequence, change)
+
+
+def progress_of(session: Session, entries: list[TreeEntry]) -> Progress:
+    """A session's stages, by the documents that are there."""
+    counts = dict.fromkeys(Stage, 0)
+    for entry in entries:
+        if entry.session == session.id and entry.stage is not None:
+            counts[entry.stage] += 1
+    return Progress(session, list(counts.items()))
+
+
+def readme_of(rows: list[Row]) -> Row | None:
+    """The document that introduces a folder, if there is one."""
+    return next((row for row in rows if row.entry is not None and row.name.lower() == "readme.md"), None)

@@ -1,0 +1,107 @@
+"""The first page: what Verso is, for strangers; one's projects, and how to begin, for everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+
+from app.api.links import cursor_of, position_of
+from app.api.paging import Cursor
+from app.errors import VersoError
+from app.web import notices
+from app.web.rendering import Crumb, answer, home_of, render
+from app.web.visiting import Visitor
+
+if TYPE_CHECKING:
+    from app.model import ChangeSummary, Project
+
+PAGE = 50
+MOST_NAME = 200
+_SLUG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
+
+
+@get("/")
+async def read_home(
+    request: Request[Any, Any, Any], guest: NamedDependency[Visitor | None], cursor: Cursor = None
+) -> Response[Any]:
+    """One's projects with what changed last; the first-run guide where there are none."""
+    if guest is None:
+        return answer(request, "projects/welcome.html", facts={"title": "Verso"})
+    return await _home(guest, cursor=cursor)
+
+
+@get("/new")
+async def read_new_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
+    """The form for a new project."""
+    return await _new(visitor)
+
+
+@post("/new", status_code=303)
+async def create_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
+    """Make a project and go there."""
+    name = visitor.form.get("name", "").strip()
+    slug = visitor.form.get("slug", "").strip() or slug_of(name)
+    description = visitor.form.get("description", "").strip()
+    if not name or len(name) > MOST_NAME:
+        return await _new(visitor, wrong="name", sentence="Give the project a name.")
+    if not _SLUG.match(slug):
+        sentence = "A short name is 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit."
+        return await _new(visitor, wrong="slug", sentence=sentence)
+    try:
+        made = await visitor.services.ledger.create_project(
+            visitor.token, slug=slug, name=name, description=description
+        )
+    except VersoError as error:
+        if error.code not in {"slug_taken", "bad_value"}:
+            raise
+        return await _new(visitor, wrong="slug", sentence=error.sentence)
+    me = await visitor.services.ledger.me(visitor.token)
+    return Redirect(home_of(made, me), status_code=303, cookies=[notices.leave("project_made")])
+
+
+def slug_of(name: str) -> str:
+    """A short name made of a name's letters and digits; empty when it has none."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+
+
+async def _new(visitor: Visitor, *, wrong: str | None = None, sentence: str = "") -> Response[Any]:
+    return await render(
+        visitor,
+        "projects/new.html",
+        title="New project",
+        crumbs=[Crumb("Projects", "/"), Crumb("New project")],
+        status=200 if wrong is None else 422,
+        wrong=wrong,
+        sentence=sentence,
+        given=visitor.form,
+    )
+
+
+async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
+    services = visitor.services
+    found, me = await asyncio.gather(
+        services.ledger.list_projects(visitor.token, after=position_of(cursor, str), page_size=PAGE + 1),
+        visitor.me(),
+    )
+    shown, following = found[:PAGE], None
+    if len(found) > PAGE:
+        following = cursor_of(f"{shown[-1].slug} {shown[-1].id}")
+    latest = await services.glances.list_summaries(
+        visitor.token, ((each.id, each.change_sequence) for each in shown if each.change_sequence)
+    )
+    rows: list[tuple[Project, str, ChangeSummary | None]] = [
+        (each, home_of(each, me), latest.get((each.id, each.change_sequence))) for each in shown
+    ]
+    return await render(
+        visitor,
+        "projects/list.html",
+        title="Projects",
+        rows=rows,
+        following=following,
+        first=cursor is None and not found,
+    )

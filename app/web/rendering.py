@@ -1,0 +1,170 @@
+"""Templates and facts in, an answer out: compressed, private, under the pages' policy."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request, Response
+
+from app.web import notices, shown
+from app.web.assets import Assets, accepts_gzip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from litestar.datastructures import Cookie
+
+    from app.model import Project
+    from app.supabase.answers import Me
+    from app.web.visiting import Visitor
+
+TEMPLATES = Path(__file__).with_name("templates")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "private, no-cache",
+    # With no-referrer a browser would send `Origin: null` with the page's own forms.
+    "Referrer-Policy": "same-origin",
+    "Vary": "Cookie, Accept-Encoding",
+}
+THEME_COOKIE = "verso-theme"
+_SMALL = 1024
+
+
+class Crumb(msgspec.Struct, frozen=True):
+    """A step of the way to a page; the page itself has no address."""
+
+    words: str
+    url: str | None = None
+
+
+class Tab(msgspec.Struct, frozen=True):
+    """A part of a project, in the navigation of its pages."""
+
+    name: str
+    words: str
+    path: str
+    """Below /p/{project}; empty for the overview."""
+
+
+TABS = (
+    Tab("overview", "Overview", ""),
+    Tab("history", "History", "/history"),
+)
+"""The parts of a project that have pages. Who adds one adds it here."""
+
+
+class Pages:
+    """The templates and static files, read once."""
+
+    def __init__(self) -> None:
+        self.assets = Assets.read()
+        self._templates = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.filters |= shown.FILTERS
+        self._templates.globals |= {"asset": self.assets.url, "tabs": TABS}
+
+    def html(self, template: str, **facts: Any) -> str:
+        """A template filled in. A fact that it names and isn't given is an error."""
+        return self._templates.get_template(template).render(**facts)
+
+
+async def render(
+    visitor: Visitor,
+    template: str,
+    *,
+    title: str,
+    crumbs: Sequence[Crumb] = (),
+    project: Project | None = None,
+    tab: str | None = None,
+    status: int = 200,
+    cookies: Sequence[Cookie] = (),
+    **facts: Any,
+) -> Response[bytes]:
+    """A page for somebody who is signed in.
+
+    `project` gives the page that project's navigation, in which `tab` is marked. Templates also have
+    `me`, `csrf_token`, `path` (of this page, for forms that come back), `notice`, `theme`.
+    """
+    me = await visitor.me()
+    return answer(
+        visitor.request,
+        template,
+        status=status,
+        cookies=cookies,
+        facts={
+            "me": me,
+            "csrf_token": visitor.csrf_token,
+            "title": title,
+            "crumbs": crumbs,
+            "project": project,
+            "home": None if project is None else home_of(project, me),
+            "tab": tab,
+            **facts,
+        },
+    )
+
+
+def answer(
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    status: int = 200,
+    cookies: Sequence[Cookie] = (),
+    headers: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any],
+) -> Response[bytes]:
+    """A page for anybody, with the facts that every page has."""
+    pages: Pages = request.app.state.pages
+    notice = notices.left_by(request)
+    given: dict[str, Any] = {
+        "me": None,
+        "csrf_token": "",
+        "crumbs": (),
+        "project": None,
+        "home": None,
+        "tab": None,
+        "theme": theme_of(request),
+        "notice": notice,
+        "path": path_of(request),
+    }
+    body = pages.html(template, **(given | dict(facts))).encode()
+    fields = {**HEADERS, **(headers or {})}
+    if len(body) > _SMALL and accepts_gzip(request):
+        body = gzip.compress(body, 6, mtime=0)
+        fields["Content-Encoding"] = "gzip"
+    made = [*cookies, *([notices.read_cookie()] if notice else [])]
+    return Response(body, status_code=status, media_type="text/html", headers=fields, cookies=made)
+
+
+def home_of(project: Project, me: Me) -> str:
+    """The address of a project's pages: by slug, or by id where a slug is not enough."""
+    same = [each for each in me.projects if each.slug == project.slug]
+    return f"/p/{project.slug if len(same) <= 1 else project.id}"
+
+
+def theme_of(request: Request[Any, Any, Any]) -> Literal["light", "dark"] | None:
+    """The colours that this browser was told to show; None for what the system says."""
+    wanted = request.cookies.get(THEME_COOKIE)
+    return "light" if wanted == "light" else "dark" if wanted == "dark" else None
+
+
+def path_of(request: Request[Any, Any, Any]) -> str:
+    """The address of the request as it was sent, without the host."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope.get("query_string", b"")
+    path = raw.partition(b"?")[0].decode("latin-1")
+    return f"{path}?{query.decode('latin-1')}" if query else path

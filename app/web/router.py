@@ -1,0 +1,38 @@
+"""The one list of the pages' routes. The API's document has none of them: they are nobody's interface."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.di import Provide
+
+from app.web import assets, documents, history, overview, preferences, projects
+from app.web.faults import HANDLERS
+from app.web.visiting import provide_guest, provide_sender, provide_visitor
+
+ROUTES = [
+    projects.read_home,
+    projects.read_new_project,
+    projects.create_project,
+    preferences.choose_theme,
+    assets.read_asset,
+    overview.read_overview,
+    documents.read_document,
+    history.list_changes,
+    history.list_versions,
+]
+"""Who adds a page adds its handler here, and its line to tests/web/routes.txt."""
+
+
+def page_router() -> Router:
+    """The pages, for `app.main`."""
+    return Router(
+        path="/",
+        route_handlers=ROUTES,
+        dependencies={
+            "visitor": Provide(provide_visitor),
+            "guest": Provide(provide_guest),
+            "sender": Provide(provide_sender),
+        },
+        exception_handlers=HANDLERS,
+        include_in_schema=False,
+    )

@@ -1,0 +1,167 @@
+"""Times, sizes, names and addresses as people read them: the templates' filters.
+
+Names are what history shows: what the author was called then, never an account's id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+from markupsafe import Markup, escape
+
+from app.model import ActorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.model import ChangeSummary, Person
+
+SOMEBODY = "Somebody who left"
+_TONES = 8
+_STEPS = ((60, "second", 1), (3600, "minute", 60), (86_400, "hour", 3600), (7 * 86_400, "day", 86_400))
+_KIB = 1024
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Somebody as a chip: `tone` is one of eight colours, the same for the same person everywhere."""
+
+    name: str
+    initials: str
+    tone: int
+    kind: str
+    about: str
+    """More about it: for whom an agent wrote, who imported it; empty for people themselves."""
+
+
+def who(change: ChangeSummary) -> Who:
+    """Who wrote a change."""
+    name = change.author_name or _name_of(change.author)
+    if change.origin is not None:
+        about = f"imported from Git by {_name_of(change.author)}"
+        return _chip(name, change.origin.author_email or name, "import", about)
+    if change.actor is ActorKind.agent:
+        behind = f" for {_name_of(change.on_behalf_of)}" if change.on_behalf_of is not None else ""
+        return _chip(change.agent or name, change.author.id, "agent", f"an agent{behind}")
+    return _chip(name, change.author.id, "human", "")
+
+
+def person(account: Person) -> Who:
+    """An account as it is called now."""
+    return _chip(_name_of(account), account.id, "human", "")
+
+
+def ago(moment: datetime, now: datetime | None = None) -> Markup:
+    """A time element: how long ago in words, the moment itself for machines and in the tooltip."""
+    moment = moment.astimezone(UTC)
+    words = _ago(moment, now or datetime.now(UTC))
+    exact = f"{moment:%Y-%m-%d %H:%M} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), exact, words
+    )
+
+
+def day(moment: datetime) -> Markup:
+    """A time element with the date."""
+    moment = moment.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(moment.date().isoformat(), _day(moment))
+
+
+def size(count: int | None) -> str:
+    """A number of bytes in the largest fitting unit (1 KB is 1024 bytes)."""
+    if count is None:
+        return ""
+    if count < _KIB:
+        return f"{count} byte{'' if count == 1 else 's'}"
+    value = float(count)
+    for unit in ("KB", "MB", "GB", "TB"):
+        value /= _KIB
+        if value < _KIB or unit == "TB":
+            break
+    return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"  # noqa: PLR2004
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def in_url(path: str) -> str:
+    """A document's path as a part of an address."""
+    return quote(path, safe="/")
+
+
+def in_query(value: object) -> str:
+    """A value as a part of a query."""
+    return quote(str(value), safe="")
+
+
+def headline(message: str) -> str:
+    """The first line of a message."""
+    return message.strip().split("\n", 1)[0].strip()
+
+
+def rest(message: str) -> str:
+    """What a message says after its first line."""
+    return message.strip().partition("\n")[2].strip()
+
+
+def breakable(path: str) -> Markup:
+    """A path that may break after its slashes."""
+    return Markup("/<wbr>").join(escape(each) for each in path.split("/"))
+
+
+def folder(path: str) -> str:
+    """The folder of a path; empty at the root."""
+    return path.rpartition("/")[0]
+
+
+def name(path: str) -> str:
+    """The last segment of a path."""
+    return path.rpartition("/")[2]
+
+
+def _name_of(account: Person) -> str:
+    return account.name or account.handle or SOMEBODY
+
+
+def _chip(called: str, key: str, kind: str, about: str) -> Who:
+    words = [each for each in called.replace("-", " ").replace(".", " ").split() if each[0].isalnum()]
+    initials = "".join(each[0] for each in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+    tone = hashlib.sha256(key.encode()).digest()[0] % _TONES
+    return Who(called, initials[:2] or "?", tone, kind, about)
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    if seconds < 10:  # noqa: PLR2004
+        return "just now"
+    for limit, unit, length in _STEPS:
+        if seconds < limit:
+            number = int(seconds // length)
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return f"on {_day(moment)}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y}"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "who": who,
+    "person": person,
+    "ago": ago,
+    "day": day,
+    "size": size,
+    "count_of": count,
+    "in_url": in_url,
+    "in_query": in_query,
+    "headline": headline,
+    "rest": rest,
+    "breakable": breakable,
+    "folder": folder,
+    "name_of": name,
+}

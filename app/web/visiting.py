@@ -1,0 +1,148 @@
+"""Who looks at a page: the account of its cookies, and the proof that a form is one of ours.
+
+A handler that takes `visitor` is for people who are signed in; everybody else is sent to the sign-in. What
+writes is looked at twice, as the API does it: where the browser says that the request comes from, and the
+session's token, here in the form's field `csrf_token`. In pages the token is masked anew each time: they are
+compressed, and what never looks the same can't be guessed from sizes (BREACH, CVE-2013-3587).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import secrets
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.di import NamedDependency
+
+from app.api import cookies
+from app.api.auth_sessions import form_of
+from app.api.page_session import fresh_actor
+from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check_token
+from app.api.services import Services, provide_actor
+from app.errors import VersoError
+from app.supabase.answers import Me
+from app.supabase.identity import Actor
+from app.web.rendering import Pages
+
+FIELD = "csrf_token"
+"""The name of the token's field in every form."""
+
+
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who is signed in, and what handlers of pages work with."""
+
+    request: Request[Any, Any, Any]
+    services: Services
+    pages: Pages
+    actor: Actor
+    csrf_token: str
+    form: dict[str, str]
+    """The fields of the form that was posted; of a GET, and of a multipart body, none."""
+    asked: asyncio.Task[Me]
+    """The profile and the projects for the head of the page, asked for while the page asks for its own."""
+
+    @property
+    def token(self) -> str:
+        """The access token that calls to Supabase carry on."""
+        return self.actor.token
+
+    async def me(self) -> Me:
+        """The visitor's profile and up to 100 of their projects. Raises VersoError `no_profile`."""
+        return await self.asked
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sends a multipart form, not believed before `prove` has got the form's token."""
+
+    request: Request[Any, Any, Any]
+    services: Services
+
+    async def prove(self, token: str | None) -> Visitor:
+        """The visitor, by the form's field. Raises VersoError `csrf_token_needed`, `unauthenticated`."""
+        return await _visitor(self.request, self.services, form={FIELD: token or ""})
+
+
+async def provide_visitor(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Visitor:
+    """The visitor of a page, or of a small form.
+
+    Raises VersoError `unauthenticated`, `session_ended`, `cross_site`, `csrf_token_needed`.
+    """
+    form = {} if request.method in SAFE_METHODS else await form_of(request)
+    return await _visitor(request, services, form=form)
+
+
+async def provide_guest(
+    request: Request[Any, Any, Any], services: NamedDependency[Services]
+) -> Visitor | None:
+    """The visitor of a page that is also for those who aren't signed in: None for them."""
+    try:
+        return await _visitor(request, services, form={})
+    except VersoError as error:
+        if error.code not in {"unauthenticated", "session_ended"}:
+            raise
+        return None
+
+
+async def provide_sender(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Sender:
+    """Who sends a multipart form: nothing is known of them yet."""
+    return Sender(request=request, services=services)
+
+
+async def _visitor(request: Request[Any, Any, Any], services: Services, *, form: dict[str, str]) -> Visitor:
+    settings = services.settings
+    said = ""
+    if "authorization" in request.headers:  # no browser adds that by itself: nothing to forge
+        actor = await provide_actor(request, services)
+    else:
+        token = cookies.access_of(request, settings)
+        if token is None:
+            raise VersoError("unauthenticated", "Sign in to see this.")
+        if request.method not in SAFE_METHODS:
+            check_same_site(request, settings)
+            check_token(unmasked(form.get(FIELD) or request.headers.get(TOKEN_HEADER)), token)
+        actor = await fresh_actor(
+            request, token, identity=services.identity, auth=services.auth, settings=settings
+        )
+        said = masked(cookies.csrf_token(actor.token))
+    asked = asyncio.ensure_future(services.ledger.me(actor.token))
+    asked.add_done_callback(_look)
+    return Visitor(
+        request=request,
+        services=services,
+        pages=request.app.state.pages,
+        actor=actor,
+        csrf_token=said,
+        form=form,
+        asked=asked,
+    )
+
+
+def masked(token: str) -> str:
+    """A session's token as a page says it: another text each time."""
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    pad = secrets.token_bytes(len(raw))
+    both = pad + bytes(a ^ b for a, b in zip(raw, pad, strict=True))
+    return base64.urlsafe_b64encode(both).rstrip(b"=").decode()
+
+
+def unmasked(said: str | None) -> str | None:
+    """The token that a page said; what isn't masked (the cookie's value) as it is."""
+    if said is None:
+        return None
+    with suppress(binascii.Error, ValueError):
+        both = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4))
+        if len(both) == 64:  # noqa: PLR2004 - a pad and a SHA-256
+            raw = bytes(a ^ b for a, b in zip(both[:32], both[32:], strict=True))
+            return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return said
+
+
+def _look(asked: asyncio.Task[Me]) -> None:
+    """Look at the outcome: a page that failed for another reason never does, and asyncio would complain."""
+    if not asked.cancelled():
+        asked.exception()

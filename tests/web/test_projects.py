@@ -1,0 +1,66 @@
+"""From the first page to a project's first look."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.browsing import check_everywhere, check_page
+
+if TYPE_CHECKING:
+    from tests.api.world import Project
+    from tests.web.browsing import Site
+
+
+@pytest.fixture(scope="module")
+def written(project: Project) -> Project:
+    project.written("README.md", "# Hello\n\nA *first* text with [a link](docs/plan.md).\n")
+    project.written("docs/plan.md", "# Plan\n", by=project.people.owner)
+    return project
+
+
+async def test_a_stranger_learns_what_verso_is_and_where_to_sign_in(web: Site) -> None:
+    await check_everywhere(web, None, "/")
+
+
+async def test_a_stranger_is_led_to_the_sign_in_and_back(web: Site, written: Project) -> None:
+    page = await web.page(None, f"/p/{written.slug}/history?q=hello")
+    assert page.url.startswith(f"{web.url}/auth/login?next=")
+    await page.get_by_role("link", name="Sign in with GitHub").click()
+    await page.get_by_label("Or as any GitHub login").fill("reader")
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await page.wait_for_url(f"{web.url}/p/{written.slug}/history?q=hello")
+
+
+async def test_somebody_makes_a_project(web: Site) -> None:
+    page = await web.page("owner", "/new")
+    await check_page(page)
+    name = f"Plans {uuid.uuid4().hex[:8]}"
+    await page.get_by_label("Name", exact=True).fill(name)
+    await page.get_by_role("button", name="Make the project").click()
+    await page.wait_for_url(f"{web.url}/p/{name.lower().replace(' ', '-')}")
+    assert await page.get_by_role("status").inner_text() == "The project is made. Upload its first documents."
+    await check_page(page)
+    await page.reload()
+    assert await page.get_by_role("status").inner_text() == ""
+
+
+async def test_the_overview_says_what_changed_last_and_by_whom(web: Site, written: Project) -> None:
+    path = f"/p/{written.slug}"
+    await check_everywhere(web, "reader", path)
+    page = await web.page("reader", path)
+    folder = page.get_by_role("listitem").filter(has=page.get_by_role("link", name="docs"))
+    assert "owner" in await folder.inner_text()
+    document = page.get_by_role("listitem").filter(has=page.get_by_role("link", name="README.md"))
+    assert "editor" in await document.inner_text()
+
+
+async def test_a_project_of_others_is_not_there(web: Site, written: Project) -> None:
+    page = await web.page("outsider", f"/p/{written.id}")
+    there = await page.get_by_role("main").inner_text()
+    await page.goto(f"/p/{uuid.uuid4()}")
+    nothing = await page.get_by_role("main").inner_text()
+    assert there.split("request")[0] == nothing.split("request")[0]
+    await check_page(page)
