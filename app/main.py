@@ -48,6 +48,7 @@ from app.api.observing import Metrics, Observer
 from app.api.openapi import operation_name
 from app.api.reference import DocumentPlugin, PagePlugin, StylePlugin
 from app.api.services import Services, provide_actor, provide_services
+from app.api.stopping import when_told_to_stop
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
@@ -201,9 +202,11 @@ def create_app(settings: Settings | None = None) -> Observer:
             feed,
             live,
             heartbeat=settings.event_heartbeat,
+            recheck=settings.event_recheck,
             most_per_account=settings.event_streams_per_account,
             most=settings.event_streams,
         )
+        metrics.watch_streams(lambda: hub.count)
         app.state.services = Services(
             settings=settings,
             ledger=ledger,
@@ -228,7 +231,8 @@ def create_app(settings: Settings | None = None) -> Observer:
             hub=hub,
         )
         try:
-            yield
+            with when_told_to_stop(hub.stop):
+                yield
         finally:
             await hub.close()
             await live.close()

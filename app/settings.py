@@ -68,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     event_heartbeat: float = 15.0
     """Seconds of silence after which a stream of events says that it is there."""
+    event_recheck: float = 45.0
+    """Seconds after which it is asked again, at the latest, whether a stream's token may still read."""
     event_streams: int = 5_000
     """The most streams of events that one process has open."""
     event_streams_per_account: int = 50
@@ -172,6 +174,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 "VERSO_DEFAULT_PAGE_SIZE and VERSO_MAX_PAGE_SIZE must be 1 to 1000, in that order."
             )
+        if self.event_heartbeat <= 0 or not 0 < self.event_recheck <= 60:  # noqa: PLR2004
+            raise SettingsError(
+                "VERSO_EVENT_HEARTBEAT must be more than 0, and VERSO_EVENT_RECHECK more than 0, at most 60."
         self._check_rates()
         if self.log_level not in {"debug", "info", "warning", "error"}:
             raise SettingsError("VERSO_LOG_LEVEL must be debug, info, warning or error.")

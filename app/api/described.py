@@ -27,6 +27,9 @@ HEADERS: dict[str, tuple[str, str]] = {
     ),
     "Range": ("One range of bytes (RFC 9110, 14).", "bytes=0-99"),
     "If-Range": ("The ETag for which Range is meant; else the whole is sent.", '"8c1f…"'),
+    "Last-Event-ID": (
+        "Of a stream that is resumed: the id of the last event that one got. Stronger than `after`.",
+        "17",
     "Accept": ("text/x-diff (unless said), application/json or text/html.", "application/json"),
 }
 """Request headers: what they mean, and an example."""

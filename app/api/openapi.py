@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.api import described_analytics, described_auth, described_imports, described_people, examples
+from app.api import (
+    described_analytics,
+    described_auth,
+    described_events,
+    described_imports,
+    described_people,
+    examples,
+)
 from app.api.auth import SessionState
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
@@ -46,6 +53,7 @@ _OPERATIONS = (
     | described_auth.OPERATIONS
     | described_people.OPERATIONS
     | described_analytics.OPERATIONS
+    | described_events.OPERATIONS
 )
 _SIGNED_IN = ("unauthenticated", "forbidden", "supabase_unavailable", "supabase_failed", "database_timeout")
 _BY_PARAMETER = {

@@ -47,6 +47,8 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Refuse a head that came at once and is too large; the usual way otherwise."""
         self._expected()
+        # For answers without an end: hangs up on a client that takes nothing, and throws away what is unsent.
+        self.scope["verso_abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) <= self.head_size:
             super().on_headers_complete()
             return

@@ -65,7 +65,8 @@ def serve_socket(
     def watch() -> None:
         while os.read(lifeline, 1024):
             pass
-        server.should_exit = True
+        # As if told by a signal: the application listens for it, and ends its streams.
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
     return _run(server, sockets=[listener])

@@ -7,7 +7,7 @@
    for all of them. When that token ends or is refused, it goes on with another's.
 3  Each event is encoded once and put into each subscriber's queue (`subscribe.py`), which never waits.
 4  Who may follow is looked at all the time: an event that ends a membership ends that person's streams, in
-   order; each token is tried again within RECHECK_SECONDS, and a stream ends with its token.
+   order; each token is tried again within `recheck` seconds, and a stream ends with its token.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 2.0
 LATE_SECONDS = 15.0
-RECHECK_SECONDS = 45.0
-"""Access is looked at again after this, within a third more or less: never later than a minute."""
 CHECKS_AT_ONCE = 4
 PAGE = 100
 FIRST_DELAY, LONGEST_DELAY = 0.5, 15.0
@@ -184,11 +182,19 @@ class Hub:
     """The followers of this process and their subscribers."""
 
     def __init__(
-        self, feed: Feed, live: Live | None, *, heartbeat: float, most_per_account: int, most: int
+        self,
+        feed: Feed,
+        live: Live | None,
+        *,
+        heartbeat: float,
+        recheck: float,
+        most_per_account: int,
+        most: int,
     ) -> None:
         self._feed = feed
         self._live = live
         self._heartbeat = heartbeat
+        self._recheck = recheck
         self._most_per_account = most_per_account
         self._most = most
         self._followers: dict[str, Follower] = {}
@@ -298,7 +304,7 @@ class Hub:
                     each.tick(now)
                     if each.actor.expires_at <= clock:
                         each.end("token_expired")
-                    elif now - each.checked_at > RECHECK_SECONDS * random.uniform(2 / 3, 1):
+                    elif now - each.checked_at > self._recheck * random.uniform(2 / 3, 0.9):
                         self._check(follower, each.actor.token)
 
     def _check(self, follower: Follower, token: str) -> None:
