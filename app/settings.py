@@ -177,6 +177,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.event_heartbeat <= 0 or not 0 < self.event_recheck <= 60:  # noqa: PLR2004
             raise SettingsError(
                 "VERSO_EVENT_HEARTBEAT must be more than 0, and VERSO_EVENT_RECHECK more than 0, at most 60."
+            )
         self._check_rates()
         if self.log_level not in {"debug", "info", "warning", "error"}:
             raise SettingsError("VERSO_LOG_LEVEL must be debug, info, warning or error.")

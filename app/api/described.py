@@ -30,6 +30,7 @@ HEADERS: dict[str, tuple[str, str]] = {
     "Last-Event-ID": (
         "Of a stream that is resumed: the id of the last event that one got. Stronger than `after`.",
         "17",
+    ),
     "Accept": ("text/x-diff (unless said), application/json or text/html.", "application/json"),
 }
 """Request headers: what they mean, and an example."""

@@ -13,7 +13,6 @@ from litestar.enums import ScopeType
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from collections.abc import Callable, Iterable
 
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,9 +62,12 @@ class Metrics:
         self.active = Gauge("verso_active_requests", "Requests being answered.", registry=self.registry)
         self.round_trips = Counter(
             "verso_supabase_requests", "HTTP requests sent to Supabase.", ["service"], registry=self.registry
+        )
+
     def watch_streams(self, count: Callable[[], int]) -> None:
         """Show how many streams of events are open, by asking when somebody looks."""
         Gauge("verso_event_streams", "Streams of events that are open.", registry=self.registry).set_function(
+            count
         )
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
