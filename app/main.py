@@ -32,6 +32,7 @@ from app.api import (
     operations,
     patches,
     people,
+    pipelines,
     problems,
     projects,
     reviews,
@@ -73,6 +74,7 @@ from app.supabase.invitations import Invitations
 from app.supabase.ledger import Ledger
 from app.supabase.live import Live
 from app.supabase.mirroring import Mirroring
+from app.supabase.pipelines import Pipelines
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
@@ -112,6 +114,12 @@ HANDLERS = [
     sessions.create_session,
     sessions.read_session,
     sessions.update_session,
+    pipelines.read_stages,
+    pipelines.list_stage_reports,
+    pipelines.report_stage,
+    pipelines.read_stage_report,
+    pipelines.list_pipelines,
+    pipelines.list_all_pipelines,
     files.read_file,
     files.put_file,
     files.delete_file,
@@ -213,6 +221,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             mirroring=mirroring,
             glances=Glances(pool),
             reviews=Reviews(pool),
+            pipelines=Pipelines(pool),
             imports=Imports(pool),
             invitations=Invitations(pool),
             agents=Agents(pool),
@@ -267,6 +276,7 @@ TAGS = {
     "people": "Who is asking.",
     "projects": "What members belong to; their roles; what paths there are.",
     "sessions": "Runs of the IDSE pipeline.",
+    "pipelines": "Where the stages of sessions stand, and how they came there.",
     "events": "What happens, as it happens.",
     "files": "The latest bytes of a path, in and out.",
     "changes": "Many documents at once, and the project's log.",

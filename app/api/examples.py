@@ -271,7 +271,12 @@ SCHEMAS: dict[str, Any] = {
     "PlacedComment": placed,
     "ReviewPage": {"state": "approved", "items": [review], "next": None},
     "DocumentCommentPage": {"at": version, "items": [placed], "next": None},
-    "Rules": {"tags_need_approval": True, "completion_needs_approval": False},
+    "Rules": {
+        "tags_need_approval": True,
+        "completion_needs_approval": False,
+        "completion_needs_document": True,
+        "completion_needs_validation": False,
+    },
     "NewReview": {"verdict": "approve", "body": "Clear now."},
     "NewComment": {"body": "Which base is meant here?", "first_line": 12, "last_line": 14},
     "NewReply": {"body": "The version that the write names."},

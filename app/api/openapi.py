@@ -18,6 +18,7 @@ from app.api import (
     described_events,
     described_imports,
     described_people,
+    described_pipelines,
     examples,
 )
 from app.api.auth import SessionState
@@ -52,6 +53,7 @@ _OPERATIONS = (
     | described_imports.OPERATIONS
     | described_auth.OPERATIONS
     | described_people.OPERATIONS
+    | described_pipelines.OPERATIONS
     | described_analytics.OPERATIONS
     | described_events.OPERATIONS
 )
@@ -63,11 +65,13 @@ _BY_PARAMETER = {
     "session": "session_not_found",
     "version": "version_not_found",
     "comment": "comment_not_found",
+    "report": "report_not_found",
     "agent": "agent_not_found",
     "invitation": "invitation_not_found",
     "limit": "bad_value",
     "cursor": "bad_cursor",
 }
+_EXAMPLES = examples.PARAMETERS | described_pipelines.PARAMETERS
 _PAGE_OF = re.compile(r"Page_app\.(?:\w+\.)+(\w+)_")
 _PUBLIC = ("operations", "sign-in")
 _NO_BODY = (204, 304)
@@ -90,7 +94,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         [ChangeBody, Batch, SessionState], ref_template="#/components/schemas/{name}"
     )
     schemas |= components | {"Problem": PROBLEM_SCHEMA}
-    for name, value in examples.SCHEMAS.items():
+    for name, value in (examples.SCHEMAS | described_pipelines.SCHEMAS).items():
         if name in schemas:
             schemas[name]["examples"] = [examples.plain(value)]
     for item in document["paths"].values():
@@ -108,7 +112,7 @@ def _complete(operation: dict[str, Any], *, method: str, schemas: dict[str, Any]
     for parameter in parameters:
         if parameter["in"] == "path":
             parameter["schema"].pop("format", None)  # Litestar calls a path a URI
-            parameter["example"] = examples.PARAMETERS.get(parameter["name"], "…")
+            parameter["example"] = _EXAMPLES.get(parameter["name"], "…")
     for name in extra.headers:
         meaning, example = HEADERS[name]
         parameters.append(

@@ -56,6 +56,8 @@ class RulesEdit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tags_need_approval: bool | None = None
     completion_needs_approval: bool | None = None
+    completion_needs_document: bool | None = None
+    completion_needs_validation: bool | None = None
 
 
 class ReviewPage(msgspec.Struct, frozen=True):
@@ -276,13 +278,17 @@ async def set_rules(
 ) -> Rules:
     """For owners. With `tags_need_approval` a tag needs every version that it names to be approved.
 
-    With `completion_needs_approval` a session's stage documents have to be before its status is `complete`.
+    With `completion_needs_approval` the stage documents of a session or stage have to be before it is `complete`.
+    With `completion_needs_document` a stage needs its own document, with `completion_needs_validation` a validation
+    without errors.
     """
     return await services.reviews.set_rules(
         actor.token,
         project=project,
         tags_need_approval=data.tags_need_approval,
         completion_needs_approval=data.completion_needs_approval,
+        completion_needs_document=data.completion_needs_document,
+        completion_needs_validation=data.completion_needs_validation,
     )
 
 

@@ -28,6 +28,7 @@ from app.supabase.insights import Insights
 from app.supabase.invitations import Invitations
 from app.supabase.ledger import Ledger
 from app.supabase.mirroring import Mirroring
+from app.supabase.pipelines import Pipelines
 from app.supabase.reviews import Reviews
 from app.text.bounded import TextWorkers
 
@@ -40,6 +41,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     mirroring: Mirroring
     glances: Glances
     reviews: Reviews
+    pipelines: Pipelines
     imports: Imports
     invitations: Invitations
     agents: Agents

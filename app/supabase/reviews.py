@@ -130,7 +130,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     tags_need_approval: bool
     """A tag needs an approval of every version that it names, and no open request for changes."""
     completion_needs_approval: bool
-    """So does the completion of a session, of every live stage document's newest version."""
+    """So does the completion of a session or a stage, of every live stage document's newest version."""
+    completion_needs_document: bool
+    """The completion of a stage needs its own document."""
+    completion_needs_validation: bool
+    """It needs a validation with it, without errors and without `[REQUIRES INPUT]`."""
 
 
 class Reviews:
@@ -249,6 +253,8 @@ class Reviews:
         project: str,
         tags_need_approval: bool | None,
         completion_needs_approval: bool | None,
+        completion_needs_document: bool | None,
+        completion_needs_validation: bool | None,
     ) -> Rules:
         """Set the rules of a project; None leaves one as it is."""
         return await self._pool.call(
@@ -258,4 +264,6 @@ class Reviews:
             project=project,
             tags_need_approval=tags_need_approval,
             completion_needs_approval=completion_needs_approval,
+            completion_needs_document=completion_needs_document,
+            completion_needs_validation=completion_needs_validation,
         )
