@@ -15,6 +15,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from app.api import (
     agents,
     analytics,
+    audit,
     auth,
     auth_email,
     auth_sessions,
@@ -57,10 +58,12 @@ from app.flows.follow_events import Hub
 from app.flows.git_cache import GitCache
 from app.flows.git_fetch import GitServer
 from app.flows.git_sync import GitSync
+from app.flows.keep_trail import Trail
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.accounts import Accounts
 from app.supabase.agents import Agents
+from app.supabase.audit import Audit
 from app.supabase.analytics import Rollups
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
@@ -107,6 +110,8 @@ HANDLERS = [
     agents.create_agent,
     agents.rotate_agent,
     agents.revoke_agent,
+    audit.list_audit,
+    audit.list_my_audit,
     projects.list_tree,
     analytics.read_analytics,
     analytics.read_all_analytics,
@@ -203,6 +208,8 @@ def create_app(settings: Settings | None = None) -> Observer:
         memory = Memory()
         upkeep = Upkeep(insights, blobs, workers, memory)
         ledger, mirroring = Ledger(pool), Mirroring(pool)
+        audited = Audit(pool)
+        trail = Trail(audited)
         repositories = GitCache(settings.git_dir, limit=settings.git_size)
         sync = GitSync(repositories, ledger, mirroring, blobs, ahead=settings.upload_concurrency)
         feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
@@ -227,6 +234,8 @@ def create_app(settings: Settings | None = None) -> Observer:
             agents=Agents(pool),
             rollups=Rollups(pool),
             accounts=Accounts(pool.http, pool.url, settings.supabase_secret_key),
+            audit=audited,
+            trail=trail,
             blobs=blobs,
             identity=Identity(pool, settings),
             auth=Auth(pool, settings),
@@ -245,6 +254,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         finally:
             await hub.close()
             await live.close()
+            await trail.close()
             await upkeep.close()
             await workers.close()
             await pool.close()
@@ -284,6 +294,7 @@ TAGS = {
     "history": "A project between two points, and back to one.",
     "analytics": "How long work takes, where it waits, how much of it comes back.",
     "agents": "Accounts of their own for a project's programs.",
+    "audit": "Who did what, from where, when.",
     "tags": "Names for points of history.",
     "imports": "A Git history on its way in.",
     "reviews": "Verdicts on versions, and comments that stay beside their lines.",

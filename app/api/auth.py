@@ -30,6 +30,7 @@ from app.api import cookies, pages
 from app.api.problems import PROBLEMS, on_verso_error
 from app.api.same_site import own_url, safe_next
 from app.api.services import Services
+from app.api.witness import note_act
 from app.errors import VersoError
 from app.settings import Settings
 from app.supabase.auth import Methods, refusal
@@ -120,6 +121,7 @@ async def finish_sign_in(
     if flow is None or not code:
         raise refusal("flow_state_not_found")
     session = await services.auth.by_code(code, flow.verifier)
+    note_act(request, services, token=session.access_token, kind="page.signed_in")
     await leave_old_session(request, services)
     over = cookies.end_flow(request, settings, begun)
     return onward(flow.next, [*cookies.session_cookies(settings, session), over])

@@ -15,6 +15,7 @@ from app.api.auth import callback_url, challenge_of, leave_old_session, on_refus
 from app.api.auth_sessions import form_of
 from app.api.same_site import check_same_site, own_url
 from app.api.services import Services
+from app.api.witness import note_act
 from app.errors import VersoError
 from app.supabase.auth import refusal
 
@@ -34,6 +35,7 @@ async def sign_in_by_password(
     if not (await services.auth.methods()).password:
         raise refusal("email_provider_disabled")
     session = await services.auth.by_password(form.get("email", "").strip(), form.get("password", ""))
+    note_act(request, services, token=session.access_token, kind="page.signed_in")
     await leave_old_session(request, services)
     settings = services.settings
     over = cookies.end_flow(request, settings, flow.state)

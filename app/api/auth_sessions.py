@@ -13,6 +13,7 @@ from app.api.auth import SessionState, on_refusal, onward
 from app.api.page_session import fresh_actor, set_cookies
 from app.api.same_site import TOKEN_HEADER, check_same_site, check_token, safe_next
 from app.api.services import Services
+from app.api.witness import note_act
 from app.errors import VersoError
 
 _NOBODY = SessionState(signed_in=False, csrf_token=None)
@@ -126,6 +127,7 @@ async def sign_out(request: Request[Any, Any, Any], services: NamedDependency[Se
                 request, token, identity=services.identity, auth=services.auth, settings=settings
             )
             await services.auth.sign_out(actor.token, everywhere=scope == "everywhere")
+            note_act(request, services, token=actor.token, kind="page.signed_out")
         except VersoError as error:
             # Here the cookies go in any case; elsewhere nothing has ended unless Auth said so.
             if error.code not in _OVER and scope == "everywhere":

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from app.api.described import Operation
 
+_CSV = {"text/csv": {"schema": {"type": "string"}, "example": "at,last_at,count,kind,witness,…"}}
 OPERATIONS: dict[str, Operation] = {
+    "list_audit": Operation(
+        answered=("Link",), refuses=("role_too_low", "bad_value", "bad_cursor"), produces=_CSV
+    ),
+    "list_my_audit": Operation(
+        answered=("Link",), refuses=("no_profile", "bad_value", "bad_cursor"), produces=_CSV
+    ),
     "create_project": Operation(answered=("Location",), refuses=("slug_taken", "no_profile", "agent_bound")),
     "set_member": Operation(refuses=("last_owner", "person_not_found", "agent_bound")),
     "create_agent": Operation(

@@ -30,6 +30,7 @@ from app.model import (
     VersionState,
 )
 from app.supabase.agents import Agent
+from app.supabase.audit import AuditEntry
 from app.supabase.analytics import AnalyticsRow, Times
 from app.supabase.invitations import Invitation, InvitationState, InvitedTo, MyInvitation
 from app.supabase.reviews import Comment, Review, Side, Verdict
@@ -262,6 +263,19 @@ SCHEMAS: dict[str, Any] = {
     ),
     "NewAgent": {"name": "spec-writer", "role": "editor"},
     "NewInvitation": {"email": "zoe@example.com", "role": "editor"},
+    "AuditEntry": AuditEntry(
+        id=AGENT,
+        at=_MOMENT,
+        last_at=_MOMENT + timedelta(seconds=40),
+        count=12,
+        kind="export.archive",
+        witness="caller",
+        person=person,
+        project=PROJECT,
+        known={"via": {"address": "192.0.2.10", "user_agent": "python-httpx/0.28"}},
+        told={"address": "198.51.100.7", "user_agent": "curl/8.5.0", "about": "idse-core"},
+        place=f"2026-03-02T09:30:00.000000Z n{AGENT}",
+    ),
     "Document": document,
     "Session": session,
     "TreeEntry": entry,

@@ -20,6 +20,7 @@ from litestar.response import Stream
 from app.api.bodies import stream_body, too_large
 from app.api.problems import PROBLEMS
 from app.api.services import Services
+from app.api.witness import note_act, note_refusal, remember_actor
 from app.errors import VersoError
 from app.settings import Settings
 from app.supabase.identity import Actor
@@ -52,11 +53,12 @@ async def provide_git_actor(request: Request[Any, Any, Any], services: Services)
         raise VersoError(
             "unauthenticated", "Sign in: any user name, and an access token as the password (`verso token`)."
         )
-    return await services.identity.verify(token)
+    return remember_actor(request, await services.identity.verify(token))
 
 
-def on_refusal(_request: Request[Any, Any, Any], error: VersoError) -> Response[str]:
+def on_refusal(request: Request[Any, Any, Any], error: VersoError) -> Response[str]:
     """A refusal as Git shows it."""
+    note_refusal(request, error)
     status = PROBLEMS[error.code].status
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     if status == _UNAUTHORIZED:
@@ -106,6 +108,7 @@ async def fetch_objects(
     pieces = services.git.fetch(actor, project=project, request=asked)
     # What can be refused is refused with the first piece, before the answer begins.
     first = await anext(pieces, b"")
+    note_act(request, services, token=actor.token, kind="export.git", about=project)
     return Stream(_with(first, pieces), media_type=f"application/x-{FETCH}-result", headers=_HEADERS)
 
 

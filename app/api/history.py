@@ -31,6 +31,7 @@ from app.api.leaving import while_connected
 from app.api.links import cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
+from app.api.witness import note_act
 from app.errors import VersoError
 from app.flows.archive_tree import PAGE, archive_tree, read_tree
 from app.flows.compare import (
@@ -317,6 +318,7 @@ async def archive_project(
     }
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
+    note_act(request, services, token=actor.token, kind="export.archive", about=home)
     reads = read_tree(services.ledger, actor=actor, project=home, first=first, prefix=prefix)
     pieces: AsyncIterator[bytes] = archive_tree(reads, services.blobs, actor=actor, form=form)
     return Stream(pieces, headers=headers)

@@ -17,9 +17,11 @@ import base64
 import binascii
 import math
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from litestar import Request
 from litestar.enums import ScopeType
 
@@ -36,11 +38,36 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
+_MINUTE = 60.0
+_MOST_ADDRESSES = 10_000
 _UNAUTHENTICATED = 401
 _REFUSED = range(400, 500)
 _CREDENTIALS = frozenset({b"authorization", b"cookie"})
 _UNCOUNTED = ("/health/",)
 """Balancers ask these, and must not be told that the service is gone because somebody attacks it."""
+
+
+class Refusals:
+    """Refused tokens and sign-ins, as lines of the log: one a minute for each address, with their number.
+
+    They have no account, so they can't be in the audit trail: whoever has no token can't write there.
+    """
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("verso.refused")
+        self._seen: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+
+    def note(self, what: str, address: str, now: float) -> None:
+        """Count a refusal; log it when the address has been silent for a minute."""
+        since, unsaid = self._seen.get((what, address), (float("-inf"), 0))
+        if now - since < _MINUTE:
+            self._seen[what, address] = (since, unsaid + 1)
+            return
+        self._log.warning("refused", what=what, address=address, count=1, since_last=unsaid)
+        self._seen[what, address] = (now, 0)
+        self._seen.move_to_end((what, address))
+        if len(self._seen) > _MOST_ADDRESSES:
+            self._seen.popitem(last=False)
 
 
 class Limiter:
@@ -55,6 +82,7 @@ class Limiter:
         self._accounts = Rate(settings.account_rate, settings.account_burst)
         self._addresses = Rate(settings.address_rate, settings.address_burst)
         self._failures = Rate(settings.failure_rate, settings.failure_burst)
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it with 429."""
@@ -79,6 +107,9 @@ class Limiter:
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_failure(scope, message["status"]):
                 self._failures.take(address, self._clock())
+                self._refusals.note(
+                    "sign_in" if scope["path"].startswith("/auth/") else "token", address, self._clock()
+                )
             await send(message)
 
         await self._app(scope, receive, watch)

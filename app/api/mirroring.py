@@ -15,6 +15,7 @@ from app.api.conditions import etag_of, is_unchanged
 from app.api.digests import digest_field
 from app.api.paging import Limit, page_size
 from app.api.services import Services
+from app.api.witness import note_act
 from app.errors import VersoError
 from app.flows.read_contents import fetch_located, read_contents
 from app.model import MirroredChange, is_sha256
@@ -48,6 +49,7 @@ class ContentsHeld(msgspec.Struct, frozen=True):
 
 @get("/v1/projects/{project:str}/history", tags=["history"], summary="Whole changes, oldest first")
 async def read_history(
+    request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     project: FromPath[str],
@@ -64,6 +66,7 @@ async def read_history(
     most = services.settings.max_page_size
     size = page_size(most if limit is None else limit, services.settings)
     page = await services.mirroring.list_history(actor.token, project=project, after=after, page_size=size)
+    note_act(request, services, token=actor.token, kind="export.history", about=project)
     last = page.changes[-1].sequence if page.changes else after
     following = last if page.changes and last < page.newest else None
     headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie"}
@@ -96,6 +99,7 @@ async def list_held(
     "/v1/projects/{project:str}/contents", tags=["history"], status_code=200, summary="Many contents at once"
 )
 async def read_many_contents(
+    request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     actor: NamedDependency[Actor],
     project: FromPath[str],
@@ -110,6 +114,7 @@ async def read_many_contents(
     located = await services.mirroring.locate_contents(
         actor.token, project=project, contents=list(dict.fromkeys(data.sha256))
     )
+    note_act(request, services, token=actor.token, kind="export.contents", about=project)
     pieces: AsyncIterator[bytes] = read_contents(
         services.blobs, actor=actor, located=located, ahead=services.settings.upload_concurrency
     )

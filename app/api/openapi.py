@@ -144,7 +144,8 @@ def _successes(
     usual = next((code, answer) for code, answer in operation["responses"].items() if code < "300")
     content = usual[1].get("content") or {}
     if extra.produces:
-        json = {kind: each for kind, each in content.items() if "text/x-diff" in extra.produces}
+        also = {"text/x-diff", "text/csv"} & extra.produces.keys()
+        json = {kind: each for kind, each in content.items() if also}
         content = extra.produces | json
     statuses = {int(usual[0]): "Done." if method != "get" else "Found."} | extra.answers
     answers: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor
 from app.api.services import Services
+from app.api.witness import note_act
 from app.supabase.identity import Actor
 
 MAX_ROWS = 1000
@@ -34,6 +35,7 @@ async def list_rows(
     found = await services.ledger.list_rows(
         actor.token, project=project, part=part, after=position_of(cursor, str), page_size=MAX_ROWS
     )
+    note_act(request, services, token=actor.token, kind="export.bundle", about=project)
     following = cursor_of(found[-1].key) if found else None
     headers = {"Cache-Control": "no-store", **next_link(request, following)}
     return Response(Page([entry.row for entry in found], following), headers=headers)

@@ -8,15 +8,18 @@ import msgspec
 from litestar import Request
 
 from app.api.page_session import page_actor
+from app.api.witness import remember_actor
 from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
 from app.flows.follow_events import Hub
 from app.flows.git_fetch import GitServer
+from app.flows.keep_trail import Trail
 from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.accounts import Accounts
 from app.supabase.agents import Agents
+from app.supabase.audit import Audit
 from app.supabase.analytics import Rollups
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
@@ -47,6 +50,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     agents: Agents
     rollups: Rollups
     accounts: Accounts
+    audit: Audit
+    trail: Trail
     blobs: Blobs
     identity: Identity
     auth: Auth
@@ -77,7 +82,7 @@ async def provide_actor(request: Request[Any, Any, Any], services: Services) -> 
             request, identity=services.identity, auth=services.auth, settings=services.settings
         )
         if by_cookie is not None:
-            return by_cookie
+            return remember_actor(request, by_cookie)
     scheme, _, token = (given or "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
@@ -85,4 +90,4 @@ async def provide_actor(request: Request[Any, Any, Any], services: Services) -> 
             "unauthenticated",
             "Send an access token of Supabase Auth as `Authorization: Bearer <token>`.",
         )
-    return await services.identity.verify(token)
+    return remember_actor(request, await services.identity.verify(token))

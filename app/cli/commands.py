@@ -9,6 +9,7 @@ from typing import NoReturn
 import rich_click as click
 
 from app.cli.agents import agents
+from app.cli.auditing import audit
 from app.cli.bundles import verify
 from app.cli.completing import completion
 from app.cli.exporting import exporting
@@ -189,6 +190,7 @@ verso.add_command(importing)
 verso.add_command(verify)
 verso.add_command(agents)
 verso.add_command(users)
+verso.add_command(audit)
 for signing in (login, logout, whoami, token):
     verso.add_command(signing)
 for working in WORKING:

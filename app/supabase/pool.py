@@ -123,7 +123,7 @@ class Pool:
             await asyncio.sleep(delay)
 
     async def call(
-        self, kind: type[T], token: str | None, function: str, *, repeatable: bool = True, **arguments: Any
+        self, kind: type[T], token: str | None, function: str, /, *, repeatable: bool = True, **arguments: Any
     ) -> T:
         """As `rpc`, with its answer as a kind; arguments that are None are left to their defaults."""
         given = {name: value for name, value in arguments.items() if value is not None}
