@@ -30,7 +30,8 @@ OfStage = Annotated[
     Stage | None, QueryParameter(description="With state: the stage that has it; any stage unless said.")
 ]
 InState = Annotated[
-    StageState | None, QueryParameter(description="Only sessions with a stage in this state.")
+    StageState | None,
+    QueryParameter(name="state", description="Only sessions with a stage in this state."),
 ]
 
 
@@ -156,7 +157,7 @@ async def list_pipelines(
     project: FromPath[str],
     status: OfStatus = None,
     stage: OfStage = None,
-    state: InState = None,
+    in_state: InState = None,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Response[Page[Pipeline]]:
@@ -166,8 +167,8 @@ async def list_pipelines(
         actor.token,
         project=project,
         status=status,
-        stage=_narrowing(stage, state),
-        state=state,
+        stage=_narrowing(stage, in_state),
+        state=in_state,
         after=position_of(cursor, str),
         page_size=size + 1,
     )
@@ -182,7 +183,7 @@ async def list_all_pipelines(
     actor: NamedDependency[Actor],
     status: OfStatus = None,
     stage: OfStage = None,
-    state: InState = None,
+    in_state: InState = None,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Response[Page[Pipeline]]:
@@ -192,8 +193,8 @@ async def list_all_pipelines(
         actor.token,
         project=None,
         status=status,
-        stage=_narrowing(stage, state),
-        state=state,
+        stage=_narrowing(stage, in_state),
+        state=in_state,
         after=position_of(cursor, str),
         page_size=size + 1,
     )
