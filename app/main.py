@@ -63,8 +63,8 @@ from app.flows.upkeep import Upkeep
 from app.settings import Settings
 from app.supabase.accounts import Accounts
 from app.supabase.agents import Agents
-from app.supabase.audit import Audit
 from app.supabase.analytics import Rollups
+from app.supabase.audit import Audit
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache

@@ -30,8 +30,8 @@ from app.model import (
     VersionState,
 )
 from app.supabase.agents import Agent
-from app.supabase.audit import AuditEntry
 from app.supabase.analytics import AnalyticsRow, Times
+from app.supabase.audit import AuditEntry
 from app.supabase.invitations import Invitation, InvitationState, InvitedTo, MyInvitation
 from app.supabase.reviews import Comment, Review, Side, Verdict
 
