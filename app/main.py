@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from app.api import (
     blame,
     changes,
     documents,
+    erasures,
     events,
     files,
     git,
@@ -55,6 +57,7 @@ from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
 from app.flows.follow_events import Hub
+from app.flows.forget import Forgetter
 from app.flows.git_cache import GitCache
 from app.flows.git_fetch import GitServer
 from app.flows.git_sync import GitSync
@@ -68,6 +71,7 @@ from app.supabase.audit import Audit
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
+from app.supabase.erasures import Erasures
 from app.supabase.feed import Feed
 from app.supabase.glances import Glances
 from app.supabase.identity import Identity
@@ -165,6 +169,9 @@ HANDLERS = [
     imports.import_changes,
     tags.list_tags,
     tags.create_tag,
+    erasures.list_erasures,
+    erasures.preview_erasure,
+    erasures.create_erasure,
     reviews.list_reviews,
     reviews.create_review,
     reviews.list_comments,
@@ -211,14 +218,17 @@ def create_app(settings: Settings | None = None) -> Observer:
         audited = Audit(pool)
         trail = Trail(audited)
         repositories = GitCache(settings.git_dir, limit=settings.git_size)
-        sync = GitSync(repositories, ledger, mirroring, blobs, ahead=settings.upload_concurrency)
+        erasing = Erasures(pool)
+        sync = GitSync(repositories, ledger, mirroring, erasing, blobs, ahead=settings.upload_concurrency)
+        diffs = DiffCache(limit=settings.diff_cache_size)
+        forgetter = Forgetter(blobs, diffs, memory, repositories)
         feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
         hub = Hub(
             feed,
             live,
             heartbeat=settings.event_heartbeat,
-            recheck=settings.event_recheck,
             most_per_account=settings.event_streams_per_account,
+            recheck=settings.event_recheck,
             most=settings.event_streams,
         )
         metrics.watch_streams(lambda: hub.count)
@@ -240,7 +250,9 @@ def create_app(settings: Settings | None = None) -> Observer:
             identity=Identity(pool, settings),
             auth=Auth(pool, settings),
             workers=workers,
-            diffs=DiffCache(limit=settings.diff_cache_size),
+            diffs=diffs,
+            erasures=erasing,
+            forgetter=forgetter,
             insights=insights,
             memory=memory,
             upkeep=upkeep,
@@ -248,10 +260,12 @@ def create_app(settings: Settings | None = None) -> Observer:
             feed=feed,
             hub=hub,
         )
+        forgetting = asyncio.create_task(forgetter.keep_forgetting())
         try:
             with when_told_to_stop(hub.stop):
                 yield
         finally:
+            forgetting.cancel()
             await hub.close()
             await live.close()
             await trail.close()
@@ -296,6 +310,7 @@ TAGS = {
     "agents": "Accounts of their own for a project's programs.",
     "audit": "Who did what, from where, when.",
     "tags": "Names for points of history.",
+    "erasing": "Bytes that have to go for legal reasons.",
     "imports": "A Git history on its way in.",
     "reviews": "Verdicts on versions, and comments that stay beside their lines.",
     "operations": "For operators and balancers.",

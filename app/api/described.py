@@ -102,7 +102,13 @@ STORES: tuple[str, ...] = (
     "body_timeout",
     "disk_full",
 )
-STORES += ("unsupported_encoding", "bad_media_type", "storage_unavailable", "storage_failed")
+STORES += (
+    "unsupported_encoding",
+    "bad_media_type",
+    "storage_unavailable",
+    "storage_failed",
+    "content_erased",
+)
 """Refusals of what takes contents in."""
 _SAYS = ("comment_empty", "comment_too_long", "bad_value", "idempotency_key_reused")
 _WRITE = Operation(

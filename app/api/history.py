@@ -300,12 +300,16 @@ async def archive_project(
         Literal["zip", "tar.gz"], QueryParameter(name="format", description="zip or tar.gz.")
     ] = "zip",
 ) -> Response[Any]:
-    """The same point gives the same bytes. Streams; entries are in byte order of their paths."""
+    """The same point gives the same bytes. Streams; entries are in byte order of their paths.
+
+    Erased contents are a note in their place.
+    """
     first = await services.ledger.list_contents(
         actor.token, project=project, at=at, prefix=prefix, after="", page_size=PAGE
     )
     home = first.reads[0].version.project if first.reads else project
-    tag = f"{home}-{first.sequence}-{form}-{prefix.encode().hex()}"
+    erased = await services.erasures.count_erasures(actor.token, project=home)
+    tag = f"{home}-{first.sequence}-{form}-{prefix.encode().hex()}" + (f"-{erased}" if erased else "")
     name = f"{project if project.isascii() else home}-{first.sequence}.{form}"
     headers = {
         "ETag": etag_of(tag),

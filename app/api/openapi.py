@@ -15,6 +15,7 @@ import msgspec
 from app.api import (
     described_analytics,
     described_auth,
+    described_erasing,
     described_events,
     described_imports,
     described_people,
@@ -55,6 +56,7 @@ _OPERATIONS = (
     | described_people.OPERATIONS
     | described_pipelines.OPERATIONS
     | described_analytics.OPERATIONS
+    | described_erasing.OPERATIONS
     | described_events.OPERATIONS
 )
 _SIGNED_IN = ("unauthenticated", "forbidden", "supabase_unavailable", "supabase_failed", "database_timeout")

@@ -13,6 +13,7 @@ from app.errors import VersoError
 from app.flows.attribute import Memory
 from app.flows.diff_cache import DiffCache
 from app.flows.follow_events import Hub
+from app.flows.forget import Forgetter
 from app.flows.git_fetch import GitServer
 from app.flows.keep_trail import Trail
 from app.flows.upkeep import Upkeep
@@ -25,6 +26,7 @@ from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
 from app.supabase.feed import Feed
 from app.supabase.glances import Glances
+from app.supabase.erasures import Erasures
 from app.supabase.identity import Actor, Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
@@ -59,6 +61,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     diffs: DiffCache
     insights: Insights
     memory: Memory
+    erasures: Erasures
+    forgetter: Forgetter
     upkeep: Upkeep
     git: GitServer
     feed: Feed

@@ -2,7 +2,7 @@
 
 The same tree gives the same bytes, from any process of the same build of Verso and zlib: entries in byte
 order of their paths, their times those of the changes that wrote them, no owners, no clock. The archive
-streams: a few megabytes of memory whatever its size, blobs fetched a few ahead.
+streams: a few megabytes of memory whatever its size, blobs fetched a few ahead. What was erased is a note.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import zipfile
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from app.errors import VersoError
 from app.flows.fetch_ahead import fetch_ahead
 from app.flows.read_content import read_content
+from app.model import erased_note
+from app.supabase.cache import Content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from app.model import Version, VersionRead
     from app.supabase.answers import Contents
     from app.supabase.blobs import Blobs
-    from app.supabase.cache import Content
     from app.supabase.identity import Actor
     from app.supabase.ledger import Ledger
 
@@ -66,7 +68,13 @@ async def archive_tree(
     archive: _Archive = _Zip(sink) if form == "zip" else _Tar(sink)
 
     async def fetch(read: VersionRead) -> Content:
-        return await read_content(blobs, actor=actor, read=read)
+        try:
+            return await read_content(blobs, actor=actor, read=read)
+        except VersoError as error:
+            if error.code != "content_erased":
+                raise
+            note = erased_note(read.version.sha256 or "")
+            return Content(size=len(note), data=note)
 
     async for read, content in fetch_ahead(reads, fetch, ahead=AHEAD):
         with content:

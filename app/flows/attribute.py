@@ -95,6 +95,12 @@ class Memory:
         """The bytes of a content, if they passed through here lately."""
         return self._texts.get((project, sha256))
 
+    def forget(self) -> None:
+        """Drop texts, and versions with what is known of their objects; they come again."""
+        self._texts.clear()
+        self._text_size = 0
+        self._made.clear()
+
     def keep_text(self, project: str, sha256: str, text: bytes) -> None:
         """Remember bytes that this process has hashed itself."""
         if (project, sha256) in self._texts:

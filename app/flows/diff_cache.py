@@ -27,6 +27,11 @@ class DiffCache:
             self._kept.move_to_end(key)
         return found
 
+    def clear(self) -> None:
+        """Drop everything: which contents a difference is of can't be told from its key."""
+        self._kept.clear()
+        self.size = 0
+
     def put(self, key: Key, value: bytes) -> None:
         """Keep a difference, unless it is more than an eighth of everything."""
         if _ENTRY_COST + len(value) > self._limit // 8:

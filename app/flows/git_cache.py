@@ -15,6 +15,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,17 @@ class GitCache:
                 break
             if self._remove_unused(path):
                 total -= size
+
+    def expire(self, seconds: float) -> None:
+        """Throw away the repositories that nobody has been at for that long.
+
+        A request compares them with what was erased; those that nobody asks for would lie there for ever.
+        """
+        before = time.time() - seconds
+        for path in self._directory.glob("*.git"):
+            with suppress(OSError):
+                if path.stat().st_mtime < before:
+                    self._remove_unused(path)
 
     def close(self) -> None:
         """Remove what is this process's own."""

@@ -1,7 +1,8 @@
 """A project's bare repository, brought up to date with its history, under the caller's token.
 
-1  The database says whether the caller may see the project, and which change is its newest: one round trip.
-2  When the repository has that change, nothing more is needed.
+1  The database says whether the caller may see the project, which change is its newest, and how many contents
+   were erased: two round trips.
+2  When the repository has that change and was made after the last erasure, nothing more is needed.
 3  Else, under the project's lock: history from the newest change there on, missing contents, commits.
    What was done is kept page by page, so that a caller who leaves has helped the next one.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from app.model import MirroredChange, Project
     from app.supabase.blobs import Blobs
     from app.supabase.cache import Content
+    from app.supabase.erasures import Erasures
     from app.supabase.identity import Actor
     from app.supabase.ledger import Ledger
     from app.supabase.mirroring import Mirroring
@@ -52,11 +54,19 @@ class GitSync:
     """What brings repositories up to date."""
 
     def __init__(
-        self, cache: GitCache, ledger: Ledger, mirroring: Mirroring, blobs: Blobs, *, ahead: int
+        self,
+        cache: GitCache,
+        ledger: Ledger,
+        mirroring: Mirroring,
+        erasures: Erasures,
+        blobs: Blobs,
+        *,
+        ahead: int,
     ) -> None:
         self._cache = cache
         self._ledger = ledger
         self._mirroring = mirroring
+        self._erasures = erasures
         self._blobs = blobs
         self._ahead = ahead
 
@@ -67,9 +77,10 @@ class GitSync:
         Raises VersoError: `project_not_found` for whoever is no member, `git_busy`, and what reading raises.
         """
         found = await self._find(actor, project)
+        erased = await self._erasures.count_erasures(actor.token, project=found.id)
         async with self._cache.reading(found.id) as path:  # held from here on, so that nobody evicts it
-            if tags or not await self._is_current(found):
-                await self._update(actor, found)
+            if tags or not await self._is_current(found, erased):
+                await self._update(actor, found, erased)
             yield path
 
     def drop(self, path: Path) -> None:
@@ -87,27 +98,28 @@ class GitSync:
                 raise
         return await self._ledger.read_project(actor.token, project=project)
 
-    async def _is_current(self, project: Project) -> bool:
-        newest = await asyncio.to_thread(newest_hash, self._cache.path(project.id) / STATE)
+    async def _is_current(self, project: Project, erased: int) -> bool:
+        state = self._cache.path(project.id) / STATE
+        newest = await asyncio.to_thread(newest_hash, state, erasures=erased)
         return newest is not None and newest == project.change_hash
 
-    async def _update(self, actor: Actor, project: Project) -> None:
+    async def _update(self, actor: Actor, project: Project, erased: int) -> None:
         async with self._cache.writing(project.id, seconds=WAIT_SECONDS) as path:
             try:
-                written = await self._fill(actor, project, path)
+                written = await self._fill(actor, project, path, erased)
             except (VersoError, sqlite3.DatabaseError, pygit2.GitError) as error:
                 if isinstance(error, VersoError) and error.code not in _START_ANEW:
                     raise
                 log.warning("git.made_anew", project=project.id, error=str(error))
                 self._cache.drop(project.id)
-                written = await self._fill_anew(actor, project, path)
+                written = await self._fill_anew(actor, project, path, erased)
         if written:
             await asyncio.to_thread(self._cache.evict)
 
-    async def _fill_anew(self, actor: Actor, project: Project, path: Path) -> int:
+    async def _fill_anew(self, actor: Actor, project: Project, path: Path, erased: int) -> int:
         """Fill an empty repository: what is wrong now isn't its past, so it is said, and not tried again."""
         try:
-            return await self._fill(actor, project, path)
+            return await self._fill(actor, project, path, erased)
         except VersoError as error:
             if error.code not in COPYING_CODES:
                 raise
@@ -117,9 +129,10 @@ class GitSync:
                 "The project's repository can't be made. Read its history by the API, and tell an operator.",
             ) from error
 
-    async def _fill(self, actor: Actor, project: Project, path: Path) -> int:
+    async def _fill(self, actor: Actor, project: Project, path: Path, erased: int) -> int:
         copy = await asyncio.to_thread(GitCopy, path, project=project.id)
         try:
+            await asyncio.to_thread(copy.follow_erasures, erased)
             before = copy.newest.sequence if copy.newest else 0
             if before > project.change_sequence or (
                 before == project.change_sequence and copy.newest and copy.newest.hash != project.change_hash

@@ -27,6 +27,8 @@ async def read_content(blobs: Blobs, *, actor: Actor, read: VersionRead) -> Cont
             document=version.document,
             number=version.number,
         )
+    if not read.copies:
+        await blobs.forget((version.project, version.sha256))
     check_readable(read)
     return await blobs.fetch(
         actor.token, key=(version.project, version.sha256), size=version.size, copies=read.copies

@@ -35,11 +35,11 @@ async def read_bytes(
     blobs: Blobs, memory: Memory, *, actor: Actor, project: str, content: Unread
 ) -> bytes | None:
     """The verified bytes of a content; None when they can't be had now."""
+    if not content.copies:
+        return None  # erased, whatever is remembered
     held = memory.text(project, content.sha256)
     if held is not None:
         return held
-    if not content.copies:
-        return None
     try:
         with await blobs.fetch(
             actor.token, key=(project, content.sha256), size=content.size, copies=content.copies

@@ -18,6 +18,7 @@ from app.model.hashes import (
 from app.model.rules import (
     MAX_MEDIA_TYPE_LENGTH,
     MAX_PATH_BYTES,
+    erased_note,
     is_sha256,
     normal_media_type,
     normal_path,
@@ -89,6 +90,7 @@ __all__ = [
     "canonical_time",
     "change_canonical",
     "co_authors",
+    "erased_note",
     "hash_of",
     "is_sha256",
     "normal_media_type",

@@ -16,6 +16,11 @@ _QUOTED_TOKEN = re.compile(r'="([A-Za-z0-9_.+-]+)"')
 MAX_MEDIA_TYPE_LENGTH = 200
 
 
+def erased_note(sha256: str) -> bytes:
+    """What stands in the place of a content whose bytes were erased, where something has to."""
+    return f"The bytes of this version were erased.\nsha256 {sha256}\n".encode()
+
+
 def normal_path(path: str) -> str:
     """The path in NFC; raises VersoError `bad_path` with the reason when it can't be a document's path.
 

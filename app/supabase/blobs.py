@@ -46,6 +46,7 @@ READ_TRIES = 3
 SLOWEST_BYTES_A_SECOND = 256 * 1024
 REMEMBERED_PROOFS = 100_000
 PROOF_SECONDS = 60.0
+_DELETED_AT_ONCE = 100
 
 
 class AlteredError(Exception):
@@ -144,6 +145,30 @@ class Blobs:
             return False
         self._remember(name)
         return True
+
+    async def delete(self, token: str, names: Sequence[str]) -> None:
+        """Delete the objects of an erased content; those that are gone already are no error.
+
+        The database lets nobody delete others. Raises VersoError.
+        """
+        for first in range(0, len(names), _DELETED_AT_ONCE):
+            try:
+                async with asyncio.timeout(self._pool.transfer_seconds):
+                    await self._pool.bucket(token).remove(list(names[first : first + _DELETED_AT_ONCE]))
+            except StorageApiError as error:
+                raise faults.from_storage(error) from error
+            except (httpx.TransportError, TimeoutError) as error:
+                raise faults.from_transport(error, what="storage", wrote=True) from error
+        for name in names:
+            self._proven.pop(name, None)
+
+    async def forget(self, key: Key) -> None:
+        """Drop what this process holds of a content."""
+        await asyncio.to_thread(self._cache.forget, key)
+
+    async def forget_old(self, seconds: float) -> None:
+        """Drop what this process has held for longer."""
+        await asyncio.to_thread(self._cache.forget_old, seconds)
 
     # Out -------------------------------------------------------------------------------------------
 

@@ -12,7 +12,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -87,6 +89,7 @@ class BlobCache:
         self._limit = limit
         self._memory: OrderedDict[Key, bytes] = OrderedDict()
         self._memory_size = 0
+        self._since: dict[Key, float] = {}
         self._files: OrderedDict[Key, int] = OrderedDict()
         self._verified: set[Key] = set()
         self._size = 0
@@ -113,9 +116,10 @@ class BlobCache:
         """Keep verified bytes in memory."""
         if key not in self._memory:
             self._memory[key] = data
+            self._since[key] = time.time()
             self._memory_size += len(data)
             while self._memory_size > MEMORY_LIMIT:
-                self._memory_size -= len(self._memory.popitem(last=False)[1])
+                self._drop(next(iter(self._memory)))
         return Content(size=len(data), data=data)
 
     def add_file(self, key: Key, path: Path, *, size: int) -> Content:
@@ -127,10 +131,27 @@ class BlobCache:
         target = self._path(key)
         target.parent.mkdir(exist_ok=True, mode=0o700)
         path.replace(target)
+        os.utime(target)  # from here on it is old or new
         self._verified.add(key)
         self._count(key, size)
         self._evict()
         return Content(size=size, file=descriptor)
+
+    def forget(self, key: Key) -> None:
+        """Drop a blob; whoever reads it now goes on."""
+        self._drop(key)
+        self._forget(key)
+        self._path(key).unlink(missing_ok=True)
+
+    def forget_old(self, seconds: float) -> None:
+        """Drop every blob that came longer ago, used or not."""
+        before = time.time() - seconds
+        for key in [each for each, since in self._since.items() if since < before]:
+            self._drop(key)
+        for key in list(self._files):
+            with suppress(FileNotFoundError):
+                if self._path(key).stat().st_mtime < before:
+                    self.forget(key)
 
     def close(self) -> None:
         """Remove what is this process's own."""
@@ -158,6 +179,10 @@ class BlobCache:
     def _count(self, key: Key, size: int) -> None:
         self._size += size - self._files.pop(key, 0)
         self._files[key] = size
+
+    def _drop(self, key: Key) -> None:
+        self._memory_size -= len(self._memory.pop(key, b""))
+        self._since.pop(key, None)
 
     def _forget(self, key: Key) -> None:
         self._size -= self._files.pop(key, 0)

@@ -16,7 +16,7 @@ from app.git.write.packing import pack_loose
 from app.git.write.state import State, Written
 from app.git.write.tags import written_tag
 from app.git.write.trees import Entry, edited_tree
-from app.model import Action, change_canonical, hash_of, version_canonical
+from app.model import Action, change_canonical, erased_note, hash_of, version_canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -76,6 +76,16 @@ class GitCopy:
         """The newest change that it has, or None."""
         return self._state.newest()
 
+    def follow_erasures(self, count: int) -> None:
+        """Be of a project of which so many contents were erased.
+
+        Raises VersoError `git_damaged` when it was made before the last of them, and so holds too much.
+        """
+        if self._state.newest() is None:
+            self._state.note_erasures(count)
+        elif self._state.erasures() != count:
+            raise VersoError("git_damaged", "Contents were erased since this copy was made. Fetch again.")
+
     def counts(self) -> dict[str, int]:
         """How many changes, contents, erased contents and tags it has."""
         return self._state.counts()
@@ -113,8 +123,8 @@ class GitCopy:
 
     def add_erased(self, sha256: str) -> None:
         """Put a note in the place of a content whose bytes were erased."""
-        note = f"The bytes of this version were erased.\nsha256 {sha256}\n".encode()
-        self._state.add_blob(sha256, self._repository.write(ObjectType.BLOB, note).raw, erased=True)
+        oid = self._repository.write(ObjectType.BLOB, erased_note(sha256))
+        self._state.add_blob(sha256, oid.raw, erased=True)
 
     def add_changes(self, changes: Sequence[MirroredChange]) -> None:
         """Write the commits of changes that follow the newest one, whose contents were all taken in.

@@ -31,8 +31,11 @@ create table if not exists tags (
 """
 
 
-def newest_hash(path: Path) -> str | None:
-    """The newest change's hash of the copy whose state is in this file; None when there is no such copy."""
+def newest_hash(path: Path, *, erasures: int = 0) -> str | None:
+    """The newest change's hash of the copy whose state is in this file.
+
+    None when there is no such copy, or one that was made when another number of contents was erased.
+    """
     if not path.is_file():
         return None
     try:
@@ -40,11 +43,12 @@ def newest_hash(path: Path) -> str | None:
         try:
             row = db.execute("select hash from commits order by sequence desc limit 1").fetchone()
             form = db.execute("select value from about where name = 'form'").fetchone()
+            known = db.execute("pragma user_version").fetchone()
         finally:
             db.close()
     except sqlite3.DatabaseError:
         return None
-    return row[0] if row is not None and form == (FORM,) else None
+    return row[0] if row is not None and form == (FORM,) and known == (erasures,) else None
 
 
 class Written(NamedTuple):
@@ -78,6 +82,14 @@ class State:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def erasures(self) -> int:
+        """How many of the project's contents were erased when this copy was begun."""
+        return int(self._db.execute("pragma user_version").fetchone()[0])
+
+    def note_erasures(self, count: int) -> None:
+        """Remember that number."""
+        self._db.execute(f"pragma user_version = {int(count)}")
 
     def begin(self) -> None:
         """Begin a transaction, if none is open; what is not committed is as if it had not been."""
