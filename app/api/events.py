@@ -12,12 +12,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 
+from app.api.diff_forms import comparing_with
 from app.api.paging import Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.event_filter import EventFilter, checked_kinds
+from app.flows.event_hunks import EventHunks
 from app.supabase.feed import EventRows
 from app.supabase.identity import Actor
+from app.text.lines import Ignoring
+from app.text.words import Granularity
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 STREAM = "text/event-stream"
 LAST = "last-event-id"
+PAGE_WITH_HUNKS = 20
 _DIGITS = 18
 
 
@@ -65,6 +70,9 @@ async def list_events(
     session: Annotated[
         str | None, QueryParameter(description="Only events about this session: a slug or an id.")
     ] = None,
+    hunks: Annotated[  # noqa: FBT002 - a query parameter has a name
+        bool, QueryParameter(description="With the hunks of each text that a change changed, within bounds.")
+    ] = False,
 ) -> Response[EventPage]:
     """Every change, move, delete, restore, tag, review, comment and membership, numbered without gaps.
 
@@ -74,19 +82,26 @@ async def list_events(
     kinds = checked_kinds(kind)
     if wants_stream(request):
         wanted = EventFilter(kinds=kinds, prefix=path, session=session)
-        return await _stream(request, services, actor=actor, project=project, after=after, wanted=wanted)
+        return await _stream(
+            request, services, actor=actor, project=project, after=after, wanted=wanted, hunks=hunks
+        )
+    size = page_size(limit, services.settings)
     page = await services.feed.list_events(
         actor.token,
         project=project,
         after=after or 0,
-        page_size=page_size(limit, services.settings),
+        page_size=min(size, PAGE_WITH_HUNKS) if hunks else size,
         kinds=sorted(kinds),
         prefix=path,
         session=session,
     )
+    items = page.events
+    if hunks:
+        finder = _finder(services, actor, page)
+        items = [await finder.find(row) or row for row in items]
     following = page.scanned if page.scanned < page.newest else None
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
-    return Response(EventPage(items=page.events, next=following, newest=page.newest), headers=headers)
+    return Response(EventPage(items=items, next=following, newest=page.newest), headers=headers)
 
 
 def wants_stream(request: Request[Any, Any, Any]) -> bool:
@@ -107,6 +122,7 @@ async def _stream(
     project: str,
     after: int | None,
     wanted: EventFilter,
+    hunks: bool,
 ) -> Response[Any]:
     services.hub.check_room(actor.id)
     last = request.headers.get(LAST)
@@ -122,14 +138,27 @@ async def _stream(
             newest=opened.newest,
         )
     wanted = msgspec.structs.replace(wanted, session=opened.session)
-    return EventStream(services, actor=actor, opened=opened, wanted=wanted, after=after)
+    finder = _finder(services, actor, opened) if hunks else None
+    return EventStream(services, actor=actor, opened=opened, wanted=wanted, after=after, finder=finder)
+
+
+def _finder(services: Services, actor: Actor, opened: EventRows) -> EventHunks:
+    comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
+    return EventHunks(services.ledger, comparing, actor=actor, project=opened.project)
 
 
 class EventStream(Response[None]):
     """An answer that goes on for as long as there is something to tell."""
 
     def __init__(
-        self, services: Services, *, actor: Actor, opened: EventRows, wanted: EventFilter, after: int | None
+        self,
+        services: Services,
+        *,
+        actor: Actor,
+        opened: EventRows,
+        wanted: EventFilter,
+        after: int | None,
+        finder: EventHunks | None,
     ) -> None:
         super().__init__(None)
         self._services = services
@@ -137,6 +166,7 @@ class EventStream(Response[None]):
         self._opened = opened
         self._wanted = wanted
         self._after = opened.newest if after is None else after
+        self._finder = finder
 
     def to_asgi_response(self, app: Any, request: Request[Any, Any, Any], **_given: Any) -> ASGIResponse:  # noqa: ARG002 - Litestar's signature
         """What sends it."""
@@ -150,6 +180,7 @@ class EventStream(Response[None]):
             wanted=self._wanted,
             after=self._after,
             newest=self._opened.newest,
+            find_hunks=None if self._finder is None else self._finder.find,
         )
 
 

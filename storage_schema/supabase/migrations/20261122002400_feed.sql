@@ -125,7 +125,8 @@ begin
     'events', (
       select coalesce(jsonb_agg(
         -- What a tag names is a number; `change` is always what the event itself wrote.
-        e.payload - 'change' - 'versions'
+        -- How many versions a change has stands with the change.
+        case when e.change_sequence is null then e.payload else e.payload - 'versions' end - 'change'
           || case when e.payload ? 'change' then jsonb_build_object('tagged', e.payload -> 'change') else '{}' end
           || case when v.hash is not null then jsonb_strip_nulls(jsonb_build_object('path', v.path, 'session', w.session)) else '{}' end
           || jsonb_build_object(
