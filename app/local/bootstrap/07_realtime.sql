@@ -66,10 +66,17 @@ alter function realtime.send_binary(bytea, text, text, boolean) owner to supabas
 alter function realtime.broadcast_changes(text, text, text, text, text, record, record, text)
     owner to supabase_realtime_admin;
 
+-- Whoever notifies holds a lock of the whole cluster while it commits, so commits that nobody listens to don't: side
+-- by side they are a quarter faster. The server keeps this table, and fills it anew whenever it connects.
+create unlogged table _embedded.listened (topic text primary key);
+comment on table _embedded.listened is 'The topics that somebody listens to.';
+
 create function _embedded.tell_broadcast() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-    perform pg_catalog.pg_notify('realtime_messages', new.id::text);
+    if exists (select from _embedded.listened l where l.topic = new.topic) then
+        perform pg_catalog.pg_notify('realtime_messages', new.id::text);
+    end if;
     return null;
 end
 $$;

@@ -1,8 +1,8 @@
 """Broadcasts from the database: a committed row of realtime.messages is told to the topic's listeners.
 
-A trigger (bootstrap/07_realtime.sql) notifies of each row's id; the rows are read here, in the order of
-their commits. What is committed while nobody listens, or while PostgreSQL restarts, is told to nobody: a
-broadcast is a hint on hosted projects, too. Rows are kept for three days.
+A trigger (bootstrap/07_realtime.sql) notifies of the id of each row whose topic is listened to; the rows are
+read here, in the order of their commits. What is committed while nobody listens, or while PostgreSQL
+restarts, is told to nobody: a broadcast is a hint on hosted projects, too. Rows are kept for three days.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "realtime_messages"
 AGAIN_SECONDS = 0.2
+TIDY_SECONDS = 10.0
 PRUNE_SECONDS = 3600.0
 MOST_IDS = 1_000
 
@@ -34,6 +35,8 @@ select m.id::text as id, m.topic, m.event, m.private, m.payload, m.binary_payloa
 from realtime.messages m join unnest($1::uuid[]) with ordinality as told (id, place) on told.id = m.id
 order by told.place
 """
+_FILL = "insert into _embedded.listened select unnest($1::text[]) on conflict do nothing"
+_EMPTY = "delete from _embedded.listened where topic = any ($1)"
 _PRUNE = "delete from realtime.messages where inserted_at < now() at time zone 'utc' - interval '3 days'"
 
 
@@ -46,37 +49,62 @@ class Told:
         self._payload_limit = payload_limit
         self._ids: list[uuid.UUID] = []
         self._woken = asyncio.Event()
-        self.listening = asyncio.Event()
-        """Set while what is committed will be heard."""
+        self._listening = asyncio.Event()
+        self._noted: set[str] = set()
+        self._noting = asyncio.Lock()
+
+    async def note(self, topic: str) -> None:
+        """Return when what is committed to a topic of the hub from now on will be heard."""
+        await self._listening.wait()
+        async with self._noting:
+            if topic not in self._noted:
+                async with self._database.admin().connection() as conn:
+                    await conn.execute(_FILL, [topic])
+                self._noted.add(topic)
 
     async def run(self) -> None:
         """Listen until cancelled, again after every loss of the connection."""
         while True:
             with contextlib.suppress(*UNREACHABLE, DatabaseUnavailable, asyncpg.PostgresError):
                 await self._listen()
-            self.listening.clear()
+            self._listening.clear()
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _listen(self) -> None:
         async with self._database.admin().connection() as conn:
             conn.add_termination_listener(self._wake)
-            await conn.add_listener(CHANNEL, self._note)
-            self.listening.set()
-            pruned = float("-inf")
+            await conn.add_listener(CHANNEL, self._take)
+            pruned = tidied = float("-inf")
             try:
+                async with self._noting:
+                    # Of an earlier run, or lost with a crash: such tables are emptied then.
+                    await conn.execute("truncate _embedded.listened")
+                    self._noted = self._hub.names()
+                    await conn.execute(_FILL, sorted(self._noted))
+                self._listening.set()
                 while not conn.is_closed():
                     if time.monotonic() - pruned > PRUNE_SECONDS:
                         pruned = time.monotonic()
                         await conn.execute(_PRUNE)
+                    if time.monotonic() - tidied > TIDY_SECONDS:
+                        tidied = time.monotonic()
+                        await self._tidy(conn)
                     await self._tell(conn)
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), PRUNE_SECONDS)
+                        await asyncio.wait_for(self._woken.wait(), TIDY_SECONDS)
                     self._woken.clear()
             finally:
                 # Never back to the pool: it listens.
                 conn.terminate()
 
-    def _note(self, _conn: Any, _pid: int, _channel: str, payload: object) -> None:
+    async def _tidy(self, conn: asyncpg.Connection) -> None:
+        """Forget topics that nobody listens to any more."""
+        async with self._noting:
+            if gone := self._noted - self._hub.names():
+                await conn.execute(_EMPTY, sorted(gone))
+                self._noted -= gone
+
+    def _take(self, _conn: Any, _pid: int, _channel: str, payload: object) -> None:
         with contextlib.suppress(ValueError):
             self._ids.append(uuid.UUID(str(payload)))
             self._woken.set()

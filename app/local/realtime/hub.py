@@ -77,6 +77,10 @@ class Hub:
     def __init__(self) -> None:
         self._topics: dict[tuple[str, bool], Topic] = {}
 
+    def names(self) -> set[str]:
+        """The names of the topics that somebody listens to."""
+        return {name for name, _ in self._topics}
+
     def find(self, name: str, *, private: bool) -> Topic | None:
         """The topic, if somebody listens to it."""
         return self._topics.get((name, private))

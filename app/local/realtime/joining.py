@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.local.realtime.channel import Channel, Joining
 from app.local.realtime.hub import PREFIX
-from app.local.realtime.policies import Unavailable
+from app.local.realtime.policies import NO_DATABASE, Unavailable
 from app.local.realtime.tokens import Refused, caller_by_token
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TOO_MANY_CHANNELS = "ChannelRateLimitReached: Too many channels"
 TOO_MANY_JOINS = "ClientJoinRateLimitReached: Too many joins per second"
+UNREACHABLE = "UnableToConnectToProject: Realtime was unable to connect to the project database"
 LISTEN_SECONDS = 5.0
 
 
@@ -44,15 +45,17 @@ async def join(socket: Socket, shared: Shared, frame: Frame, *, channels: int) -
     try:
         caller, token = _caller(socket, shared, payload)
         channel = Channel(socket, shared, asked, caller, token)
-        # A commit right after the answer is to be heard, so somebody must listen by then.
-        await asyncio.wait_for(shared.told.listening.wait(), LISTEN_SECONDS)
         await channel.open()
     except Refused as refused:
         raise NotJoined(f"{refused.code}: {refused.sentence}") from None
-    except (Unavailable, TimeoutError):
-        raise NotJoined(
-            "UnableToConnectToProject: Realtime was unable to connect to the project database"
-        ) from None
+    except Unavailable:
+        raise NotJoined(UNREACHABLE) from None
+    try:
+        # A commit right after the answer is to be heard.
+        await asyncio.wait_for(shared.told.note(name), LISTEN_SECONDS)
+    except (*NO_DATABASE, TimeoutError):
+        channel.close()
+        raise NotJoined(UNREACHABLE) from None
     return channel
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.local.database import Database
 
 ROLES = frozenset({"anon", "authenticated", "service_role"})
+NO_DATABASE = (*UNREACHABLE, DatabaseUnavailable)
 _BECOME = """
 select set_config('role', $1, true), set_config('realtime.topic', $2, true),
     set_config('request.jwt.claims', $3, true), set_config('request.jwt.claim.sub', $4, true),
@@ -74,7 +75,7 @@ class Policies:
                     yield conn
                 finally:
                     await transaction.rollback()
-        except (*UNREACHABLE, DatabaseUnavailable) as error:
+        except NO_DATABASE as error:
             raise Unavailable("Realtime was unable to connect to the project database") from error
 
 
