@@ -228,7 +228,7 @@ as $$
 begin
   return query
   with reports as (
-    select e.project_id, e.session_id, e.stage, e.number, e.state, e.actor, e.started_at, e.at,
+    select e.project_id, e.session_id, e.stage, e.number, e.state, e.actor, e.started_at, e.finished_at, e.at,
            e.checks, e.errors, e.warnings, e.requires_input,
            coalesce(lag(e.state) over way, 'pending') as prior,
            count(*) filter (where e.state in ('complete', 'skipped')) over before_it as pass,
@@ -242,7 +242,7 @@ begin
            r.state = 'in_progress' and r.prior <> 'in_progress' as starts,
            r.prior = 'in_progress' and r.state <> 'in_progress' as leaves,
            r.state = 'complete' and r.prior <> 'complete' as completes,
-           min(r.at) filter (where r.state = 'in_progress') over in_pass as began,
+           count(*) filter (where r.state = 'in_progress') over in_pass = 0 as at_once,
            row_number() over (partition by r.session_id, r.stage, r.pass, r.state = 'in_progress' order by r.at, r.number) as nth,
            max(r.stage) filter (where r.state in ('in_progress', 'complete', 'failed')) over (
              of_session rows between unbounded preceding and 1 preceding) as furthest,
@@ -253,20 +253,23 @@ begin
            of_session as (partition by r.session_id order by r.at, r.number)
   ), runs as (
     select s.*, count(*) filter (where s.starts) over (partition by s.session_id, s.stage order by s.at, s.number) as run,
-           -- The moment at which the pass starts, on the report that says so.
-           case when s.state = 'in_progress' and s.nth = 1 then s.at
-                when s.completes and s.began is null and s.started_at <= s.at then s.started_at end as start
+           -- When the pass started and the stage was completed, on the reports that say so: by the reporter's word, if it
+           -- has one. What is said to be after the report is not believed.
+           case when s.state = 'in_progress' and s.nth = 1 or s.completes and s.at_once and s.started_at is not null
+                then least(s.started_at, s.at) end as start,
+           least(s.finished_at, s.at) as done
     from steps s
   ), whose as (
     select r.*, first_value(r.actor) over (partition by r.session_id, r.stage, r.run order by r.at, r.number) as beginner,
+           min(r.start) over (partition by r.session_id, r.stage, r.pass) as pass_start,
            min(r.start) over (partition by r.session_id) as session_start
     from runs r
   ), moments as (
     -- Completions come before starts of the same moment: what was handed over may start at once.
-    select w.session_id, w.stage, w.at as moment, 0 as turn, w.number, null::timestamptz as ended, w.project_id, w.actor
+    select w.project_id, w.session_id, w.stage, w.actor, w.at, w.number, w.done as moment, 0 as turn, null::timestamptz as ended
     from whose w where w.completes
     union all
-    select w.session_id, w.stage, w.start, 1, w.number, w.ended, w.project_id, w.actor from whose w where w.start is not null
+    select w.project_id, w.session_id, w.stage, w.actor, w.at, w.number, w.start, 1, w.ended from whose w where w.start is not null
   ), handed as (
     select m.*, greatest(
         case when m.stage > 'intent' then max(m.moment) filter (where m.turn = 0 and m.stage = 'intent') over past end,
@@ -279,16 +282,16 @@ begin
     from moments m
     window past as (partition by m.session_id order by m.moment, m.turn, m.number rows between unbounded preceding and current row)
   ), completed as (
-    select distinct on (w.session_id) w.project_id, w.session_id, w.at, w.actor, w.session_start
+    select distinct on (w.session_id) w.project_id, w.session_id, w.at, w.done, w.actor, w.session_start
     from whose w where w.settled = 7 and w.complete > 0 order by w.session_id, w.at, w.number
   ), times as (
-    select w.project_id, w.at, w.stage, w.actor, 'lead_time' as figure, private.milliseconds_between(coalesce(w.began, w.start), w.at) as taken
-    from whose w where w.completes and coalesce(w.began, w.start) is not null
+    select w.project_id, w.at, w.stage, w.actor, 'lead_time' as figure, private.milliseconds_between(w.pass_start, w.done) as taken
+    from whose w where w.completes and w.pass_start <= w.done
     union all
-    select c.project_id, c.at, null, c.actor, 'session_lead_time', private.milliseconds_between(c.session_start, c.at)
-    from completed c where c.session_start <= c.at
+    select c.project_id, c.at, null, c.actor, 'session_lead_time', private.milliseconds_between(c.session_start, c.done)
+    from completed c where c.session_start <= c.done
     union all
-    select h.project_id, h.moment, h.stage, h.actor, 'waiting_time', private.milliseconds_between(h.over_at, h.moment)
+    select h.project_id, h.at, h.stage, h.actor, 'waiting_time', private.milliseconds_between(h.over_at, h.moment)
     from handed h where h.turn = 1 and h.over_at >= coalesce(h.ended, '-infinity')
   ), counts as (
     select w.project_id, w.at, w.stage, f.actor, f.figure, f.n
@@ -304,7 +307,7 @@ begin
       ('requires_input', w.actor, w.requires_input)) f (figure, actor, n)
     where f.n <> 0
     union all
-    select w.project_id, w.start, w.stage, w.actor, f.figure, 1
+    select w.project_id, w.at, w.stage, w.actor, f.figure, 1
     from whose w cross join lateral (values ('stages_reopened', true), ('stages_returned_to', coalesce(w.furthest > w.stage, false))) f (figure, so)
     where w.start is not null and w.pass > 0 and f.so
     union all
