@@ -59,6 +59,9 @@ ASKS: dict[str, Ask] = {
     "POST /v1/projects/{project}/agents": Ask(json={"name": "{name}"}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}/sessions/{session}": Ask(json={"title": "x"}),
+    "POST /v1/projects/{project}/sessions/{session}/stages/{stage}/reports": Ask(
+        json={"state": "in_progress"}
+    ),
     "PUT /v1/projects/{project}/files/{path}": Ask(headers=BASED, content=b"new"),
     "DELETE /v1/projects/{project}/files/{path}": Ask(headers=BASED),
     "POST /v1/projects/{project}/changes": Ask(json={"items": [{"path": "{name}", "text": "1"}]}),

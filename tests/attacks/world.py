@@ -90,7 +90,7 @@ class World:
 NOTHING = {
     **{
         name: str(uuid.uuid4())
-        for name in ("project", "document", "session", "comment", "person", "invitation")
+        for name in ("project", "document", "session", "comment", "person", "invitation", "report")
     },
     "version": "f" * 64,
     "hash": "f" * 64,
@@ -263,9 +263,13 @@ def _shared(project: Project, writer: Person) -> dict[str, str]:
     made = writer.post(f"{project.url}/sessions", json={"slug": "s"}).json()
     writer.post(f"{project.url}/tags", json={"name": "t"}).raise_for_status()
     remark = writer.post(f"/v1/versions/{version['hash']}/comments", json={"body": "secret remark"})
+    stage = f"{project.url}/sessions/s/stages/spec"
+    report = writer.post(f"{stage}/reports", json={"state": "in_progress", "note": "secret note"})
     return {
         "project": project.id,
         "session": made["id"],
+        "stage": "spec",
+        "report": report.json()["id"],
         "version": version["hash"],
         "comment": remark.json()["id"],
         "sha256": version["sha256"],

@@ -415,7 +415,7 @@ begin
   where e.project_id = project and e.session_id = session order by e.number desc limit 1;
   clock := greatest(clock, newest);
   if greatest(at, started_at, finished_at) > clock + interval '1 minute' then
-    perform private.fail(422, 'bad_value', 'A report tells of the past: a time in it is in the future. Is your clock right?');
+    perform private.fail(422, 'bad_value', 'A report tells of the past, and a time in it is in the future: set the clock right.');
   elsif least(at, started_at, finished_at) < '1900-01-01' then
     perform private.fail(422, 'bad_value', 'A time in the report is before 1900.');
   end if;
