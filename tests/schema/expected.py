@@ -76,6 +76,7 @@ PARTS = {
             "change_answer",
             "change_at",
             "change_project",
+            "change_rows",
             "commit_change",
             "create_project",
             "create_session",
@@ -98,8 +99,9 @@ PARTS = {
             "uuid_or_null",
             "version_answer",
             "version_at",
+            "version_rows",
         },
-        guarded={"my_changes", "my_memberships", "my_versions"},
+        guarded={"my_memberships"},
     ),
     "points_in_time": Part(
         exposed={
@@ -190,7 +192,14 @@ PARTS = {
             "revoke_agent",
             "take_agent",
         },
-        on_behalf={"find_agent", "prepare_agent", "register_agent", "revoke_agent", "take_agent"},
+        on_behalf={
+            "find_agent",
+            "prepare_agent",
+            "register_agent",
+            "revoke_agent",
+            "take_agent",
+            "this_agent_rests",
+        },
     ),
     "audit": Part(
         exposed={"list_audit", "list_my_audit", "record_audit"},

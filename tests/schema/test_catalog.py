@@ -9,6 +9,7 @@ import pytest
 from tests.schema.expected import (
     EXPOSED,
     FOR_OPERATORS,
+    GUARDED,
     HISTORY,
     ON_BEHALF,
     ON_OPERATORS_BEHALF,
@@ -41,6 +42,16 @@ async def test_the_grants_on_tables_and_views_are_these_and_no_others(world):
     expected = {(table, role, "SELECT") for table in TABLES for role in ("authenticated", "service_role")}
     expected |= {(view, "authenticated", "SELECT") for view in VIEWS}
     assert granted == expected
+
+
+async def test_what_callers_read_in_the_private_schema_is_guarded(world):
+    """A view with its owner's rights must cut to the caller's projects before anybody's own condition sees a row."""
+    sql = """select relname from pg_class where relnamespace = 'private'::regnamespace and {}"""
+    readable = "(has_any_column_privilege('authenticated', oid, 'select') or has_any_column_privilege('anon', oid, 'select'))"
+    assert await names(world, sql.format(readable)) == GUARDED
+    assert await names(world, sql.format("'security_barrier=true' = any (reloptions)")) >= GUARDED
+    changing = "has_table_privilege('authenticated', oid, 'insert, update, delete, truncate') and relkind in ('r', 'v')"
+    assert await names(world, sql.format(changing)) == set()
 
 
 async def test_no_column_has_a_grant_of_its_own(world):
@@ -151,7 +162,8 @@ async def test_everything_has_a_comment(world):
         where pronamespace in ('public'::regnamespace, 'private'::regnamespace) and obj_description(oid, 'pg_proc') is null
         union all
         select 'table ' || oid::regclass from pg_class
-        where relnamespace = 'public'::regnamespace and relkind in ('r', 'v') and obj_description(oid, 'pg_class') is null
+        where relkind in ('r', 'v') and obj_description(oid, 'pg_class') is null
+          and (relnamespace = 'public'::regnamespace or relnamespace = 'private'::regnamespace)
         union all
         select 'column ' || c.oid::regclass || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
         where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 RELATIONS = """
 select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'public' and c.relkind in ('r', 'v', 'm', 'p', 'f') order by 1
+where c.relkind in ('r', 'v', 'm', 'p', 'f') and (
+  n.nspname = 'public' or n.nspname = 'private' and has_any_column_privilege('authenticated', c.oid, 'select')) order by 1
 """
 FUNCTIONS = """
 select p.oid::regprocedure::text as signature, p.proname as name, p.pronargs, p.proargnames as names,

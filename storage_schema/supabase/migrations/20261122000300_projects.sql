@@ -78,25 +78,42 @@ comment on function private.remember_member is 'Notes that someone has been a me
 create trigger remember_member after insert on public.members
   for each row execute function private.remember_member();
 
--- A token outlives its account by up to an hour; the account's rights end with it.
+-- A token outlives its account by up to an hour; the account's rights end with it. Migration 2100 adds what agents need.
+create view private.my_account with (security_barrier) as
+  select p.id from public.profiles p where p.id = (select auth.uid()) and p.account_deleted_at is null;
+comment on view private.my_account is 'The caller''s account; none when it is deleted, or has no profile yet.';
+
 create function private.caller()
 returns uuid
-language sql stable security definer
+language plpgsql stable security definer
 set search_path = ''
 as $$
-  select p.id from public.profiles p where p.id = (select auth.uid()) and p.account_deleted_at is null
+begin
+  return (select a.id from private.my_account a);
+end
 $$;
-comment on function private.caller is 'The caller''s account; null when it is deleted, or has no profile yet.';
+comment on function private.caller is 'The id of my_account, or null.';
 grant execute on function private.caller to authenticated;
 
--- The three questions that policies ask. They run as their owner, because the tables they read have
--- policies that ask them; each answers only about the caller.
+-- What policies ask, once a query: `(project_id = any (array(select m.project_id from private.my_memberships m))) is true`.
+-- The view reads with its owner's rights, because the tables it reads have policies that ask it, and tells the caller
+-- of nobody else. It is planned into the query: a function would be called and, before PostgreSQL 18, planned anew for each table of it.
+-- As an array it is one look at an index and a comparison a row; hashing the set costs more than most queries. `is true`
+-- keeps it a filter: as a condition of an index it would be sorted and merged again at every step of a join.
+create view private.my_memberships with (security_barrier) as
+  select m.project_id, m.role from public.members m
+  where m.user_id = (select a.id from private.my_account a);
+comment on view private.my_memberships is 'The caller''s projects and roles.';
+revoke all on private.my_account, private.my_memberships from public, anon, authenticated, service_role;
+grant select on private.my_memberships to authenticated;
+
+-- The questions of other places. They run as their owner, too; each answers only about the caller.
 create function private.my_projects(at_least public.member_role default 'reader')
 returns setof uuid
 language sql stable security definer
 set search_path = ''
 as $$
-  select m.project_id from public.members m where m.user_id = (select private.caller()) and m.role >= at_least
+  select m.project_id from private.my_memberships m where m.role >= at_least
 $$;
 comment on function private.my_projects is 'The projects in which the caller has at least the given role.';
 grant execute on function private.my_projects to authenticated;
@@ -106,8 +123,8 @@ returns setof uuid
 language sql stable security definer
 set search_path = ''
 as $$
-  select m.project_id from public.members m join public.projects p on p.id = m.project_id
-  where m.user_id = (select private.caller()) and m.role >= at_least and p.archived_at is null
+  select m.project_id from private.my_memberships m join public.projects p on p.id = m.project_id
+  where m.role >= at_least and p.archived_at is null
 $$;
 comment on function private.my_open_projects is 'As my_projects, without the archived ones.';
 grant execute on function private.my_open_projects to authenticated;
@@ -118,8 +135,8 @@ language sql stable security definer
 set search_path = ''
 as $$
   select person = (select auth.uid()) or exists (
-    select from public.members m join public.acquaintances a on a.project_id = m.project_id
-    where m.user_id = (select private.caller()) and a.user_id = person)
+    select from private.my_memberships m join public.acquaintances a on a.project_id = m.project_id
+    where a.user_id = person)
 $$;
 comment on function private.knows is 'Whether the caller may read this person''s profile: their own, or that of someone who has been in one of their projects.';
 grant execute on function private.knows to authenticated;
@@ -127,11 +144,11 @@ grant execute on function private.knows to authenticated;
 create policy "people read the profiles of those they work with" on public.profiles
   for select to authenticated using (private.knows(id));
 create policy "members read their projects" on public.projects
-  for select to authenticated using (id in (select private.my_projects()));
+  for select to authenticated using ((id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the members of their projects" on public.members
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read who has been in their projects" on public.acquaintances
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 
 -- Rows are written by the functions below only: no role has INSERT, UPDATE or DELETE here.
 revoke all on public.projects, public.members, public.acquaintances from anon, authenticated, service_role;

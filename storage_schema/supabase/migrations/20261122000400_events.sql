@@ -24,7 +24,7 @@ comment on column public.events.payload is 'What a reader needs besides; never c
 comment on column public.events.created_at is 'When.';
 
 create policy "members read the events of their projects" on public.events
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.events from anon, authenticated, service_role;
 grant select on public.events to authenticated, service_role;
 

@@ -43,7 +43,7 @@ comment on column public.sessions.created_at is 'When it was started.';
 comment on column public.sessions.updated_at is 'When its fields last changed.';
 
 create policy "members read the sessions of their projects" on public.sessions
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.sessions from anon, authenticated, service_role;
 grant select on public.sessions to authenticated, service_role;
 

@@ -36,7 +36,7 @@ comment on column public.documents.head_sequence is 'The change that wrote the n
 comment on column public.documents.created_at is 'When it was first added.';
 
 create policy "members read the documents of their projects" on public.documents
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.documents from anon, authenticated, service_role;
 grant select on public.documents to authenticated, service_role;
 
@@ -70,7 +70,7 @@ comment on column public.blobs.erased_at is 'When its bytes were erased for lega
 comment on column public.blobs.held_object is 'The object, as long as it must be there: null once its bytes were erased.';
 
 create policy "members read the blobs of their projects" on public.blobs
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.blobs from anon, authenticated, service_role;
 grant select on public.blobs to authenticated, service_role;
 create trigger blobs_are_history before update or delete on public.blobs

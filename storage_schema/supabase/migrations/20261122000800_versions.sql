@@ -164,11 +164,11 @@ comment on column public.tree_entries.document_id is 'The document that came to 
 comment on column public.tree_entries.version is 'The version that is here; null when the path became free.';
 
 create policy "members read the changes of their projects" on public.changes
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the versions of their projects" on public.versions
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the trees of their projects" on public.tree_entries
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.changes, public.versions, public.tree_entries from anon, authenticated, service_role;
 grant select on public.changes, public.versions, public.tree_entries to authenticated, service_role;
 

@@ -1,4 +1,7 @@
--- Reading. Everything here runs with the caller's rights: what a policy hides is not there.
+-- Reading. Everything exposed here runs with the caller's rights: what a policy hides is not there. What answers are
+-- made of, a version with its change, author and objects, is joined with its owner's rights by functions in `private`:
+-- each asks once whether it is of the caller's projects, where policies would ask once for each of six tables. Whoever
+-- wrote in a project has been a member of it, so its members may read their name.
 
 create view public.change_details with (security_invoker = true) as
   select c.project_id as project, c.sequence, c.message,
@@ -32,24 +35,67 @@ grant select on public.version_details to authenticated;
 -- A version as readers get it: with the objects that may hold its bytes and where its document stands. The
 -- object that was proven when it was written comes first, so that no number of copies can crowd it out; then
 -- the newest, because a copy is added when an older one turned out to be something else.
-create function public.version_answer(version text)
+create function private.version_answer(version text)
 returns jsonb
-language sql stable
+language plpgsql stable security definer
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'version', to_jsonb(v) - 'change_sequence' - 'position',
-    'copies', (
-      select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size)
-                                order by b.own desc, b.created_at desc, b.object_id), '[]')
-      from (select *, b.object_id = o.object_id as own from public.blobs b
-            where b.project_id = o.project_id and b.sha256 = o.sha256 and b.erased_at is null
-            order by own desc, b.created_at desc, b.object_id limit 8) b),
-    'head', jsonb_build_object('hash', d.head, 'number', d.head_number, 'path', d.path, 'live', d.live))
-  from public.version_details v
-  join public.versions o on o.hash = v.hash
-  join public.documents d on d.id = v.document
-  where v.hash = version
+begin
+  return (
+    select jsonb_build_object(
+      'version', to_jsonb(v) - 'change_sequence' - 'position',
+      'copies', (
+        select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size)
+                                  order by b.own desc, b.created_at desc, b.object_id), '[]')
+        from (select *, b.object_id = o.object_id as own from public.blobs b
+              where b.project_id = o.project_id and b.sha256 = o.sha256 and b.erased_at is null
+              order by own desc, b.created_at desc, b.object_id limit 8) b),
+      'head', jsonb_build_object('hash', d.head, 'number', d.head_number, 'path', d.path, 'live', d.live))
+    from public.version_details v
+    join public.versions o on o.hash = v.hash
+    join public.documents d on d.id = v.document
+    where v.hash = version and (v.project = any (array(select m.project_id from private.my_memberships m))) is true);
+end
+$$;
+comment on function private.version_answer is
+  '{version, copies: [{object, name, size}], head: {hash, number, path, live}} of a version of the caller''s projects, by hash.';
+grant execute on function private.version_answer to authenticated;
+
+create function private.version_rows(versions text[])
+returns setof public.version_details
+language plpgsql stable security definer
+set search_path = ''
+as $$
+begin
+  return query select * from public.version_details v
+  where v.hash = any (versions) and (v.project = any (array(select m.project_id from private.my_memberships m))) is true;
+end
+$$;
+comment on function private.version_rows is 'Those of some versions, by hash, that are of the caller''s projects, with their changes.';
+grant execute on function private.version_rows to authenticated;
+
+create function private.change_rows(project uuid, sequences bigint[])
+returns setof public.change_details
+language plpgsql stable security definer
+set search_path = ''
+as $$
+begin
+  return query select * from public.change_details c
+  where c.project = change_rows.project and c.sequence = any (sequences)
+    and (c.project = any (array(select m.project_id from private.my_memberships m))) is true;
+end
+$$;
+comment on function private.change_rows is 'Some changes of a project of the caller''s, with their authors.';
+grant execute on function private.change_rows to authenticated;
+
+create function public.version_answer(version text)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return private.version_answer(version);
+end
 $$;
 comment on function public.version_answer is '{version, copies: [{object, name, size}], head: {hash, number, path, live}} of a version by hash.';
 revoke execute on function public.version_answer from public, anon, service_role;
@@ -230,7 +276,7 @@ begin
         jsonb_build_object('path', path, 'document', here.id, 'head', here.head, 'number', here.head_number));
     end if;
   end if;
-  return public.version_answer(entry.version);
+  return private.version_answer(entry.version);
 end
 $$;
 comment on function public.read_file is 'The version that a path has, now or at a point.';
@@ -285,7 +331,7 @@ create function public.read_version(document uuid, at text default null)
 returns jsonb
 language sql stable
 set search_path = ''
-as $$ select public.version_answer(private.version_at(document, at)) $$;
+as $$ select private.version_answer(private.version_at(document, at)) $$;
 comment on function public.read_version is 'A document''s version at a point; its newest when there is none.';
 revoke execute on function public.read_version from public, anon, service_role;
 grant execute on function public.read_version to authenticated;
@@ -308,7 +354,7 @@ declare
 begin
   return (
     select to_jsonb(d) || jsonb_build_object('version', to_jsonb(v) - 'change_sequence' - 'position')
-    from public.document_details d join public.version_details v on v.hash = d.head
+    from public.document_details d cross join private.version_rows(array[head]) v
     where d.id = read_document.document);
 end
 $$;
@@ -333,7 +379,7 @@ begin
     where v.document_id = document and v.number < below
     order by v.number desc limit private.page_rows(page_size));
   return (select coalesce(jsonb_agg(to_jsonb(v) - 'change_sequence' - 'position' order by v.number desc), '[]')
-          from public.version_details v where v.hash = any (page));
+          from private.version_rows(page) v);
 end
 $$;
 comment on function public.list_versions is 'A document''s versions, newest first; before is the number of the last one seen.';
@@ -354,7 +400,7 @@ begin
   else
     older := private.version_at(document, from_point);
   end if;
-  return jsonb_build_object('from', public.version_answer(older), 'to', public.version_answer(newer));
+  return jsonb_build_object('from', private.version_answer(older), 'to', private.version_answer(newer));
 end
 $$;
 comment on function public.compare_versions is
@@ -434,9 +480,8 @@ begin
     end loop;
   end if;
   return (select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object('diffstat', t.diffstat) order by d.sequence desc), '[]')
-          from public.change_details d
-          left join private.diffstats(target, small) t on t.sequence = d.sequence  -- migration 1400
-          where d.project = target and d.sequence = any (page));
+          from private.change_rows(target, page) d
+          left join private.diffstats(target, small) t on t.sequence = d.sequence);  -- migration 1400
 end
 $$;
 comment on function public.list_changes is 'A project''s changes, newest first, filtered by path prefix, author, time and text of the message; each with its kept diffstat.';
@@ -454,7 +499,7 @@ as $$
             v.restored_from, v.action, v.path, v.sha256, v.size, v.media_type, v.mode, v.position
           from public.versions v
           where v.project_id = change_answer.project and v.change_sequence = change_answer.sequence) v))
-  from public.change_details c where c.project = change_answer.project and c.sequence = change_answer.sequence
+  from private.change_rows(change_answer.project, array[change_answer.sequence]) c
 $$;
 comment on function private.change_answer is 'A change with its versions.';
 grant execute on function private.change_answer to authenticated;

@@ -31,7 +31,7 @@ comment on column public.tags.created_by is 'Who gave it.';
 comment on column public.tags.created_at is 'When.';
 
 create policy "members read the tags of their projects" on public.tags
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.tags from anon, authenticated, service_role;
 grant select on public.tags to authenticated, service_role;
 create trigger tags_are_history before update or delete on public.tags

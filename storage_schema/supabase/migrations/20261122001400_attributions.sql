@@ -45,9 +45,9 @@ comment on column public.settled_attributions.project_id is 'The project.';
 comment on column public.settled_attributions.runs is 'Triples: number of the version of the document that wrote the lines, first line there from 1, how many.';
 
 create policy "members read the attributions of their projects" on public.attributions
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the settled attributions of their projects" on public.settled_attributions
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.attributions, public.settled_attributions from anon, authenticated, service_role;
 grant select on public.attributions, public.settled_attributions to authenticated, service_role;
 create trigger attributions_are_history before update or delete on public.attributions
@@ -279,7 +279,7 @@ declare
   wanted bigint[] := lines[greatest(first_line, 1) : least(last_line, cardinality(lines))];
 begin
   return jsonb_build_object(
-    'read', public.version_answer(target),
+    'read', private.version_answer(target),
     'lines', cardinality(lines),
     'runs', case when lines is not null then (
       select coalesce(jsonb_agg(jsonb_build_array(r.first + greatest(first_line, 1) - 1, r.origin, r.line, r.lines) order by r.first), '[]')

@@ -44,9 +44,9 @@ comment on column public.head_texts.sha256 is 'Its content.';
 comment on column public.head_texts.tsv is 'As in texts.';
 
 create policy "members read the texts of their projects" on public.texts
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the words of their projects' documents" on public.head_texts
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.texts, public.head_texts from anon, authenticated, service_role;
 grant select on public.texts, public.head_texts to authenticated, service_role;
 

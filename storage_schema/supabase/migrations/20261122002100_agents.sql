@@ -36,7 +36,7 @@ comment on column public.agents.rotated_at is 'When it got another credential, l
 comment on column public.agents.revoked_at is 'Since when it may do nothing, for ever; or null.';
 
 create policy "members read the agents of their projects" on public.agents
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.agents from anon, authenticated, service_role;
 grant select on public.agents to authenticated, service_role;
 
@@ -59,10 +59,10 @@ grant select on public.agent_details to authenticated;
 -- Who the caller is -----------------------------------------------------------------------------
 
 -- A token is good for up to an hour; an agent's rights end with its session, so at once when it is rotated or
--- revoked.
-create function private.agent_rests(account uuid)
+-- revoked. A function, so that the view below costs everybody else one look into an index and no more.
+create function private.this_agent_rests()
 returns boolean
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = ''
 as $$
 begin
@@ -71,24 +71,19 @@ begin
     join public.members m on m.user_id = a.acts_for and m.project_id = a.project_id and m.role = 'owner'
     join public.profiles f on f.id = a.acts_for and f.account_deleted_at is null
     join auth.sessions s on s.user_id = a.account_id and s.id = private.uuid_or_null(auth.jwt() ->> 'session_id')
-    where a.account_id = account and a.revoked_at is null);
+    where a.account_id = auth.uid() and a.revoked_at is null);
 end
 $$;
-comment on function private.agent_rests is 'Whether an agent may do nothing now: it was revoked, its session ended, or its person is no owner.';
+comment on function private.this_agent_rests is
+  'Whether the caller, an agent, may do nothing now: it was revoked, its session ended, or its person is no owner.';
+grant execute on function private.this_agent_rests to authenticated;
 
--- Every policy asks this. The question about agents is apart, because a SQL function is planned at each call, and with
--- those joins in it that took three times as long for everybody; so it costs one look into an index.
-create or replace function private.caller()
-returns uuid
-language sql stable security definer
-set search_path = ''
-as $$
+create or replace view private.my_account with (security_barrier) as
   select p.id from public.profiles p
   where p.id = (select auth.uid()) and p.account_deleted_at is null
-    and not exists (select from public.agents a where a.account_id = p.id and private.agent_rests(a.account_id))
-$$;
-comment on function private.caller is
-  'The caller''s account; null when it is deleted, has no profile yet, or is an agent that was revoked, whose session ended, or whose person is no owner any more.';
+    and not exists (select from public.agents a where a.account_id = p.id and private.this_agent_rests());
+comment on view private.my_account is
+  'The caller''s account; none when it is deleted, has no profile yet, or is an agent that was revoked, whose session ended, or whose person is no owner any more.';
 
 create or replace function private.actor()
 returns table (kind public.actor_kind, agent text)
