@@ -225,6 +225,28 @@ PARTS = {
             "may_delete_object",
         },
     ),
+    "webhooks": Part(
+        exposed={
+            "create_webhook",
+            "list_deliveries",
+            "list_webhooks",
+            "remove_webhook",
+            "replay_webhook",
+            "rotate_webhook",
+            "update_webhook",
+        },
+        on_behalf={
+            "create_webhook",
+            "list_deliveries",
+            "list_webhooks",
+            "remove_webhook",
+            "replay_webhook",
+            "rotate_webhook",
+            "update_webhook",
+        },
+        for_operators={"claim_deliveries", "finish_delivery", "release_deliveries"},
+        on_operators_behalf={"claim_deliveries", "finish_delivery", "release_deliveries"},
+    ),
     "profiles_kept_current": Part(exposed={"update_me"}, on_behalf={"update_me"}),
     "pipelines": Part(
         history={"stage_event_versions", "stage_events"},
