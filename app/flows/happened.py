@@ -18,20 +18,26 @@ if TYPE_CHECKING:
     from app.supabase.feed import Reach
 
 _encoder = msgspec.json.Encoder()
+_ENDING = frozenset({"member.removed", "member.account_ended"})
 
 
 class Happened:
     """One event, shared by all who get it. Nothing of it changes but what was found out about it."""
 
-    __slots__ = ("_finding", "_frame", "_hunks_frame", "_reach", "kind", "row", "sequence")
+    __slots__ = (
+        "_finding", "_frame", "_hunks_frame", "_places", "_reach", "ends", "kind", "row", "sequence",
+    )  # fmt: skip
 
     def __init__(self, row: dict[str, Any]) -> None:
         self.row = row
         self.sequence: int = row["sequence"]
         self.kind: str = row["kind"]
+        self.ends: str | None = str(row.get("person")) if self.kind in _ENDING else None
+        """Whose place in the project ends with this event."""
         self._frame: bytes | None = None
         self._hunks_frame: bytes | None = None
         self._reach: tuple[list[str], list[str]] | None = None
+        self._places: dict[EventFilter, bool | None] = {}
         self._finding: asyncio.Lock | None = None
 
     @property
@@ -41,20 +47,20 @@ class Happened:
             self._frame = event_frame(self.row)
         return self._frame
 
-    def removes(self) -> str | None:
-        """Whose place in the project ends with this event."""
-        if self.kind in {"member.removed", "member.account_ended"}:
-            return str(self.row.get("person"))
-        return None
+    def known(self, wanted: EventFilter) -> bool | None:
+        """Whether a filter lets it through by its row alone; None when that can't say. Found once."""
+        try:
+            return self._places[wanted]
+        except KeyError:
+            found = wanted.wants_kind(self.kind) and wanted.wants_place(self.row)
+            return self._places.setdefault(wanted, found)
 
     async def is_wanted(self, wanted: EventFilter, read_reach: Callable[[int], Awaitable[Reach]]) -> bool:
         """Whether a filter lets it through. What a large change touches is read once, by who asks first.
 
         Raises VersoError when it can't be read; the next one to ask tries again.
         """
-        if not wanted.wants_kind(self.kind):
-            return False
-        known = wanted.wants_place(self.row)
+        known = self.known(wanted)
         if known is not None:
             return known
         if self._reach is None:

@@ -34,6 +34,7 @@ STALLED_SECONDS = 30.0
 """How long a client may take nothing before it is cut off. What it missed it gets when it comes back."""
 RETRY_MS = 2000
 _PASSING_SECONDS = 2.0
+_ENDLESS: contextlib.nullcontext[None] = contextlib.nullcontext()
 
 SENTENCES = {
     "member_removed": "You are no longer a member of this project.",
@@ -75,7 +76,7 @@ class Subscription:
         self._queue: deque[Happened] = deque()
         self._live = False
         self._closing = False
-        self._woken = asyncio.Event()
+        self._waker: asyncio.Future[None] | None = None
         self._sending_since: float | None = None
         self._sent_at = time.monotonic()
 
@@ -91,13 +92,13 @@ class Subscription:
         else:
             self._queue.append(event)
             # In order: what came before still goes out, and nothing after.
-            self._closing = event.removes() == self.actor.id
-        self._woken.set()
+            self._closing = event.ends == self.actor.id
+        self._wake()
 
     def end(self, reason: str) -> None:
         """End the stream for a reason of SENTENCES, as soon as its client takes what is being sent."""
         self.ended = self.ended or reason
-        self._woken.set()
+        self._wake()
 
     def tick(self, now: float) -> None:
         """Look at the clock: wake up for a heartbeat, cut off who takes nothing."""
@@ -105,7 +106,7 @@ class Subscription:
             if now - self._sending_since > STALLED_SECONDS and self.cut is not None:
                 self.cut()
         elif now - self._sent_at >= self._heartbeat:
-            self._woken.set()
+            self._wake()
 
     # What the stream does ------------------------------------------------------------------------------
 
@@ -165,26 +166,27 @@ class Subscription:
 
     async def _next(self) -> bytes:
         """What is in the queue, together; a heartbeat when it is time for one."""
-        if not self._queue:
-            self._woken.clear()
-            if self.ended is None:
-                await self._woken.wait()
+        if not self._queue and self.ended is None:
+            await self._wait(None)
         frames: list[bytes] = []
         size = 0
         while self._queue and size < JOINED_BYTES and self.ended is None:
             event = self._queue[0]
             if event.sequence > self._at:
-                if event.removes() == self.actor.id:
+                if event.ends == self.actor.id:
                     self.end("account_ended" if event.kind == "member.account_ended" else "member_removed")
                     break
-                try:
-                    wanted = await event.is_wanted(self._wanted, self._read_reach)
-                except VersoError as error:
-                    self._follower.judge(self, error)
-                    await self._wait(_PASSING_SECONDS)
-                    break
+                # Nothing is awaited that needn't be: a thousand streams do this at the same time.
+                wanted = event.known(self._wanted)
+                if wanted is None:
+                    try:
+                        wanted = await event.is_wanted(self._wanted, self._read_reach)
+                    except VersoError as error:
+                        self._follower.judge(self, error)
+                        await self._wait(_PASSING_SECONDS)
+                        break
                 if wanted:
-                    frame = await self._frame_of(event)
+                    frame = event.frame if self._find_hunks is None else await self._frame_of(event)
                     frames.append(frame)
                     size += len(frame)
                 self._at = event.sequence
@@ -193,7 +195,7 @@ class Subscription:
                 self._queue.popleft()
         if not frames and self.ended is None and time.monotonic() - self._sent_at >= self._heartbeat:
             return HEARTBEAT
-        return b"".join(frames)
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     async def _frame_of(self, event: Happened) -> bytes:
         return event.frame if self._find_hunks is None else await event.with_hunks(self._find_hunks)
@@ -203,11 +205,20 @@ class Subscription:
             self.actor.token, project=self._follower.project, change=change
         )
 
-    async def _wait(self, seconds: float) -> None:
-        self._woken.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait until something is put in or the stream is ended; at most so long."""
+        self._waker = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds) if seconds is not None else _ENDLESS:
+                await self._waker
+        except TimeoutError:
+            pass
+        finally:
+            self._waker = None
+
+    def _wake(self) -> None:
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(None)
 
     def _sending(self, some: bytes) -> bytes:
         self._sending_since = time.monotonic()

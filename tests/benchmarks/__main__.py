@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import cases, client, derived, importing, policies, texts
+from tests.benchmarks import cases, client, derived, events_cost, feed, importing, policies, texts
 from tests.benchmarks.bench import benches
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
             "policies",
             lambda: policies.policies(directory, seconds=6 if quick else 60, turns=turns // 2),
         ),
+        ("feed", lambda: feed.feed(directory, rounds=5 if quick else 40)),
+        ("events_cost", lambda: events_cost.events_cost(directory, turns=turns)),
         ("rebuild", lambda: texts.rebuild(directory, turns=2 if quick else 5)),
     ]
     for name, case in measured:
