@@ -12,6 +12,7 @@ from app.cli.agents import agents
 from app.cli.auditing import audit
 from app.cli.bundles import verify
 from app.cli.completing import completion
+from app.cli.exits import Group
 from app.cli.exporting import exporting
 from app.cli.finding import FINDING
 from app.cli.importing import importing
@@ -24,7 +25,7 @@ PORT = click.IntRange(0, 65535)
 NOT_CONFIGURED = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="verso", message="verso %(version)s")
 def verso() -> None:
     """Document versioning on Supabase: immutable versions, with history, diffs and restores."""

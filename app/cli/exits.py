@@ -16,7 +16,9 @@ exit code. Python's own faults are not caught: a bug shows its trace.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -27,6 +29,7 @@ from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from rich.console import Console
 
@@ -112,16 +115,16 @@ class Teller:
 
 def console(*, stderr: bool = False) -> Console:
     """A rich console: colours on a terminal, none when piped or with NO_COLOR (no-color.org)."""
-    from rich.console import Console
+    from app.cli.terminal import Terminal
 
-    return Console(
+    return Terminal(
         stderr=stderr, highlight=False, soft_wrap=True, no_color=bool(os.environ.get("NO_COLOR")) or None
     )
 
 
 @contextmanager
 def telling(as_json: bool) -> Iterator[Teller]:
-    """Run a command's work; a VersoError, an interruption or a closed pipe ends it with its exit code."""
+    """Run a command's work; a VersoError or an interruption ends it with its exit code."""
     try:
         yield Teller(as_json=as_json)
     except VersoError as error:
@@ -135,10 +138,45 @@ def telling(as_json: bool) -> Iterator[Teller]:
     except KeyboardInterrupt:
         click.echo("verso: interrupted. Nothing is lost; run the command again to go on.", err=True)
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # `verso log | head`: who reads has enough. Python would say so again when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FINE)
+
+
+@contextmanager
+def until_interrupted() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, besides that it raises KeyboardInterrupt: for what runs until then.
+
+    Python drops an exception that is raised while a destructor or a weak reference's callback runs, so one
+    interruption in some thousand would be lost. Where interruptions are ignored, they stay so.
+    """
+    told = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield told
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        told.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if told.is_set():
+        raise KeyboardInterrupt
+
+
+class Group(click.RichGroup):
+    """The commands together. Each ends quietly and well when who reads its output has enough."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. `verso log | head` is no failure, whoever of us printed."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Python would say so again when it flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(Exit.FINE)
 
 
 def json_document(value: object) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from app.cli.exits import api_option, json_option, telling
+from app.cli.exits import api_option, json_option, telling, until_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,8 +207,8 @@ def watch(*, message: str, quiet_time: float, every: float, api: str | None, as_
         from app.client.place import need_place
 
         place = need_place(Path.cwd())
-        with _api(api) as client:
-            for event in follow(client, place, message=message, quiet=quiet_time, every=every):
+        with _api(api) as client, until_interrupted() as stop:
+            for event in follow(client, place, message=message, quiet=quiet_time, every=every, stop=stop):
                 out.line(event, event.text)
 
 

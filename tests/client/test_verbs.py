@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.cli.exits import until_interrupted
 from tests.client.folders import Someone, tree_of
 from tests.stack import REPOSITORY
 
@@ -41,6 +42,9 @@ class Shell:
         }
 
     def start(self, *arguments: str, within: str = ".") -> subprocess.Popen[str]:
+        # What a shell starts in the background ignores Ctrl-C, and so would all that is started from there.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [sys.executable, "-m", "app.cli", *arguments]
         return subprocess.Popen(
             command,
@@ -50,6 +54,24 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+
+    def unread(self, *arguments: str, within: str = ".") -> tuple[int, str]:
+        """The exit code and stderr of a command whose output nobody reads any more."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "app.cli", *arguments]
+        done = subprocess.run(
+            command,
+            cwd=self.directory / within,
+            env=self.environment,
+            text=True,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+        os.close(writer)
+        return done.returncode, done.stderr
 
     def run(self, *arguments: str, within: str = ".", code: int = 0) -> str:
         process = self.start(*arguments, within=within)
@@ -101,6 +123,8 @@ def test_a_day_with_a_folder(shell: Shell, zoe: Someone, project: str) -> None:
     assert tree_of(zoe, project) == {}
     shell.run("restore", "notes/b.md", within="work")
     assert shell.json("push", within="work")["change"] == 5
+    for command in (["log"], ["log", "--json"], ["show", "5"], ["status", "--json"], ["log", "--help"]):
+        assert shell.unread(*command, within="work") == (0, ""), command
     with zoe.api() as api:
         change = api.get(f"/v1/projects/{project}/changes/5")
     assert [(each["action"], each["path"]) for each in change["versions"]] == [("restore", "notes/b.md")]
@@ -170,3 +194,27 @@ def test_a_folder_that_is_watched_stays_in_step_and_stops_at_ctrl_c(
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
+
+
+def test_an_interruption_that_python_drops_is_heard_all_the_same() -> None:
+    """What is raised in a destructor goes nowhere; `verso watch` would have gone on."""
+
+    class Interrupted:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def work() -> None:
+        with until_interrupted() as stop:
+            assert not stop.is_set()
+            Interrupted()
+            assert stop.is_set()
+
+    dropped: list[Any] = []
+    before, sys.unraisablehook = sys.unraisablehook, dropped.append
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        sys.unraisablehook = before
+    assert [each.exc_type for each in dropped] == [KeyboardInterrupt]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

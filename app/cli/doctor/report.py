@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from app.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ def as_json_text(settings: Settings, findings: Sequence[Finding]) -> str:
 
 def print_report(settings: Settings, findings: Sequence[Finding]) -> None:
     """Print the findings, each failure with its fix, and a closing sentence."""
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     console.print(f"Examining [bold]{escape(settings.supabase_url)}[/]\n")
     table = Table.grid(padding=(0, 1))
     for finding in findings:
