@@ -67,7 +67,7 @@ async def read_analytics(
     Times are in seconds. The last 30 days unless said. As CSV a row has a column for each figure.
     """
     return await _answer(
-        request, services, actor, _period(first_day, last_day, group, by), project=project, form=form
+        request, services, actor, period_of(first_day, last_day, group, by), project=project, form=form
     )
 
 
@@ -84,11 +84,14 @@ async def read_all_analytics(
 ) -> Response[Analytics]:
     """As a project's, summed over the projects that the caller is a member of, or by project."""
     return await _answer(
-        request, services, actor, _period(first_day, last_day, group, by), project=None, form=form
+        request, services, actor, period_of(first_day, last_day, group, by), project=None, form=form
     )
 
 
-def _period(first_day: date | None, last_day: date | None, group: str | None, by: str | None) -> Period:
+def period_of(
+    first_day: date | None, last_day: date | None, group: str | None = None, by: str | None = None
+) -> Period:
+    """The days that are asked for; the last 30 unless said."""
     last = last_day or datetime.now(UTC).date()
     first = first_day or max(last, date(1900, 2, 1)) - timedelta(days=USUAL_DAYS - 1)
     return Period(first_day=first, last_day=last, step=group, part=by)

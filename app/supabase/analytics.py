@@ -5,7 +5,7 @@ Every method takes the caller's token first and raises VersoError with the datab
 
 from __future__ import annotations
 
-from datetime import date  # msgspec reads the annotations
+from datetime import date, datetime  # msgspec reads the annotations
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -87,6 +87,81 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     """stage, actor or project."""
 
 
+class ContestedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that more than one wrote in a period."""
+
+    project: MeasuredProject
+    document: str
+    path: str
+    live: bool
+    stage: Stage | None
+    handovers: int
+    """Versions by another writer than that of the version before."""
+    merges: int
+    versions: int
+    writers: int
+
+
+class Newer(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of an earlier stage that was written later."""
+
+    document: str
+    path: str
+    stage: Stage
+    number: int
+
+
+class StaleDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A live document that nobody changed for a time."""
+
+    project: MeasuredProject
+    document: str
+    path: str
+    stage: Stage | None
+    number: int
+    changed_at: datetime
+    behind: Newer | None
+
+
+class GaugeCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What there was of a project, stage and kind of actor since the beginning."""
+
+    project: str
+    slug: str
+    stage: str | None
+    actor: str
+    work_in_progress: int
+    stages_completed: int
+    stages_failed: int
+    stages_skipped: int
+    stages_reopened: int
+    sessions_completed: int
+    versions: int
+    rework_versions: int
+    validations: int
+    validations_passed: int
+    open_threads: int
+
+
+class GaugeTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of a project and stage over the last 30 days."""
+
+    project: str
+    slug: str
+    stage: str | None
+    lead_time: Times | None
+    waiting_time: Times | None
+    session_lead_time: Times | None
+    resolution_time: Times | None
+
+
+class Gauges(msgspec.Struct, frozen=True):
+    """What a scraper is told of the caller's projects."""
+
+    counts: list[GaugeCounts]
+    times: list[GaugeTimes]
+
+
 class Rollups:
     """The analytics of one Supabase project."""
 
@@ -99,6 +174,32 @@ class Rollups:
         if project is None:
             return await self._pool.call(list[AnalyticsRow], token, "read_all_analytics", **asked)
         return await self._pool.call(list[AnalyticsRow], token, "read_analytics", project=project, **asked)
+
+    async def list_contested(
+        self, token: str, *, project: str | None, period: Period, page_size: int
+    ) -> list[ContestedDocument]:
+        """Documents by handovers and merges, of a project or of all of the caller's."""
+        return await self._pool.call(
+            list[ContestedDocument],
+            token,
+            "list_contested",
+            project=project,
+            first_day=_told(period.first_day),
+            last_day=_told(period.last_day),
+            page_size=page_size,
+        )
+
+    async def list_stale(
+        self, token: str, *, project: str | None, days: int, page_size: int
+    ) -> list[StaleDocument]:
+        """Live documents from so many days without a change on, oldest first."""
+        return await self._pool.call(
+            list[StaleDocument], token, "list_stale", project=project, days=days, page_size=page_size
+        )
+
+    async def read_gauges(self, token: str) -> Gauges:
+        """Counts since the beginning, and times of the last 30 days, of the caller's projects."""
+        return await self._pool.call(Gauges, token, "read_gauges")
 
 
 def _told(value: date | str | None) -> str | None:

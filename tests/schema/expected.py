@@ -264,8 +264,14 @@ PARTS = {
     ),
     "analytics": Part(
         other_tables={"analytics_contested", "analytics_counts", "analytics_times"},
-        exposed={"read_all_analytics", "read_analytics"},
-        on_behalf={"bucket_seconds", "read_rollups", "spans", "writer"},
+        exposed={
+            "list_contested",
+            "list_stale",
+            "read_all_analytics",
+            "read_analytics",
+            "read_gauges",
+        },
+        on_behalf={"asked_projects", "bucket_seconds", "read_rollups", "spans", "writer"},
     ),
     "invitations": Part(
         other_tables={"invitations"},

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.schema.counting import kept as rollups
 from tests.schema.world import World, put, refused
 from tests.stack import Stack
 
@@ -169,6 +170,7 @@ async def test_a_project_comes_back_elsewhere_row_by_row_the_same(world, elsewhe
         kept["acquaintances"] = [row for row in kept["acquaintances"] if row["user_id"] != keeper.id]
         kept["profiles"] = [row for row in kept["profiles"] if row["id"] != keeper.id]
     assert again == rows
+    assert await rollups(elsewhere, team.id) == await rollups(world, team.id)
     for table in ("tree_entries",):
         sql = f"select path, sequence, document_id, version from public.{table} where project_id = $1::uuid order by 1, 2"
         assert await world.sql(sql, team.id) == await elsewhere.sql(sql, team.id)

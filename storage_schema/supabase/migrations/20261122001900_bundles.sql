@@ -483,6 +483,8 @@ begin
     where p.id = project and (p.tags_need_approval or p.completion_needs_approval
       or p.completion_needs_document or p.completion_needs_validation);
   end if;
+  -- What is derived of it (migration 2600) is counted anew at the end, and until then left alone.
+  insert into private.rollup_pauses (project_id) values (project);
   perform private.restore_sessions(project);
   perform private.restore_blobs(project);
   for staged in
@@ -513,6 +515,8 @@ begin
     insert into public.members as m (user_id, project_id, role, added_by) values (granted, project, 'owner', granted)
     on conflict (user_id, project_id) do update set role = 'owner', folders = null where m.role <> 'owner';
   end if;
+  perform private.rebuild_rollups(project);
+  delete from private.rollup_pauses r where r.project_id = project;
   perform private.check_restored(project, wanted);
   delete from private.restores r where r.id = attempt;
   return jsonb_build_object(

@@ -123,11 +123,11 @@ comment on column public.analytics_contested.handovers is 'Versions by another w
 comment on column public.analytics_contested.merges is 'Versions that took another one in.';
 
 create policy "members read the counts of their projects" on public.analytics_counts
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the times of their projects" on public.analytics_times
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read what is contested in their projects" on public.analytics_contested
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.analytics_counts, public.analytics_times, public.analytics_contested from anon, authenticated, service_role;
 grant select on public.analytics_counts, public.analytics_times, public.analytics_contested to authenticated, service_role;
 
@@ -949,10 +949,130 @@ end
 $$;
 comment on function public.read_all_analytics is 'As read_analytics, over all projects of the caller.';
 
-revoke execute on function public.read_analytics, public.read_all_analytics from public, anon, service_role;
-grant execute on function public.read_analytics, public.read_all_analytics to authenticated;
 
--- What was there before.
+-- A project's, or those of all projects of the caller.
+create function private.asked_projects(project text)
+returns uuid[]
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return case when project is null then array(select private.my_projects()) else array[private.project_id(project)] end;
+end
+$$;
+comment on function private.asked_projects is 'The project of a reference, or all of the caller''s.';
+grant execute on function private.asked_projects to authenticated;
+
+create function public.list_contested(first_day date, last_day date, project text default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+declare
+  targets uuid[] := private.asked_projects(project);
+begin
+  if first_day is null or last_day is null or last_day < first_day or first_day < '1900-01-01' or last_day > '9998-12-31' then
+    perform private.fail(422, 'bad_period', 'A period has a first day (from) and a last one (to) that is not before it.');
+  end if;
+  return (
+    with worst as (
+      select a.project_id, a.document_id, sum(a.handovers) as handovers, sum(a.merges) as merges
+      from public.analytics_contested a
+      where a.project_id = any (targets) and a.day >= first_day and a.day <= last_day
+      group by a.project_id, a.document_id having sum(a.handovers + a.merges) > 0
+      order by sum(a.handovers + a.merges) desc, a.document_id limit private.page_rows(page_size)
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'project', jsonb_build_object('id', p.id, 'slug', p.slug, 'name', p.name), 'document', d.id, 'path', d.path, 'live', d.live,
+        'stage', d.stage, 'handovers', w.handovers, 'merges', w.merges, 'versions', v.versions, 'writers', v.writers)
+      order by w.handovers + w.merges desc, w.document_id), '[]')
+    from worst w
+    join public.documents d on d.id = w.document_id
+    join public.projects p on p.id = w.project_id
+    cross join lateral (
+      select count(*) as versions,
+             count(distinct private.writer(c.author_id, c.attributed_to, c.origin_id, c.author_email, c.author_name)) as writers
+      from public.versions x join public.changes c on c.project_id = x.project_id and c.sequence = x.change_sequence
+      where x.document_id = w.document_id and c.committed_at >= first_day and c.committed_at < last_day + 1) v);
+end
+$$;
+comment on function public.list_contested is
+  'Documents that more than one wrote in a period, by handovers and merges; of a project, or of all of the caller''s.';
+
+create function public.list_stale(project text default null, days integer default 90, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  targets uuid[] := private.asked_projects(project);
+  asked integer := private.page_rows(page_size);
+  before timestamptz := now() - make_interval(days => least(greatest(coalesce(days, 90), 0), 36500));
+begin
+  return (
+    -- Of each project the oldest, in order of its changes: as many as are asked for are enough.
+    with oldest as materialized (
+      select d.*, c.committed_at from unnest(targets) t (id)
+      cross join lateral (
+        select d.* from public.documents d where d.project_id = t.id and d.live order by d.head_sequence, d.id limit asked) d
+      join public.changes c on c.project_id = d.project_id and c.sequence = d.head_sequence
+      where c.committed_at <= before
+      order by c.committed_at, d.project_id, d.id limit asked
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'project', jsonb_build_object('id', p.id, 'slug', p.slug, 'name', p.name), 'document', d.id, 'path', d.path,
+        'stage', d.stage, 'number', d.head_number, 'changed_at', d.committed_at,
+        'behind', (
+          select jsonb_build_object('document', e.id, 'path', e.path, 'stage', e.stage, 'number', e.head_number)
+          from public.documents e
+          where e.project_id = d.project_id and e.session_id = d.session_id and e.stage < d.stage and e.live
+            and e.head_sequence > d.head_sequence
+          order by e.head_sequence desc, e.id limit 1))
+      order by d.committed_at, d.project_id, d.id), '[]')
+    from oldest d join public.projects p on p.id = d.project_id);
+end
+$$;
+comment on function public.list_stale is
+  'Live documents by their newest version, oldest first, from so many days without a change on; of a project, or of all of the caller''s.';
+
+create function public.read_gauges()
+returns jsonb
+language plpgsql stable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+declare
+  targets uuid[] := array(select private.my_projects());
+begin
+  return jsonb_build_object(
+    'counts', (
+      select coalesce(jsonb_agg(to_jsonb(g) order by g.project, g.stage, g.actor), '[]') from (
+        select p.id as project, p.slug, a.stage, a.actor,
+               sum(a.stages_started - a.stages_left) as work_in_progress, sum(a.stages_completed) as stages_completed,
+               sum(a.stages_failed) as stages_failed, sum(a.stages_skipped) as stages_skipped, sum(a.stages_reopened) as stages_reopened,
+               sum(a.sessions_completed) as sessions_completed, sum(a.versions) as versions, sum(a.rework_versions) as rework_versions,
+               sum(a.validations) as validations, sum(a.validations_passed) as validations_passed,
+               sum(a.threads_opened + a.threads_reopened - a.threads_resolved) as open_threads
+        from public.analytics_counts a join public.projects p on p.id = a.project_id
+        where a.project_id = any (targets) and a.level = 'year'
+        group by p.id, p.slug, a.stage, a.actor) g),
+    'times', (
+      select coalesce(jsonb_agg(jsonb_build_object('project', r -> 'project' -> 'id', 'slug', r -> 'project' -> 'slug', 'stage', r -> 'stage',
+        'lead_time', r -> 'lead_time', 'waiting_time', r -> 'waiting_time', 'session_lead_time', r -> 'session_lead_time',
+        'resolution_time', r -> 'resolution_time')), '[]')
+      from jsonb_array_elements(private.read_rollups(targets, current_date - 29, current_date, null, 'project,stage')) r));
+end
+$$;
+comment on function public.read_gauges is
+  'What Prometheus is told of the caller''s projects: {counts, times}, since the beginning and over the last 30 days.';
+
+revoke execute on function public.read_analytics, public.read_all_analytics, public.list_contested, public.list_stale, public.read_gauges
+  from public, anon, service_role;
+grant execute on function public.read_analytics, public.read_all_analytics, public.list_contested, public.list_stale, public.read_gauges
+  to authenticated;
+
+-- What was there before, when these rows began to be kept.
 select private.rebuild_rollups(p.id) from public.projects p;
 
 revoke execute on all functions in schema private from public;
