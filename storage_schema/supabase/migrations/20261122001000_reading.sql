@@ -350,11 +350,11 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-  head text := private.version_at(document, null);
+  newest text := private.version_at(document, null);
 begin
   return (
     select to_jsonb(d) || jsonb_build_object('version', to_jsonb(v) - 'change_sequence' - 'position')
-    from public.document_details d cross join private.version_rows(array[head]) v
+    from public.document_details d cross join private.version_rows(array[newest]) v
     where d.id = read_document.document);
 end
 $$;
