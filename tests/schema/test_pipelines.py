@@ -158,6 +158,17 @@ async def test_a_late_report_may_move_when_the_present_state_began(world, team):
     assert (await standing(world, team))["since"] == earlier["at"]
 
 
+async def test_of_reports_of_one_time_the_last_recorded_is_the_newest(world, team):
+    """The present state did not hold before another one of its own time: a late report moves `since` up to there."""
+    first, then = moment(-100), moment(-50)
+    await report(world, team, "in_progress", at=first)
+    await report(world, team, "failed", at=then)
+    begun = await report(world, team, "in_progress", at=then)
+    assert not begun["late"]
+    await report(world, team, "in_progress", at=moment(-70))
+    assert (await standing(world, team))["since"] == begun["at"]
+
+
 async def test_what_is_reported_without_a_time_is_now(world, team):
     made = await report(world, team, "in_progress", started_at=moment(-500))
     assert made["at"] == made["recorded_at"]
