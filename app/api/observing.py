@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 from litestar.enums import ScopeType
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app.api.problems import MEDIA_TYPE, problem_body
+from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,6 +45,9 @@ DEFAULT_HEADERS = (
 """What every answer carries unless its handler says otherwise."""
 HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 """Where the service's address is https; other hosts of its domain are their operators' business."""
+
+CLIENT_LEFT = 499
+"""The status of a request that got no answer, as nginx has it."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -107,7 +115,7 @@ class Observer:
         fields: list[tuple[bytes, bytes]] = []
         scope["verso_fields"] = fields  # type: ignore[typeddict-unknown-key]  # for the answer, whatever it is
         started = time.perf_counter()
-        status = 499  # what nginx calls a client that left
+        status = CLIENT_LEFT
         size = 0
 
         async def watch(message: Message) -> None:
@@ -124,6 +132,8 @@ class Observer:
         self._metrics.active.inc()
         try:
             await self._app(scope, receive, watch)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - nobody above tells one request from another
+            await self._escaped(error, watch, begun=status != CLIENT_LEFT, request_id=request_id)
         finally:
             self._metrics.active.dec()
             _TALLY.reset(outer)
@@ -135,6 +145,23 @@ class Observer:
                 request_id=request_id,
                 round_trips=len(tally),
             )
+
+    async def _escaped(self, error: BaseException, send: Send, *, begun: bool, request_id: str) -> None:
+        """Log what no handler could shape: a failure once the answer had begun, or of the shaping itself.
+
+        An answer that has begun is left unfinished, and the server cuts the connection: whoever reads it
+        sees that it isn't whole. CancelledError is how the server ends what is late when it stops.
+        """
+        if isinstance(error, asyncio.CancelledError):
+            self._log.warning("cut_off", request_id=request_id, begun=begun)
+            return
+        self._log.error("escaped", request_id=request_id, begun=begun, exc_info=error)
+        if not begun:
+            sentence = "Something went wrong in Verso itself. The log has it under this request_id."
+            body = msgspec.json.encode(problem_body(VersoError("internal", sentence), request_id))
+            headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+            await send({"type": "http.response.start", "status": 500, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _note(
         self, scope: Any, *, status: int, size: int, seconds: float, request_id: str, round_trips: int
