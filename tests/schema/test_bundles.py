@@ -114,6 +114,15 @@ async def lived_in(world: World) -> Team:
         team.id,
         {"from": "sessions/add/specs/spec.md", "path": "sessions/base/specs/spec.md", "base": spec},
     )
+    for by, asked in (
+        (editor, {"stage": "spec", "state": "in_progress", "at": "2026-03-02T09:00:00Z", "run": "r1"}),
+        (editor, {"stage": "spec", "state": "complete", "at": "2026-03-02T10:00:00Z", "produced": [spec],
+                  "checks": 3, "errors": 0, "warnings": 1, "requires_input": 0}),
+        (editor, {"stage": "spec", "state": "failed", "at": "2026-03-02T09:30:00Z"}),
+        (owner, {"stage": "intent", "state": "complete", "imported": True}),
+        (owner, {"stage": "intent", "state": "in_progress", "consumed": [a, spec], "idempotency_key": "k"}),
+    ):  # fmt: skip
+        await world.rpc(by, "report_stage", project=team.id, session="base", **asked)
     told = await world.rpc(
         team.reviewer, "create_comment", version=spec, body="why?", side="new", first_line=1, last_line=1
     )
@@ -145,6 +154,7 @@ async def counts(world: World, project: str) -> dict[str, int]:
         "comments",
         "reviews",
         "tags",
+        "stage_events",
         "blobs",
     ]
     return {
@@ -174,6 +184,8 @@ async def test_a_project_comes_back_elsewhere_row_by_row_the_same(world, elsewhe
     for table in ("tree_entries",):
         sql = f"select path, sequence, document_id, version from public.{table} where project_id = $1::uuid order by 1, 2"
         assert await world.sql(sql, team.id) == await elsewhere.sql(sql, team.id)
+    stages = "select * from public.stages where project_id = $1::uuid order by session_id, stage"
+    assert await world.sql(stages, team.id) == await elsewhere.sql(stages, team.id)
     for at in range(1, 7):
         tree = {"project": team.id, "at": str(at)}
         assert await world.rpc(team.reader, "list_tree", **tree) == await elsewhere.rpc(
@@ -306,6 +318,10 @@ TAMPERINGS = {
     "a document elsewhere": lambda rows: rows["documents"][0].update(path="elsewhere.md"),
     "a document too few": lambda rows: rows["documents"].pop(),
     "another project's id": lambda rows: rows["project"][0].update(id=str(uuid.uuid4())),
+    "a stage report left out": lambda rows: rows["stage_events"].pop(0),
+    "a stage's leap": lambda rows: rows["stage_events"][0].update(state="complete"),
+    "a late report made newest": lambda rows: rows["stage_events"][2].update(at="2026-03-02T11:00:00+00:00"),
+    "a version that no stage could use": lambda rows: rows["stage_events"][1]["versions"][0].update(version="0" * 64),
     "an own approval": lambda rows: rows["reviews"][0].update(reviewer_id=rows["changes"][0]["author_id"]),
 }  # fmt: skip
 

@@ -126,11 +126,11 @@ comment on column public.stages.at is '`at` of its newest report; the session''s
 comment on column public.stages.report is 'Its newest report; null before the first.';
 
 create policy "members read the stage reports of their projects" on public.stage_events
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read what the stages of their projects used" on public.stage_event_versions
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the stages of their projects" on public.stages
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.stage_events, public.stage_event_versions, public.stages from anon, authenticated, service_role;
 grant select on public.stage_events, public.stage_event_versions, public.stages to authenticated, service_role;
 
