@@ -148,9 +148,10 @@ def client(api: str | None) -> Api:
 
 
 def _told(report: Report) -> str:
+    gone = f", {report.erased} more erased" if report.erased else ""
     head = (
         f"{report.slug}: {report.changes} changes, {report.versions} versions of {report.documents} "
-        f"documents, {report.contents} contents ({report.content_bytes:,} bytes)\n"
+        f"documents, {report.contents} contents ({report.content_bytes:,} bytes){gone}\n"
         f"newest change {report.change_hash}"
     )
     if report.whole:

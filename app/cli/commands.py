@@ -12,6 +12,7 @@ from app.cli.agents import agents
 from app.cli.auditing import audit
 from app.cli.bundles import verify
 from app.cli.completing import completion
+from app.cli.erasing import erase, erasures
 from app.cli.exits import Group
 from app.cli.exporting import exporting
 from app.cli.finding import FINDING
@@ -190,6 +191,8 @@ verso.add_command(exporting)
 verso.add_command(importing)
 verso.add_command(verify)
 verso.add_command(agents)
+verso.add_command(erase)
+verso.add_command(erasures)
 verso.add_command(users)
 verso.add_command(audit)
 for signing in (login, logout, whoami, token):

@@ -57,6 +57,8 @@ ASKS: dict[str, Ask] = {
     "PUT /v1/projects/{project}/members/{person}/folders": Ask(json={"folders": ["docs"]}),
     "POST /v1/projects/{project}/invitations": Ask(json={"role": "reader", "email": "{name}@example.com"}),
     "POST /v1/projects/{project}/agents": Ask(json={"name": "{name}"}),
+    "GET /v1/projects/{project}/erasures/preview": Ask(query={"sha256": "{sha256}"}),
+    "POST /v1/projects/{project}/erasures": Ask(json={"sha256": "{sha256}", "reason": "x", "confirm": "no"}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}/sessions/{session}": Ask(json={"title": "x"}),
     "POST /v1/projects/{project}/sessions/{session}/stages/{stage}/reports": Ask(

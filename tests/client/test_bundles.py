@@ -91,6 +91,13 @@ def lived_in(people: People) -> Project:
     assert review.status_code == 201, review.text
     tag = people.owner.post(f"{project.url}/tags", json={"name": "v-one", "at": "3", "message": "first"})
     assert tag.status_code == 201, tag.text
+    gone = project.written("gone.md", "Jane Roe\n")["sha256"]
+    body = {"sha256": gone, "confirm": gone, "reason": "A name."}
+    assert people.owner.post(f"{project.url}/erasures", json=body).status_code == 201
+    report = people.editor.post(
+        f"{project.url}/sessions/add/stages/spec/reports", json={"state": "in_progress"}
+    )
+    assert report.is_success, report.text
     return project
 
 
@@ -123,7 +130,7 @@ def test_a_bundle_holds_all_and_verifies_without_a_server(bundle, people, projec
     assert report.findings == []
     newest = people.reader.get(project.url).json()
     assert (report.changes, report.change_hash) == (newest["change_sequence"], newest["change_hash"])
-    assert (report.versions, report.documents, report.contents) == (8, 4, 6)
+    assert (report.versions, report.documents, report.contents) == (9, 5, 6)
 
 
 def test_the_same_history_is_the_same_file(bundle, people, project, server, tmp_path):
@@ -249,6 +256,7 @@ def put_together(path: Path, rows: Rows, contents: dict[str, bytes]) -> None:
             for part, data in lines.items()
         },
         "contents": {"count": len(contents), "bytes": sum(map(len, contents.values()))},
+        "absent": {"count": len(rows["erasures"]), "bytes": sum(row["size"] for row in rows["erasures"])},
     }  # fmt: skip
     import msgspec  # noqa: PLC0415
 
@@ -277,6 +285,14 @@ def _drop(contents: dict[str, bytes]) -> None:
     del contents[min(contents)]
 
 
+def _as_if_erased(rows: Rows, contents: dict[str, bytes]) -> None:
+    sha256 = min(contents)
+    size = len(contents.pop(sha256))
+    rows["erasures"].append(
+        {**rows["erasures"][0], "id": "other", "sequence": 1, "sha256": sha256, "size": size}
+    )
+
+
 TAMPERINGS: dict[str, tuple[Callable[[Rows, dict[str, bytes]], Any], str]] = {
     "a path": (lambda r, _: _first(r).update(path="z.md"), "version's hash is not"),
     "a size": (lambda r, _: _first(r).update(size=1), "version's hash is not"),
@@ -297,6 +313,12 @@ TAMPERINGS: dict[str, tuple[Callable[[Rows, dict[str, bytes]], Any], str]] = {
     "a content replaced": (lambda _, c: c.update({min(c): b"x"}), "not those that the name says"),
     "a content dropped": (lambda _, c: _drop(c), "there is"),
     "a content added": (lambda _, c: c.update({"f" * 64: b"x"}), "belongs to no version"),
+    "an erased content come back": (lambda r, c: c.update({r["erasures"][0]["sha256"]: b"Jane Roe\n"}), "there is"),
+    "a content as if erased": (_as_if_erased, "record of an erasure don't agree"),
+    "an erasure that nobody was told of": (
+        lambda r, _: (r["erasures"].clear(), r["finished_erasures"].clear()), "record of an erasure don't agree"),
+    "an erasure of nothing": (lambda r, _: r["erasures"][0].update(sha256="0" * 64), "no version has it"),
+    "a report of nothing": (lambda r, _: r["stage_events"][0].update(session_id="0"), "session isn't here"),
     "an event dropped": (lambda r, _: r["events"].pop(1), "numbered without gaps"),
     "a person dropped": (lambda r, _: r["profiles"].pop(0), "whose profile isn't here"),
     "a comment's version": (lambda r, _: r["comments"][0].update(version="0" * 64), "version isn't here"),
@@ -338,7 +360,10 @@ def reads(person: Person, project: Project) -> dict[str, Any]:
             documents.add(version["document"])
             if version.get("sha256"):
                 url = f"/v1/documents/{version['document']}/versions/{version['number']}/content"
-                seen[version["hash"]] = hashlib.sha256(person.get(url).content).hexdigest()
+                answer = person.get(url)
+                seen[version["hash"]] = (
+                    hashlib.sha256(answer.content).hexdigest() if answer.is_success else answer.json()["code"]
+                )
             seen[f"reviews {version['hash']}"] = person.get(f"/v1/versions/{version['hash']}/reviews").json()[
                 "items"
             ]
@@ -350,7 +375,7 @@ def reads(person: Person, project: Project) -> dict[str, Any]:
             blame = person.get(f"/v1/documents/{document}/blame").json()
             # Kept there, computed here: what it says is the same.
             seen[f"blame {document}"] = {
-                name: blame[name] for name in ("version", "lines", "ranges", "origins")
+                name: blame.get(name) for name in ("code", "version", "lines", "ranges", "origins")
             }
     seen["sessions"] = person.get(f"{project.url}/sessions").json()["items"]
     return seen

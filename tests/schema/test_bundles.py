@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     "project", "profiles", "acquaintances", "members", "sessions", "documents", "changes", "events",
-    "tags", "comments", "comment_texts", "comment_acts", "reviews", "stage_events",
+    "tags", "comments", "comment_texts", "comment_acts", "reviews", "stage_events", "erasures", "finished_erasures",
 )  # fmt: skip
 SERVICE = {"role": "service_role"}
 
@@ -114,6 +114,13 @@ async def lived_in(world: World) -> Team:
         team.id,
         {"from": "sessions/add/specs/spec.md", "path": "sessions/base/specs/spec.md", "base": spec},
     )
+    await world.write(editor, team.id, "secret.md", "Jane Roe\n")
+    asked = {"project": team.id, "content": put("x", "Jane Roe\n")["sha256"], "reason": "A name."}
+    erased = await world.rpc(owner, "erase_content", **asked)
+    async with world.as_person(owner) as conn:
+        await conn.execute("select set_config('storage.allow_delete_query', 'true', true)")
+        await conn.execute("delete from storage.objects where name = any ($1)", erased["objects"])
+    await world.rpc(owner, "finish_erasure", project=team.id, erasure=erased["erasure"]["id"])
     for by, asked in (
         (editor, {"stage": "spec", "state": "in_progress", "at": "2026-03-02T09:00:00Z", "run": "r1"}),
         (editor, {"stage": "spec", "state": "complete", "at": "2026-03-02T10:00:00Z", "produced": [spec],

@@ -160,6 +160,9 @@ class _Rows:
             kept.clear()
         while True:
             page: dict[str, Any] = self._api.get(f"{self._home}/{part}", cursor=kept.cursor)
+            if part == "erasures":
+                for row in page["items"]:
+                    history.erase(row["sha256"], row["size"])
             if part == "changes":
                 for row in page["items"]:
                     history.add(row)
@@ -186,7 +189,8 @@ class _Rows:
             change=newest,
             events=self.head["event_sequence"],
             parts={name: part.facts() for name, part in self._parts.items()},
-            contents=ContentFacts(*history.count("contents")),
+            contents=ContentFacts(*history.count("present")),
+            absent=ContentFacts(*history.count("absent")),
         )
 
 
@@ -234,8 +238,7 @@ def _ask(api: Api, project: str, asked: dict[str, int]) -> Iterator[tuple[str, i
                 return
     raise VersoError(
         "content_erased",
-        "The server has the bytes of a version no more: they were erased. A bundle holds every content or is "
-        "none.",
+        "The server has the bytes of a version no more: they were erased in this moment. Run it again.",
         sha256=next(iter(asked)),
     )
 

@@ -46,6 +46,9 @@ create table heads (
 ) without rowid;
 create index heads_by_path on heads (path) where live = 1;
 create table contents (sha256 text primary key, size integer not null) without rowid;
+create table erased (sha256 text primary key, size integer not null) without rowid;
+create view present as select * from contents where sha256 not in (select sha256 from erased);
+create view absent as select * from contents where sha256 in (select sha256 from erased);
 """
 
 
@@ -209,14 +212,25 @@ class HistoryCheck:
         return Head(hash=found[0], number=found[1], sequence=found[2], path=found[3], live=bool(found[4]))
 
     def count(self, table: str) -> tuple[int, int]:
-        """How many `heads` there are, or `contents` with the sum of their sizes."""
-        size = "coalesce(sum(size), 0)" if table == "contents" else "0"
+        """How many `heads` there are, or contents `present` or `absent` with the sum of their sizes."""
+        size = "0" if table == "heads" else "coalesce(sum(size), 0)"
         found = self._sql.execute(f"select count(*), {size} from {table}").fetchone()  # noqa: S608 - our names
         return int(found[0]), int(found[1])
 
     def contents(self) -> Iterator[tuple[str, int]]:
-        """Every content that a version has, with its size, in order of the hashes."""
-        yield from self._sql.execute("select sha256, size from contents order by sha256")
+        """Every content that a version has and that wasn't erased, with its size, in order of the hashes."""
+        yield from self._sql.execute("select sha256, size from present order by sha256")
+
+    def erase(self, sha256: str, size: int) -> None:
+        """Take note that a content was erased: its bytes are nowhere."""
+        self._sql.execute("insert or replace into erased values (?, ?)", (sha256, size))
+
+    def erased_for_nothing(self) -> list[str]:
+        """Contents that were erased, as is said, and that no version has with that size."""
+        rows = self._sql.execute(
+            "select sha256 from erased where (sha256, size) not in (select sha256, size from contents)"
+        )
+        return [row[0] for row in rows]
 
 
 def _faults(version: VersionState, before: Head | None) -> Iterator[str]:

@@ -32,6 +32,8 @@ def verify_project(
     head: dict[str, Any] = api.get(f"{rows}/project")["items"][0]
     newest = head["change_sequence"]
     with HistoryCheck(head["id"], findings) as history:
+        for row in _all(api, f"{rows}/erasures"):
+            history.erase(row["sha256"], row["size"])
         for row in _all(api, f"{rows}/changes"):
             # What is written from here on is another check's business.
             if row["sequence"] > newest:
@@ -47,7 +49,7 @@ def verify_project(
                 state is None or (state.hash, state.number, state.sequence, state.path, state.live) != said
             ):
                 findings.note(f"documents {row['path']}", "It is not where its newest version puts it.")
-        count, size = history.count("contents")
+        count, size = history.count("present")
         if contents:
             _check_contents(api, head["id"], history, findings, progress)
         return Report(
@@ -60,6 +62,7 @@ def verify_project(
             documents=history.count("heads")[0],
             contents=count if contents else 0,
             content_bytes=size if contents else 0,
+            erased=history.count("absent")[0],
             events=head["event_sequence"],
             findings=findings.first,
             finding_count=findings.count,
@@ -73,7 +76,7 @@ def _all(api: Api, path: str) -> Iterator[dict[str, Any]]:
 def _check_contents(
     api: Api, project: str, history: HistoryCheck, findings: Findings, progress: Progress
 ) -> None:
-    total, done = history.count("contents")[1], 0
+    total, done = history.count("present")[1], 0
     for batch in batches(history.contents()):
         left = dict(batch)
         try:

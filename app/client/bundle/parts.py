@@ -24,6 +24,8 @@ PARTS = (
     "acquaintances",
     "members",
     "sessions",
+    "erasures",
+    "finished_erasures",
     "changes",
     "documents",
     "events",
@@ -32,9 +34,11 @@ PARTS = (
     "comment_texts",
     "comment_acts",
     "reviews",
+    "stage_events",
 )
-"""In this order: what a row names comes before it, except that a document names its newest version."""
-GROWING = ("changes", "events", "comments", "comment_acts", "reviews")
+"""In this order: what a row names comes before it, except that a document names its newest version, and an
+erasure its event: which contents are absent is known before the versions that had them."""
+GROWING = ("erasures", "changes", "events", "comments", "comment_acts", "reviews", "stage_events")
 """Parts whose rows are numbered and never change: what was read of them stays right."""
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes. A change of 10,000 versions has some 6 MB, one with a Git commit of 1 MiB 2 MB more."""
@@ -80,6 +84,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     events: int
     parts: dict[str, PartFacts]
     contents: ContentFacts
+    absent: ContentFacts
+    """Of the versions' contents those that were erased: their rows are `erasures`, their bytes nowhere."""
 
 
 def rows_name(part: str) -> str:

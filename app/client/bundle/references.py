@@ -21,12 +21,15 @@ _PEOPLE = {
     "acquaintances": ("user_id",),
     "members": ("user_id", "added_by"),
     "sessions": ("created_by",),
+    "erasures": ("erased_by",),
+    "finished_erasures": ("finished_by",),
     "changes": ("author_id", "attributed_to", "on_behalf_of"),
     "events": ("actor_id",),
     "tags": ("created_by",),
     "comments": ("author_id",),
     "comment_acts": ("actor_id",),
     "reviews": ("reviewer_id",),
+    "stage_events": ("actor_id", "on_behalf_of"),
 }
 """Which fields of a part name people."""
 
@@ -45,6 +48,8 @@ class References:
         self._comments: dict[str, str] = {}
         self._texts: set[str] = set()
         self._retracted: set[str] = set()
+        self._erasures: dict[int, tuple[str, str]] = {}
+        self._erasure_ids: set[str] = set()
         self._documents = 0
         self._events = 0
         self._project: Row = {}
@@ -52,6 +57,8 @@ class References:
             "project": self._take_project,
             "profiles": lambda row, _: self._people.add(str(row.get("id"))),
             "sessions": self._take_session,
+            "erasures": self._take_erasure,
+            "finished_erasures": self._take_finished,
             "changes": lambda row, _: self._history.add(row),
             "documents": self._take_document,
             "events": self._take_event,
@@ -60,6 +67,7 @@ class References:
             "comment_texts": self._take_text,
             "comment_acts": self._take_act,
             "reviews": self._take_review,
+            "stage_events": self._take_report,
         }
 
     def add(self, part: str, row: Row) -> None:
@@ -95,6 +103,10 @@ class References:
             wrong(MANIFEST, "It counts other events than there are.")
         if self._documents != self._history.count("heads")[0]:
             wrong("documents", "There are other documents than the versions are of.")
+        for sequence in self._erasures:
+            wrong(f"erasures {sequence}", "No event tells of it.")
+        for sha256 in self._history.erased_for_nothing():
+            wrong(f"content {sha256}", "It was erased, as is said, and no version has it.")
         for session, parent in self._parents.items():
             if self._sessions.get(parent) != "blueprint":
                 wrong(f"sessions {session}", "Its parent is no blueprint session.")
@@ -120,6 +132,18 @@ class References:
         if (row.get("type") == "feature") != (row.get("parent_id") is not None):
             wrong("A feature session, and no other, has a parent.")
 
+    def _take_erasure(self, row: Row, wrong: Callable[[str], None]) -> None:
+        named = (str(row.get("id")), str(row.get("sha256")))
+        if row.get("sequence") in self._erasures or named in self._erasures.values():
+            wrong("There is one already.")
+        self._erasures[int(row["sequence"])] = named
+        self._erasure_ids.add(named[0])
+        self._history.erase(named[1], int(row["size"]))
+
+    def _take_finished(self, row: Row, wrong: Callable[[str], None]) -> None:
+        if row.get("erasure_id") not in self._erasure_ids:
+            wrong("Its erasure isn't here.")
+
     def _take_document(self, row: Row, wrong: Callable[[str], None]) -> None:
         self._documents += 1
         head = self._history.head_of(str(row.get("id")))
@@ -133,6 +157,10 @@ class References:
         self._events += 1
         if row.get("sequence") != self._events:
             wrong("Events are numbered without gaps.")
+        erasure = self._erasures.pop(self._events, None)
+        told = (row.get("payload") or {}).get("sha256") if row.get("kind") == "content.erased" else None
+        if told != (erasure[1] if erasure else None):
+            wrong("It and the record of an erasure don't agree.")
         change = row.get("change_sequence")
         if change is not None and not 1 <= change <= self._history.sequence:
             wrong("It tells of a change that isn't here.")
@@ -168,6 +196,14 @@ class References:
         self._about_version(row, wrong)
         if row.get("comment_id") is not None and row["comment_id"] not in self._comments:
             wrong("Its comment isn't here.")
+
+    def _take_report(self, row: Row, wrong: Callable[[str], None]) -> None:
+        if row.get("session_id") not in self._sessions:
+            wrong("Its session isn't here.")
+        for used in row["versions"]:
+            if self._history.document_of(str(used.get("version"))) is None:
+                wrong("It used a version that isn't here.")
+        self._told(row, wrong)
 
     def _about_version(self, row: Row, wrong: Callable[[str], None]) -> None:
         if self._history.document_of(str(row.get("version"))) is None:

@@ -4,7 +4,8 @@
 2  The rows of each part against the manifest, line by line.
 3  The history (`history`): every hash computed again. The newest one is what to compare with what one knows.
 4  What else there is names only what there is: versions, events, people.
-5  Every content of every version is there, once, and hashes to its name.
+5  Every content of every version is there, once, and hashes to its name; except exactly those whose erasure
+   is recorded.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     documents: int
     contents: int
     content_bytes: int
+    erased: int
+    """Contents of versions whose bytes are absent, because they were erased, as the record says."""
     events: int
     findings: list[Finding]
     finding_count: int
@@ -119,8 +122,19 @@ class _Check:
 
     def _report(self, history: HistoryCheck | None) -> Report:
         manifest = self._manifest
-        contents = history.count("contents") if history else (0, 0)
-        if manifest and history and contents != (manifest.contents.count, manifest.contents.bytes):
+        contents = history.count("present") if history else (0, 0)
+        absent = history.count("absent") if history else (0, 0)
+        if (
+            manifest
+            and history
+            and (*contents, *absent)
+            != (
+                manifest.contents.count,
+                manifest.contents.bytes,
+                manifest.absent.count,
+                manifest.absent.bytes,
+            )
+        ):
             self._findings.note(MANIFEST, "It counts other contents than there are.")
         return Report(
             whole=not self._findings.count,
@@ -132,6 +146,7 @@ class _Check:
             documents=history.count("heads")[0] if history else 0,
             contents=contents[0],
             content_bytes=contents[1],
+            erased=absent[0],
             events=manifest.events if manifest else 0,
             findings=self._findings.first,
             finding_count=self._findings.count,

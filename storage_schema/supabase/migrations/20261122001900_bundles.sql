@@ -75,6 +75,12 @@ begin
   when 'reviews' then
     select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.reviews v where v.project_id = target and v.sequence > numbered order by v.sequence limit size) r;
+  when 'erasures' then
+    select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
+    from (select * from public.erasures e where e.project_id = target and e.sequence > numbered order by e.sequence limit private.page_rows(page_size)) r;
+  when 'finished_erasures' then
+    select jsonb_agg(jsonb_build_object('key', r.erasure_id, 'row', to_jsonb(r) - 'project_id') order by r.erasure_id) into found_rows
+    from (select * from public.finished_erasures f where f.project_id = target and f.erasure_id > known order by f.erasure_id limit size) r;
   when 'stage_events' then
     -- With the versions that each used: apart they would say nothing. Migration 2500.
     select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id' || jsonb_build_object('versions', (
@@ -289,7 +295,7 @@ declare
 begin
   select array_agg(jsonb_populate_record(null::public.versions, e.value || here || jsonb_build_object('object_id', (
       select b.object_id from public.blobs b
-      where b.project_id = project and b.sha256 = e.value ->> 'sha256' and b.size = (e.value ->> 'size')::bigint and b.erased_at is null
+      where b.project_id = project and b.sha256 = e.value ->> 'sha256' and b.size = (e.value ->> 'size')::bigint
       order by b.created_at desc, b.object_id limit 1))) order by e.n)
   into written from jsonb_array_elements(staged -> 'versions') with ordinality e (value, n);
 
@@ -486,6 +492,7 @@ begin
   -- What is derived of it (migration 2600) is counted anew at the end, and until then left alone.
   insert into private.rollup_pauses (project_id) values (project);
   perform private.restore_sessions(project);
+  perform private.restore_erasures(project);  -- migration 2800
   perform private.restore_blobs(project);
   for staged in
     select s.data from private.restore_rows s

@@ -331,6 +331,39 @@ end
 $$;
 comment on function private.let_go is 'Lets the objects of a recorded erasure go, and forgets what was derived from their bytes.';
 
+-- Of a bundle: what was erased there is erased here, whether the history is new here or goes on.
+create function private.restore_erasures(project uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  here jsonb := jsonb_build_object('project_id', project);
+  erased public.erasures;
+begin
+  for erased in
+    select r.* from private.restore_rows s, jsonb_populate_record(null::public.erasures, s.data || here) r
+    where s.project_id = project and s.part = 'erasures'
+      and not exists (select from public.erasures e where e.project_id = project and e.sha256 = r.sha256)
+    order by r.sequence
+  loop
+    perform pg_advisory_xact_lock(private.content_lock(project, erased.sha256));
+    insert into public.erasures values (erased.*);
+    perform private.let_go(project, erased.sha256);
+    insert into public.blobs (object_id, project_id, sha256, size, name, erased_at)
+    select gen_random_uuid(), project, erased.sha256, erased.size, project || '/' || erased.sha256, erased.erased_at
+    where not exists (select from public.blobs b where b.project_id = project and b.sha256 = erased.sha256);
+  end loop;
+  -- That it is finished is said of this storage: where objects are left, an owner goes on with it.
+  insert into public.finished_erasures
+  select r.* from private.restore_rows s, jsonb_populate_record(null::public.finished_erasures, s.data || here) r
+  join public.erasures e on e.id = r.erasure_id and e.project_id = project
+  where s.project_id = project and s.part = 'finished_erasures' and private.erased_objects(project, e.sha256) = '{}'
+  on conflict do nothing;
+end
+$$;
+comment on function private.restore_erasures is 'Writes the erasures of a bundle, and lets go here what was erased there.';
+
 create function private.finish_erasure(project uuid, erasure uuid)
 returns void
 language plpgsql security definer
