@@ -6,10 +6,8 @@ characters named, pictures and downloads come from the API's addresses, sandboxe
 
 from __future__ import annotations
 
-import asyncio
-import re
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, get
@@ -20,21 +18,20 @@ from markupsafe import Markup
 
 from app.errors import VersoError
 from app.flows.read_content import read_content
-from app.model import Project, VersionRead, normal_path
+from app.model import Project, VersionRead
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.html import visible
-from app.text.markdown import MAX_BYTES, Places, Rendered
+from app.text.markdown import MAX_BYTES, Rendered
+from app.web.addresses import path_after
 from app.web.folders import list_folder, with_changes
-from app.web.overview import At, readme_of, view_of
+from app.web.overview import RENDER_SECONDS, At, places_of, readme_of, view_of
 from app.web.rendering import Crumb, home_of, render
-from app.web.visiting import Visitor
+from app.web.visiting import Visitor, together
 
 LINES = 2000
 """Lines of source on one page: a page's first view stays small however long a document is."""
 MAX_SHOWN = 8 << 20
 """The most bytes that are read to be shown; larger documents are only offered for download."""
-RENDER_SECONDS = 3.0
-_PATH = re.compile(rb"/p/+[^/]+/+files/(.*)", re.DOTALL)
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 _MARKDOWN = ("text/markdown", "text/x-markdown")
 
@@ -70,14 +67,14 @@ async def read_document(
     line: Annotated[int, QueryParameter(ge=1, le=100_000_000)] = 1,
 ) -> Response[Any]:
     """The document at a path, or the folder, now or at a point."""
-    path, at = page_path(request), (at or "").strip() or None
+    path, at = path_after(request, "files"), (at or "").strip() or None
     ledger, token = visitor.services.ledger, visitor.token
-    here, read = await asyncio.gather(
+    here, (read, error) = await together(
         ledger.read_project(token, project=project),
         _found(visitor, project=project, path=path, at=at),
     )
-    if isinstance(read, VersoError):
-        return await _elsewhere(visitor, here=here, path=path, at=at, error=read)
+    if error is not None:
+        return await _elsewhere(visitor, here=here, path=path, at=at, error=error)
     home = home_of(here, await visitor.me())
     query = "" if at is None else f"?at={quote(at, safe='')}"
     body = await body_of(visitor, home=home, read=read, query=query, source=view == "source", line=line)
@@ -119,13 +116,7 @@ async def body_of(
     text = data.decode("utf-8", "replace")
     markdown = kind in _MARKDOWN and len(data) <= MAX_BYTES
     if markdown and not source:
-        base = home.removeprefix("/p/")
-        places = Places(
-            folder=version.path.rpartition("/")[0],
-            pages=f"{home}/files/",
-            contents=f"/v1/projects/{base}/files/",
-            query=query,
-        )
+        places = places_of(home, folder=version.path.rpartition("/")[0], query=query)
         try:
             rendered = await visitor.services.workers.markdown(text, places, deadline_s=RENDER_SECONDS)
             return Body(kind="rendered", markdown=True, rendered=rendered)
@@ -152,23 +143,16 @@ def source_of(text: str, line: int) -> Source:
     )
 
 
-def page_path(request: Request[Any, Any, Any]) -> str:
-    """The document path in a page's address, decoded strictly. Raises VersoError `bad_path`."""
-    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    found = _PATH.match(raw.partition(b"?")[0])
+async def _found(
+    visitor: Visitor, *, project: str, path: str, at: str | None
+) -> tuple[VersionRead | None, VersoError | None]:
     try:
-        return normal_path(unquote_to_bytes(found[1] if found else b"").decode().rstrip("/"))
-    except UnicodeDecodeError:
-        raise VersoError("bad_path", "The path in the address is not percent-encoded UTF-8.") from None
-
-
-async def _found(visitor: Visitor, *, project: str, path: str, at: str | None) -> VersionRead | VersoError:
-    try:
-        return await visitor.services.ledger.read_file(visitor.token, project=project, path=path, at=at)
+        read = await visitor.services.ledger.read_file(visitor.token, project=project, path=path, at=at)
     except VersoError as error:
         if error.code not in {"document_not_found", "document_moved", "document_deleted"}:
             raise
-        return error
+        return None, error
+    return read, None
 
 
 async def _elsewhere(
@@ -178,7 +162,7 @@ async def _elsewhere(
     home = home_of(here, await visitor.me())
     folder = await list_folder(visitor, project=here.id, folder=path, at=at)
     if folder.rows:
-        view, rows = await asyncio.gather(
+        view, rows = await together(
             view_of(visitor, project=here.id, at=at, sequence=folder.sequence),
             with_changes(visitor, folder.rows, project=here.id),
         )

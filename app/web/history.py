@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +17,7 @@ from app.errors import VersoError
 from app.model import LoggedChange, Tag, Version
 from app.web.rendering import Crumb, home_of, render
 from app.web.shown import in_url
-from app.web.visiting import Visitor
+from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +45,7 @@ async def list_changes(
 ) -> Response[Any]:
     """A project's changes, newest first; `q` is looked for in messages, `prefix` at paths' beginnings."""
     ledger, token = visitor.services.ledger, visitor.token
-    here, found, tags = await asyncio.gather(
+    here, found, tags = await together(
         ledger.read_project(token, project=project),
         ledger.list_changes(
             token,
@@ -84,7 +83,7 @@ async def list_versions(
 ) -> Response[Any]:
     """A document's versions, newest first."""
     ledger, token = visitor.services.ledger, visitor.token
-    here, about, found, tags = await asyncio.gather(
+    here, about, found, tags = await together(
         ledger.read_project(token, project=project),
         ledger.read_document(token, document=document),
         ledger.list_versions(token, document=document, before=position_of(cursor, int), page_size=PAGE + 1),

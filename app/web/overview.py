@@ -5,7 +5,6 @@ With `at` it is all as it was then: a date, a tag, a change's number.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -13,14 +12,21 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.model import ChangeSummary, Session, Stage, TreeEntry
+from app.errors import VersoError
+from app.flows.read_content import read_content
+from app.model import ChangeSummary, Project, Session, Stage, TreeEntry
+from app.text.errors import TookTooLongError, WorkersBusyError
+from app.text.markdown import Places, Rendered
 from app.web.folders import Row, list_folder, with_changes
-from app.web.rendering import Crumb, render
-from app.web.visiting import Visitor
+from app.web.rendering import Crumb, home_of, render
+from app.web.visiting import Visitor, together
 
 RECENT = 8
 MOST_SESSIONS = 30
 MOST_TAGS = 100
+MOST_INTRODUCTION = 32 * 1024
+"""The most bytes of a README that is shown on the first page."""
+RENDER_SECONDS = 3.0
 
 At = Annotated[str | None, QueryParameter(max_length=200)]
 
@@ -54,17 +60,19 @@ async def read_overview(
     """What is here, what changed last and by whom."""
     at = at.strip() or None if at is not None else None
     ledger, token = visitor.services.ledger, visitor.token
-    here, folder, sessions, tags, recent = await asyncio.gather(
+    here, folder, sessions, tags, recent = await together(
         ledger.read_project(token, project=project),
         list_folder(visitor, project=project, folder="", at=at),
         ledger.list_sessions(token, project=project, status=None, after=None, page_size=MOST_SESSIONS + 1),
         ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
         ledger.list_changes(token, project=project, before=None, page_size=RECENT),
     )
-    view, rows = await asyncio.gather(
+    view, rows = await together(
         view_of(visitor, project=here.id, at=at, sequence=folder.sequence),
         with_changes(visitor, folder.rows, project=here.id),
     )
+    readme = readme_of(folder.rows)
+    introduction = await introduction_of(visitor, here=here, readme=readme, query=view.query)
     return await render(
         visitor,
         "projects/overview.html",
@@ -75,12 +83,39 @@ async def read_overview(
         view=view,
         rows=rows,
         more=folder.more,
-        readme=readme_of(folder.rows),
+        readme=readme,
+        introduction=introduction,
         progress=[progress_of(each, folder.entries) for each in sessions[:MOST_SESSIONS]],
         more_sessions=len(sessions) > MOST_SESSIONS,
         tags=tags,
         recent=[] if at is not None else recent,
     )
+
+
+async def introduction_of(
+    visitor: Visitor, *, here: Project, readme: Row | None, query: str
+) -> Rendered | None:
+    """What the README says, if there is one that is small enough to be there at once."""
+    entry = readme.entry if readme is not None else None
+    if entry is None or entry.size > MOST_INTRODUCTION or entry.mode is not None:
+        return None
+    home = home_of(here, await visitor.me())
+    places = places_of(home, folder="", query=query)
+    try:
+        read = await visitor.services.ledger.read_version(
+            visitor.token, document=entry.document, at=entry.version
+        )
+        with await read_content(visitor.services.blobs, actor=visitor.actor, read=read) as content:
+            text = (await content.read()).decode("utf-8", "replace")
+        return await visitor.services.workers.markdown(text, places, deadline_s=RENDER_SECONDS)
+    except (VersoError, TookTooLongError, WorkersBusyError):
+        return None  # the list has it all the same; its own page says what is the matter
+
+
+def places_of(home: str, *, folder: str, query: str) -> Places:
+    """Where the links of a document in a folder lead."""
+    base = home.removeprefix("/p/")
+    return Places(folder=folder, pages=f"{home}/files/", contents=f"/v1/projects/{base}/files/", query=query)
 
 
 async def view_of(visitor: Visitor, *, project: str, at: str | None, sequence: int) -> View:

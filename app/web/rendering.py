@@ -10,6 +10,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 
+from app.model import Role
 from app.web import notices, shown
 from app.web.assets import Assets, accepts_gzip
 
@@ -113,6 +114,7 @@ async def render(
             "project": project,
             "home": None if project is None else home_of(project, me),
             "tab": tab,
+            "writes": project is not None and writes(project),
             **facts,
         },
     )
@@ -137,6 +139,7 @@ def answer(
         "project": None,
         "home": None,
         "tab": None,
+        "writes": False,
         "theme": theme_of(request),
         "notice": notice,
         "path": path_of(request),
@@ -154,6 +157,11 @@ def home_of(project: Project, me: Me) -> str:
     """The address of a project's pages: by slug, or by id where a slug is not enough."""
     same = [each for each in me.projects if each.slug == project.slug]
     return f"/p/{project.slug if len(same) <= 1 else project.id}"
+
+
+def writes(project: Project) -> bool:
+    """Whether the visitor may write in the project: what pages offer. The database decides."""
+    return project.role in {Role.editor, Role.owner} and project.archived_at is None
 
 
 def theme_of(request: Request[Any, Any, Any]) -> Literal["light", "dark"] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Router
 from litestar.di import Provide
 
-from app.web import assets, documents, history, overview, preferences, projects
+from app.web import assets, documents, editing, history, keeping, overview, preferences, projects, uploading
 from app.web.faults import HANDLERS
 from app.web.visiting import provide_guest, provide_sender, provide_visitor
 
@@ -19,6 +19,19 @@ ROUTES = [
     documents.read_document,
     history.list_changes,
     history.list_versions,
+    uploading.read_upload,
+    uploading.upload_files,
+    editing.read_create,
+    editing.create_document,
+    editing.read_edit,
+    editing.edit_document,
+    keeping.read_move,
+    keeping.move_document,
+    keeping.read_delete,
+    keeping.delete_document,
+    keeping.read_restore,
+    keeping.restore_document,
+    keeping.undelete_document,
 ]
 """Who adds a page adds its handler here, and its line to tests/web/routes.txt."""
 

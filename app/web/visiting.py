@@ -12,8 +12,9 @@ import asyncio
 import base64
 import binascii
 import secrets
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from litestar import Request
@@ -29,6 +30,12 @@ from app.supabase.answers import Me
 from app.supabase.identity import Actor
 from app.web.rendering import Pages
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from app.model import Project
+
+T = TypeVar("T")
 FIELD = "csrf_token"
 """The name of the token's field in every form."""
 
@@ -120,6 +127,31 @@ async def _visitor(request: Request[Any, Any, Any], services: Services, *, form:
         form=form,
         asked=asked,
     )
+
+
+async def together(*asked: Awaitable[Any]) -> list[Any]:
+    """The answers of several questions, asked at the same time. Raises the first one's error that has one.
+
+    With the project first, who may not see it is always told the same, whichever answer comes first.
+    """
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for each in answers:
+        if isinstance(each, BaseException):
+            raise each
+    return answers
+
+
+async def project_first(reading: Awaitable[Project], rest: Awaitable[T]) -> tuple[Project, T]:
+    """A project and what is asked of it meanwhile.
+
+    When both are refused, the project's refusal is told: what isn't one's own looks like what isn't there.
+    """
+    here, found = await asyncio.gather(reading, rest, return_exceptions=True)
+    if isinstance(here, BaseException):
+        raise here
+    if isinstance(found, BaseException):
+        raise found
+    return here, found
 
 
 def masked(token: str) -> str:

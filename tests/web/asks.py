@@ -7,5 +7,19 @@ from typing import Any
 FORMS: dict[str, dict[str, Any]] = {
     "POST /new": {"name": "Made by {role}", "slug": "made-{unique}"},
     "POST /theme": {"theme": "dark", "next": "/"},
+    "POST /p/{project}/upload": {
+        "fields": {"folder": "up", "seen": "1"},
+        "files": {"files": ["{unique}.md", "# Up\n"]},
+    },
+    "POST /p/{project}/create": {"fields": {"path": "made/{unique}.md", "text": "made"}},
+    "POST /p/{project}/edit/{path}": {"fields": {"text": "by {unique}", "base": "{version}"}},
+    "POST /p/{project}/move/{path}": {"to": "moved/{unique}.md", "base": "{version}"},
+    "POST /p/{project}/delete/{path}": {"base": "{version}"},
+    "POST /p/{project}/documents/{document}/restore/{number}": {"base": "{version}"},
+    "POST /p/{project}/documents/{document}/undelete": {"base": "{version}"},
+    "POST /p/{project}/versions/{version}/comments": {"body": "by {unique}", "line": "1", "next": "/"},
+    "POST /p/{project}/comments/{comment}/replies": {"body": "by {unique}", "next": "/"},
+    "POST /p/{project}/comments/{comment}/act": {"act": "resolve", "next": "/"},
+    "POST /p/{project}/versions/{version}/reviews": {"verdict": "request_changes", "next": "/"},
 }
 """A multipart form has `fields` and `files` in place of plain fields."""

@@ -25,36 +25,46 @@ SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 @pytest.fixture(scope="module")
 def things(project: Project) -> dict[str, str]:
-    """What the routes' addresses and forms name."""
-    version = project.written("a.md", "# A\n")
-    return {
-        "project": project.id,
-        "document": version["document"],
-        "version": version["hash"],
-        "path": "a.md",
-        "digest": "0",
-    }
+    """What the routes' addresses name."""
+    return {"project": project.id, "digest": "0"}
 
 
-def ask(site: Site, row: Row, role: str, things: dict[str, str], **headers: str) -> httpx.Response:
+def own_things(project: Project, row: Row) -> dict[str, str]:
+    """A document of a cell's own, with two versions; of undelete, a deleted one."""
+    path = f"{uuid.uuid4().hex}.md"
+    first = project.written(path, "one")
+    version = project.written(path, "two", base=first["hash"])
+    if row.template.endswith("/undelete"):
+        gone = project.people.editor.delete(project.file(path), headers={"If-Match": f'"{version["hash"]}"'})
+        version = gone.json()["version"]
+    names = {"document": version["document"], "version": version["hash"], "path": path, "number": "1"}
+    if "{comment}" in row.template:
+        said = project.people.reviewer.post(f"/v1/versions/{version['hash']}/comments", json={"body": "Why?"})
+        names["comment"] = said.json()["id"]
+    return names | {"sequence": str(version["change"]["sequence"])}
+
+
+def ask(
+    site: Site, row: Row, role: str, names: dict[str, str], *, token: bool = True, **headers: str
+) -> httpx.Response:
     """A page's request with the cookies of a role; forms are complete."""
-    names = things | {"unique": uuid.uuid4().hex[:10], "role": role}
+    names = {"unique": uuid.uuid4().hex[:10], "role": role} | names
     if row.template.startswith("/static/"):
         names |= {"path": "verso.css"}
-    form: dict[str, Any] = filled(FORMS.get(row.route, {}), names)
     cookies: dict[str, str] = {}
     if role != "anonymous":
         cookies = {each["name"]: each["value"] for each in site.states[role]["cookies"]}
+    url = site.url + filled(row.template, names)
     with httpx.Client(cookies=cookies, trust_env=False, timeout=30) as client:
         if row.method == "GET":
-            return client.get(site.url + filled(row.template, names), headers=headers)
-        token = {"csrf_token": cookies.get("verso-csrf", "")} if headers.get("token", "yes") == "yes" else {}
-        files = {name: (None, value) for name, value in (token | form.pop("fields", {})).items()}
-        files |= form.pop("files", {})
-        sent = {"files": files} if len(files) > len(token) else {"data": token | form}
-        return client.post(
-            site.url + filled(row.template, names), headers=SAME_SITE | headers | {"token": ""}, **sent
-        )
+            return client.get(url, headers=headers)
+        form: dict[str, Any] = filled(FORMS.get(row.route, {}), names)
+        said = {"csrf_token": cookies.get("verso-csrf", "")} if token else {}
+        if "fields" not in form:
+            return client.post(url, headers=SAME_SITE | headers, data=said | form)
+        parts = {name: (None, value) for name, value in (said | form["fields"]).items()}
+        parts |= {name: tuple(file) for name, file in form.get("files", {}).items()}
+        return client.post(url, headers=SAME_SITE | headers, files=parts)
 
 
 def outcome(answer: httpx.Response) -> str:
@@ -75,46 +85,59 @@ def test_every_page_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.route)
-def test_each_role_gets_what_the_table_says(row: Row, site: Site, things: dict[str, str]) -> None:
-    assert {role: outcome(ask(site, row, role, things)) for role in row.cells} == row.cells
+def test_each_role_gets_what_the_table_says(
+    row: Row, site: Site, project: Project, things: dict[str, str]
+) -> None:
+    names = dict.fromkeys(row.cells, things)
+    if row.method == "POST" and "{project}" in row.template:
+        names = {role: things | own_things(project, row) for role in row.cells}
+    elif "{" in row.template:
+        names = dict.fromkeys(row.cells, things | own_things(project, row))
+    assert {role: outcome(ask(site, row, role, names[role])) for role in row.cells} == row.cells
 
 
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if "{project}" in row.template], ids=lambda row: row.route
 )
 def test_an_outsider_is_told_of_what_is_there_what_is_told_of_nothing(
-    row: Row, site: Site, things: dict[str, str]
+    row: Row, site: Site, project: Project, things: dict[str, str]
 ) -> None:
-    nothing = things | {"project": str(uuid.uuid4()), "document": str(uuid.uuid4())}
+    things = things | own_things(project, row) | {"unique": "same"}
+    missing = {name: str(uuid.uuid4()) for name in ("project", "document", "comment")}
+    nothing = things | missing | {"version": "0" * 64}
     for accept in ("text/html", "*/*"):
         there = telling(ask(site, row, "outsider", things, Accept=accept))
         of_nothing = telling(ask(site, row, "outsider", nothing, Accept=accept))
         # A page says its own address, for the sign-in and the choice of colours that lead back to it.
         same = of_nothing[2].decode().replace(nothing["project"], things["project"])
-        same = same.replace(nothing["document"], things["document"])
+        for name in ("document", "version", "comment"):
+            same = same.replace(nothing[name], things.get(name, ""))
         assert without_tokens(there[2].decode()) == without_tokens(same)
         assert there[0] == of_nothing[0] >= 400
 
 
 @pytest.mark.parametrize("row", POSTED, ids=lambda row: row.route)
 def test_a_form_without_the_session_s_token_or_from_elsewhere_writes_nothing(
-    row: Row, site: Site, things: dict[str, str]
+    row: Row, site: Site, project: Project, things: dict[str, str]
 ) -> None:
-    assert outcome(ask(site, row, "owner", things, token="no")) == "csrf_token_needed"
-    assert outcome(ask(site, row, "owner", things, **{"Sec-Fetch-Site": "cross-site"})) == "cross_site"
+    names = things | own_things(project, row)
+    assert outcome(ask(site, row, "owner", names, token=False)) == "csrf_token_needed"
+    assert outcome(ask(site, row, "owner", names, **{"Sec-Fetch-Site": "cross-site"})) == "cross_site"
 
 
 def without_tokens(page: str) -> list[str]:
     return [line for line in page.splitlines() if "csrf_token" not in line and "request" not in line]
 
 
-def test_every_page_has_the_policy_and_no_answer_of_a_program_got_it(
-    site: Site, things: dict[str, str]
+def test_every_page_has_the_policy_and_nothing_inline(
+    site: Site, project: Project, things: dict[str, str]
 ) -> None:
+    things = things | own_things(project, ROWS[0])
     for row in ROWS:
         if row.method != "GET" or row.template.startswith("/static/"):
             continue
-        answer = ask(site, row, "reader", things)
+        answer = ask(site, row, "editor", things)
+        assert answer.status_code == 200, row.route
         policy = answer.headers["content-security-policy"]
         assert "unsafe" not in policy, row.route
         assert "script-src 'self';" in policy, row.route

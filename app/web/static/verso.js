@@ -1,5 +1,7 @@
 // What pages do beyond plain HTML; each of these is an addition to something that works without it.
 
+document.documentElement.classList.add("scripted");
+
 /** Menus close when somebody clicks elsewhere or presses Escape, as menus do. */
 function closeMenus(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {

@@ -1,0 +1,91 @@
+// Uploads: files may be dropped, and their way is shown. Without this the form is posted as it is.
+
+const SIZES = new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 });
+
+function enhance(form) {
+  const input = form.querySelector("input[type=file]");
+  const drop = form.querySelector(".drop");
+  const chosen = form.querySelector(".chosen");
+  const box = form.querySelector(".progress");
+  const bar = box.querySelector("progress");
+  const said = box.querySelector("p");
+
+  const list = () => {
+    chosen.replaceChildren(
+      ...Array.from(input.files, (file) => {
+        const item = document.createElement("li");
+        item.textContent = `${file.name}, ${SIZES.format(file.size / 1048576)}`;
+        return item;
+      }),
+    );
+  };
+  input.addEventListener("change", list);
+
+  for (const kind of ["dragenter", "dragover"]) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  }
+  drop.addEventListener("dragleave", (event) => {
+    if (!drop.contains(event.relatedTarget)) drop.classList.remove("over");
+  });
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    const files = new DataTransfer();
+    for (const file of Array.from(event.dataTransfer.files).slice(0, input.multiple ? undefined : 1)) files.items.add(file);
+    input.files = files.files;
+    list();
+  });
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+    const leaving = (warning) => warning.preventDefault();
+    const end = (words) => {
+      removeEventListener("beforeunload", leaving);
+      button.disabled = false;
+      said.textContent = words;
+      bar.hidden = true;
+    };
+    addEventListener("beforeunload", leaving);
+    button.disabled = true;
+    box.hidden = bar.hidden = false;
+    box.classList.remove("wrong");
+    said.textContent = "Uploading";
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
+      bar.max = total;
+      bar.value = loaded;
+      said.textContent = loaded < total ? `${Math.floor((100 * loaded) / total)} %` : "Storing";
+    });
+    request.addEventListener("load", () => {
+      let told = {};
+      try {
+        told = JSON.parse(request.responseText);
+      } catch {
+        told = { detail: "The server's answer could not be read." };
+      }
+      if (request.status === 200 && told.go_on_to) {
+        removeEventListener("beforeunload", leaving);
+        location.assign(told.go_on_to);
+        return;
+      }
+      box.classList.add("wrong");
+      const about = (told.items ?? []).map((each) => each.path).filter(Boolean).join(", ");
+      const there = ["base_required", "already_exists"].includes(told.code);
+      const words = there ? "There already. Choose to replace, or another folder" : (told.detail ?? "Nothing was uploaded.");
+      end(about ? `${words}: ${about}` : words);
+    });
+    request.addEventListener("error", () => {
+      box.classList.add("wrong");
+      end("The connection broke. Nothing was uploaded; try again.");
+    });
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "application/json");
+    request.send(new FormData(form));
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-upload]")) enhance(form);

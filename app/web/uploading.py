@@ -1,0 +1,218 @@
+"""Uploading: several files at once into a folder, or one file as the next version of a document.
+
+A file whose path has a document already is a new version of it, if that was asked for. It is then based on
+what the document was when the form was opened (`seen`, a change's number): nobody replaces what nobody has
+shown them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Redirect
+
+from app.api.bodies import check_message
+from app.api.media_types import media_type_of
+from app.api.writing import write_change
+from app.errors import VersoError
+from app.flows.add_change import Item
+from app.model import Change, Project, normal_path
+from app.web import notices
+from app.web.forms import PageForm
+from app.web.rendering import Crumb, home_of, render
+from app.web.visiting import Sender, Visitor, together
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from litestar.datastructures import Cookie
+
+FolderQuery = Annotated[str, QueryParameter(max_length=1024)]
+PathQuery = Annotated[str, QueryParameter(max_length=1024)]
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """Why one file of an upload was not taken."""
+
+    path: str
+    sentence: str
+
+
+@get("/p/{project:str}/upload")
+async def read_upload(
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    folder: FolderQuery = "",
+    to: PathQuery = "",
+) -> Response[Any]:
+    """The form: into a folder, or with `to` the next version of the document at that path."""
+    here = await visitor.services.ledger.read_project(visitor.token, project=project)
+    base = ""
+    if to:
+        read = await visitor.services.ledger.read_file(visitor.token, project=project, path=normal_path(to))
+        base = read.version.hash
+    return await upload_page(visitor, here=here, given={"folder": folder, "to": to, "base": base})
+
+
+@post("/p/{project:str}/upload", status_code=303, request_max_body_size=None)
+async def upload_files(sender: NamedDependency[Sender], project: FromPath[str]) -> Response[Any]:
+    """Take the files in as one change. A script that asks for JSON is told where to go on to."""
+    with PageForm(sender) as form:
+        visitor = await form.read()
+        here = await visitor.services.ledger.read_project(visitor.token, project=project)
+        fields = form.fields
+        if not form.files:
+            raise_or = VersoError("bad_change", "Choose a file first.")
+            return await _refused(visitor, here=here, error=raise_or)
+        try:
+            items = _items(form)
+            message = check_message(fields.get("message", "").strip(), visitor.services.settings)
+            change = await _write(visitor, here=here, items=items, message=message)
+        except VersoError as error:
+            return await _refused(visitor, here=here, error=error)
+    home = home_of(here, await visitor.me())
+    where = fields.get("to") or fields.get("folder", "").strip("/")
+    if fields.get("to") or (change is not None and len(change.versions) == 1):
+        where = fields.get("to") or (change.versions[0].path if change is not None else where)
+    address = f"{home}/files/{quote(where, safe='/')}" if where else home
+    return go_on(visitor.request, address, [_notice(change)])
+
+
+async def upload_page(
+    visitor: Visitor,
+    *,
+    here: Project,
+    given: Mapping[str, str],
+    error: VersoError | None = None,
+    status: int = 200,
+) -> Response[Any]:
+    """The form, with what was given and what was wrong with it."""
+    home = home_of(here, await visitor.me())
+    to = given.get("to", "")
+    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home)]
+    if to:
+        crumbs.append(Crumb(to, f"{home}/files/{quote(to, safe='/')}"))
+    return await render(
+        visitor,
+        "documents/upload.html",
+        title="New version" if to else "Upload documents",
+        crumbs=[*crumbs, Crumb("Upload")],
+        project=here,
+        given={"folder": "", "to": "", "base": "", "message": "", "replace": "", **given},
+        seen=given.get("seen") or str(here.change_sequence),
+        sentence=error.sentence if error is not None else "",
+        troubles=troubles_of(error),
+        status=status,
+    )
+
+
+def go_on(request: Request[Any, Any, Any], address: str, cookies: list[Cookie]) -> Response[Any]:
+    """The answer to a form: 303 for browsers; for a script, where to go on to."""
+    if "application/json" in request.headers.get("accept", ""):
+        return Response({"go_on_to": address}, status_code=200, cookies=cookies)
+    return Redirect(address, status_code=303, cookies=cookies)
+
+
+def troubles_of(error: VersoError | None) -> list[Trouble]:
+    """What was wrong with which document, of a refused change."""
+    if error is None:
+        return []
+    return [
+        Trouble(str(each.get("path", "")), _SENTENCES.get(each["code"], each.get("sentence", "")))
+        for each in error.detail.get("items", ())
+        if each.get("path")
+    ]
+
+
+_SENTENCES = {
+    "base_required": "There is a document at this path already. Choose to replace it, or another folder.",
+    "already_exists": "There is a document at this path already. Choose to replace it, or another folder.",
+    "stale_base": "Somebody changed this document after you opened this page. Look at it, then replace it.",
+    "path_taken": "A document or a folder has this path already.",
+    "outside_folders": "This is outside the folders that you may write.",
+}
+
+
+def _items(form: PageForm) -> list[Item]:
+    fields = form.fields
+    to, folder = fields.get("to", ""), fields.get("folder", "").strip().strip("/")
+    if to:
+        if len(form.files) > 1:
+            raise VersoError("bad_change", "Choose one file: it becomes the next version of this document.")
+        file = form.files[0]
+        path = normal_path(to)
+        # What a browser thinks of a file's name is no better than what our table says of the document's.
+        kind = media_type_of(None, path)
+        return [Item(path=path, base=fields.get("base") or None, media_type=kind, upload=file.upload)]
+    items = []
+    for file in form.files:
+        path = normal_path(f"{folder}/{file.name}" if folder else file.name)
+        kind = media_type_of(None, path)
+        if kind == "application/octet-stream":
+            kind = media_type_of(file.media_type, path)
+        items.append(Item(path=path, media_type=kind, upload=file.upload))
+    return items
+
+
+async def _write(visitor: Visitor, *, here: Project, items: list[Item], message: str) -> Change | None:
+    services, actor = visitor.services, visitor.actor
+    try:
+        return await write_change(
+            services, actor=actor, project=here.id, items=items, message=message, key=None
+        )
+    except VersoError as error:
+        if error.code != "base_required" or not visitor.form.get("replace"):
+            raise
+        seen = visitor.form.get("seen", "0")
+        known = {
+            each["index"] - 1 for each in error.detail.get("items", ()) if each["code"] == "base_required"
+        }
+    based = await together(
+        *(
+            _as_seen(visitor, here, item, seen) if at in known else _as_is(item)
+            for at, item in enumerate(items)
+        )
+    )
+    return await write_change(services, actor=actor, project=here.id, items=based, message=message, key=None)
+
+
+async def _as_is(item: Item) -> Item:
+    return item
+
+
+async def _as_seen(visitor: Visitor, here: Project, item: Item, seen: str) -> Item:
+    """The item on what its document was when the form was opened. Raises VersoError `stale_base`."""
+    point = seen if seen.isascii() and seen.isdigit() else "0"
+    try:
+        read = await visitor.services.ledger.read_file(
+            visitor.token, project=here.id, path=item.path or "", at=point
+        )
+    except VersoError as error:
+        if error.code not in {"document_not_found", "document_moved", "document_deleted", "point_not_found"}:
+            raise
+        told = {"index": 1, "code": "stale_base", "path": item.path}
+        raise VersoError("stale_base", _SENTENCES["stale_base"], items=[told]) from None
+    return msgspec.structs.replace(item, base=read.version.hash)
+
+
+async def _refused(visitor: Visitor, *, here: Project, error: VersoError) -> Response[Any]:
+    """The form once more with what was wrong; to a script, the problem document."""
+    if "application/json" in visitor.request.headers.get("accept", ""):
+        raise error
+    status = 422 if error.code in {"bad_change", "bad_path"} else 409
+    if error.code not in _SENTENCES and error.code not in {"bad_change", "bad_path", "message_too_long"}:
+        raise error
+    return await upload_page(visitor, here=here, given=visitor.form, error=error, status=status)
+
+
+def _notice(change: Change | None) -> Cookie:
+    if change is None:
+        return notices.leave("unchanged")
+    if len(change.versions) == 1:
+        return notices.leave("uploaded_one", path=change.versions[0].path, change=change.sequence)
+    return notices.leave("uploaded", count=len(change.versions), change=change.sequence)

@@ -1,0 +1,57 @@
+"""Timelines: of a project and of a document, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.browsing import check_everywhere
+
+if TYPE_CHECKING:
+    from tests.api.world import Project
+    from tests.web.browsing import Site
+
+
+@pytest.fixture(scope="module")
+def written(project: Project) -> Project:
+    """54 changes, of which 53 are of one document."""
+    base = None
+    for number in range(1, 54):
+        base = project.written("a.md", f"{number}\n", base=base)["hash"]
+    project.change({"path": "b/c.md", "text": "c"}, message="Something else\n\nAnd why it is here.")
+    project.people.editor.post(f"{project.url}/tags", json={"name": "first", "at": "1"}).raise_for_status()
+    return project
+
+
+async def test_a_projects_history_goes_back_to_its_first_change(web: Site, written: Project) -> None:
+    await check_everywhere(web, "reader", f"/p/{written.slug}/history")
+    page = await web.page("reader", f"/p/{written.slug}/history", java_script_enabled=False)
+    assert await page.locator(".event").count() == 50
+    await page.get_by_role("link", name="Older changes").click()
+    assert await page.locator(".event").count() == 4
+    assert await page.locator("#change-1 .tag").inner_text() == "first"
+    assert await page.get_by_role("link", name="Older changes").count() == 0
+
+
+async def test_changes_are_found_by_words_and_by_path(web: Site, written: Project) -> None:
+    page = await web.page("reader", f"/p/{written.slug}/history", java_script_enabled=False)
+    await page.get_by_label("Words of the message").fill("something")
+    await page.get_by_role("button", name="Filter").click()
+    assert await page.locator(".event").count() == 1
+    await page.goto(f"/p/{written.slug}/history?prefix=b/")
+    assert await page.locator(".event").count() == 1
+    await page.goto(f"/p/{written.slug}/history?q=nowhere")
+    assert "No change fits." in await page.get_by_role("main").inner_text()
+
+
+async def test_a_documents_history(web: Site, written: Project) -> None:
+    page = await web.page("reader", f"/p/{written.slug}/files/a.md")
+    await page.keyboard.press("h")
+    await page.wait_for_url(f"{web.url}/p/{written.slug}/documents/*")
+    await check_everywhere(web, "editor", page.url.removeprefix(web.url))
+    assert "53 versions" in await page.get_by_role("main").inner_text()
+    await page.get_by_role("link", name="Older versions").click()
+    assert "added" in await page.locator("#v1").inner_text()
+    await page.locator("#v2 .title a").click()
+    assert "This is version 2 of 53." in await page.get_by_role("main").inner_text()

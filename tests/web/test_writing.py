@@ -1,0 +1,186 @@
+"""Writing in a browser: uploads, the editor, moves, deletes, restores; with a script and without one."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from tests.api.world import make_project
+from tests.web.browsing import check_everywhere, check_page
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from tests.api.world import Project
+    from tests.web.browsing import Site
+
+
+def file(name: str, text: str) -> dict[str, object]:
+    return {"name": name, "mimeType": "", "buffer": text.encode()}
+
+
+async def said(page: Page) -> str:
+    return await page.locator("#notices").inner_text()
+
+
+def text_of(project: Project, path: str) -> str:
+    return project.people.reader.get(project.file(path)).text
+
+
+async def test_a_newcomer_s_first_documents_without_a_script(web: Site) -> None:
+    project = make_project(web.members())
+    await check_everywhere(web, "editor", f"/p/{project.slug}")
+    page = await web.page("editor", f"/p/{project.slug}", java_script_enabled=False)
+    await page.get_by_label("Choose files").set_input_files([file("a.md", "# A\n"), file("b.txt", "b\n")])
+    await page.get_by_label("Folder").fill("first")
+    await page.get_by_role("button", name="Upload").click()
+    assert await said(page) == "2 documents are uploaded as change #1."
+    assert page.url == f"{web.url}/p/{project.slug}/files/first"
+    assert text_of(project, "first/a.md") == "# A\n"
+
+
+async def test_an_upload_shows_its_way_and_files_may_be_dropped(web: Site, project: Project) -> None:
+    await check_everywhere(web, "editor", f"/p/{project.slug}/upload")
+    page = await web.page("editor", f"/p/{project.slug}/upload?folder=dropped")
+    await page.locator(".drop").evaluate(
+        """drop => {
+          const files = new DataTransfer();
+          files.items.add(new File(["one"], "one.md"));
+          files.items.add(new File(["two".repeat(1000000)], "two.md"));
+          drop.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+        }"""
+    )
+    assert await page.locator(".chosen li").count() == 2
+    await page.get_by_role("button", name="Upload").click()
+    await page.wait_for_url(f"{web.url}/p/{project.slug}/files/dropped")
+    assert "2 documents are uploaded" in await said(page)
+
+
+async def test_what_is_there_is_replaced_only_if_asked_for_and_seen(web: Site, project: Project) -> None:
+    name = f"{uuid.uuid4().hex}.md"
+    first = project.written(name, "first")
+    address = f"/p/{project.slug}/upload"
+    page = await web.page("editor", address, java_script_enabled=False)
+    await page.get_by_label("Choose files").set_input_files([file(name, "second")])
+    await page.get_by_role("button", name="Upload").click()
+    assert "Choose to replace it" in await page.get_by_role("alert").inner_text()
+    await check_page(await web.page("editor", address))
+    await page.get_by_label("Choose files").set_input_files([file(name, "second")])
+    await page.get_by_label("A file that is there already").check()
+    await page.get_by_role("button", name="Upload").click()
+    assert name in await said(page)
+    assert text_of(project, name) == "second"
+    # Another page that was opened before that must not replace what it hasn't shown.
+    scripted = await web.page("editor", address)
+    head = project.people.editor.get(project.file(name)).headers["etag"].strip('"')
+    project.written(name, "third", base=head)
+    await scripted.get_by_label("Choose files").set_input_files([file(name, "late")])
+    await scripted.get_by_label("A file that is there already").check()
+    await scripted.get_by_role("button", name="Upload").click()
+    await scripted.locator(".progress.wrong").wait_for()
+    assert text_of(project, name) == "third"
+    assert first["number"] == 1
+
+
+async def test_a_document_is_written_and_edited(web: Site, project: Project) -> None:
+    page = await web.page("editor", f"/p/{project.slug}/create?folder=notes")
+    await check_page(page)
+    await page.get_by_label("Path").fill("notes/new.md")
+    await page.get_by_label("Text").fill("\n# New\n\nline\n")
+    await page.get_by_role("button", name="Save").click()
+    await page.wait_for_url(f"{web.url}/p/{project.slug}/files/notes/new.md")
+    assert text_of(project, "notes/new.md") == "\n# New\n\nline\n"
+    await page.keyboard.press("e")
+    await page.wait_for_url("**/edit/notes/new.md")
+    await check_everywhere(web, "editor", f"/p/{project.slug}/edit/notes/new.md")
+    assert await page.get_by_label("Text").input_value() == "\n# New\n\nline\n"
+    await page.get_by_label("Text").fill("\n# New\n\nother\n")
+    await page.get_by_label("What changed").fill("Another word")
+    await page.keyboard.press("Control+s")
+    await page.wait_for_url(f"{web.url}/p/{project.slug}/files/notes/new.md")
+    assert "Saved as change" in await said(page)
+    assert "Another word" in await page.get_by_role("main").inner_text()
+    assert text_of(project, "notes/new.md") == "\n# New\n\nother\n"
+
+
+async def test_line_ends_stay_what_they_were_and_nothing_changed_is_no_version(
+    web: Site, project: Project
+) -> None:
+    project.written("dos.txt", b"a\r\nb\r\n")
+    page = await web.page("editor", f"/p/{project.slug}/edit/dos.txt", java_script_enabled=False)
+    await page.get_by_role("button", name="Save").click()
+    assert "nothing was written" in await said(page)
+    await page.goto(f"/p/{project.slug}/edit/dos.txt")
+    await page.get_by_label("Text").fill("a\nc\n")
+    await page.get_by_role("button", name="Save").click()
+    assert project.people.reader.get(project.file("dos.txt")).content == b"a\r\nc\r\n"
+
+
+async def test_who_was_slower_loses_nothing_and_merges(web: Site, project: Project) -> None:
+    first = project.written("shared.md", "one\n\ntwo\n\nthree\n")
+    page = await web.page("editor", f"/p/{project.slug}/edit/shared.md", java_script_enabled=False)
+    project.written(
+        "shared.md", "one, by owner\n\ntwo\n\nthree\n", base=first["hash"], by=project.people.owner
+    )
+    await page.get_by_label("Text").fill("one\n\ntwo\n\nthree, by editor\n")
+    await page.get_by_role("button", name="Save").click()
+    assert "Somebody was faster." in await page.get_by_role("alert").inner_text()
+    assert await page.get_by_label("Text").input_value() == "one\n\ntwo\n\nthree, by editor\n"
+    await page.get_by_role("button", name="Merge with theirs and save").click()
+    assert "merged with what somebody else wrote" in await said(page)
+    assert text_of(project, "shared.md") == "one, by owner\n\ntwo\n\nthree, by editor\n"
+
+
+async def test_unsaved_work_is_warned_of_and_kept(web: Site, project: Project) -> None:
+    project.written("kept.md", "before\n")
+    page = await web.page("editor", f"/p/{project.slug}/edit/kept.md")
+    warnings: list[str] = []
+
+    async def leave(dialog: object) -> None:
+        warnings.append(dialog.type)
+        await dialog.accept()
+
+    page.on("dialog", leave)
+    await page.get_by_label("Text").press_sequentially("typed ")
+    await page.get_by_role("link", name="Cancel").click()
+    await page.wait_for_url("**/files/kept.md")
+    assert warnings == ["beforeunload"]
+    await page.keyboard.press("e")
+    await page.get_by_role("button", name="Put it back").click()
+    assert "typed" in await page.get_by_label("Text").input_value()
+
+
+async def test_move_delete_undelete_restore(web: Site, project: Project) -> None:
+    first = project.written("here.md", "first\n")
+    project.written("here.md", "second\n", base=first["hash"])
+    page = await web.page("editor", f"/p/{project.slug}/files/here.md", java_script_enabled=False)
+    await page.locator("summary", has_text="More").click()
+    await page.get_by_role("link", name="Move or rename").click()
+    await page.get_by_label("New path").fill("there/now.md")
+    await page.get_by_role("button", name="Move").click()
+    assert await said(page) == "The document is now at there/now.md."
+    await page.goto(f"/p/{project.slug}/files/here.md")
+    assert page.url.endswith("/files/there/now.md")
+    await page.goto(f"/p/{project.slug}/documents/{first['document']}/restore/1")
+    assert "first" in await page.get_by_role("article").inner_text()
+    await page.get_by_role("button", name="Restore").click()
+    assert "Version 1 is back" in await said(page)
+    assert text_of(project, "there/now.md") == "first\n"
+    await page.goto(f"/p/{project.slug}/delete/there/now.md")
+    await page.get_by_role("button", name="Delete").click()
+    assert await said(page) == "there/now.md is deleted. Its history stays, and it can be brought back."
+    await check_everywhere(web, "editor", f"/p/{project.slug}/files/there/now.md")
+    await page.get_by_role("button", name="Bring it back").click()
+    assert await said(page) == "there/now.md is back."
+    for form in ("move", "delete"):
+        await check_everywhere(web, "editor", f"/p/{project.slug}/{form}/there/now.md")
+    await check_everywhere(web, "editor", f"/p/{project.slug}/documents/{first['document']}/restore/1")
+
+
+async def test_readers_are_offered_nothing_that_writes(web: Site, project: Project) -> None:
+    project.written("read.md", "x")
+    for path in ("", "/files/read.md"):
+        page = await web.page("reader", f"/p/{project.slug}{path}")
+        await page.locator("main").wait_for()
+        for name in ("Upload", "New document", "Edit"):
+            assert await page.get_by_role("link", name=name).count() == 0
