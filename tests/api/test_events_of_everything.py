@@ -29,6 +29,7 @@ NOTHING_HAPPENS = {
     "refuse_push": "writes nothing",
     "preview_merge": "reads",
     "bisect_document": "reads",
+    "replay_webhook": "tells again what happened",
 }
 SIGN_IN = re.compile(r"/auth/")
 
@@ -193,6 +194,15 @@ def test_every_route_that_writes_is_told_of(
     assert watch.told("resolve_comment", lambda: editor.post(f"{comment}/resolve")) == ["comment.resolved"]
     assert watch.told("reopen_comment", lambda: editor.post(f"{comment}/reopen")) == ["comment.reopened"]
     assert watch.told("retract_comment", lambda: reviewer.delete(comment)) == ["comment.retracted"]
+
+    hooks = f"{url}/webhooks"
+    somewhere = {"url": "https://example.com/hook"}
+    assert watch.told("create_webhook", lambda: owner.post(hooks, json=somewhere)) == ["webhook.added"]
+    hook = f"{hooks}/{watch.answer.json()['id']}"
+    paused = {"state": "paused"}
+    assert watch.told("update_webhook", lambda: owner.patch(hook, json=paused)) == ["webhook.edited"]
+    assert watch.told("rotate_webhook", lambda: owner.post(f"{hook}/rotate", json={})) == ["webhook.rotated"]
+    assert watch.told("remove_webhook", lambda: owner.delete(hook)) == ["webhook.removed"]
 
     watch.told("put_file", lambda: editor.put(project.file("private.md"), content="a person's name"))
     content = watch.answer.json()["version"]["sha256"]
