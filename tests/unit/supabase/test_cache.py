@@ -140,3 +140,32 @@ def test_a_directory_of_its_own_is_private_and_removed() -> None:
     assert cache.directory.stat().st_mode & 0o077 == 0
     cache.close()
     assert not cache.directory.exists()
+
+
+async def test_what_is_to_be_forgotten_is_gone_from_memory_and_disk(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path / "cache", limit=1 << 20)
+    small, large = ("p", "a" * 64), ("p", "b" * 64)
+    cache.add_bytes(small, b"small")
+    (tmp_path / "given").write_bytes(b"large")
+    with cache.add_file(large, tmp_path / "given", size=5) as reading:
+        for key in (small, large, ("p", "c" * 64)):
+            cache.forget(key)
+            assert await cache.get(key) is None
+        assert await reading.read() == b"large"
+    assert [each for each in (tmp_path / "cache").rglob("*") if each.is_file()] == []
+
+
+async def test_what_came_long_ago_is_forgotten_however_often_it_is_used(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path / "cache", limit=1 << 20)
+    keys = [("p", digit * 64) for digit in "ab"]
+    cache.add_bytes(keys[0], b"small")
+    (tmp_path / "given").write_bytes(b"large")
+    cache.add_file(keys[1], tmp_path / "given", size=5).close()
+    cache.forget_old(3600)
+    for key in keys:
+        found = cache._memory.get(key) or (key in cache._files)
+        assert found
+    cache.forget_old(-1)
+    for key in keys:
+        assert await cache.get(key) is None
+    assert [each for each in (tmp_path / "cache").rglob("*") if each.is_file()] == []
