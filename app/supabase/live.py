@@ -40,7 +40,7 @@ WAITING_SIGNALS = 256
 """Signals that wait for a follower; the oldest go first."""
 LOOK_SECONDS = 1.0
 """How often a connection is looked at when nothing happens on it."""
-FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
 """Seconds before a connection or a channel is tried again: doubled each time, up to the longest."""
 OPEN_SECONDS = 10
 
@@ -121,7 +121,7 @@ class Live:
             yield signals
         finally:
             line.remove(signals)
-            if not line.followed:
+            if not line.followed and line in self._lines:
                 self._lines.remove(line)
                 await line.close()
 
@@ -194,8 +194,10 @@ class _Line:
 
     async def _look(self) -> None:
         """Wait until something is to be done, or a moment."""
+        # Not wait_for: Python 3.11's loses a cancellation that comes together with the result.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._woken.wait()
         self._woken.clear()
 
 

@@ -90,8 +90,10 @@ class Told:
                         tidied = time.monotonic()
                         await self._tidy(conn)
                     await self._tell(conn)
+                    # Not wait_for: Python 3.11's loses a cancellation that comes together with the result.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._woken.wait(), TIDY_SECONDS)
+                        async with asyncio.timeout(TIDY_SECONDS):
+                            await self._woken.wait()
                     self._woken.clear()
             finally:
                 # Never back to the pool: it listens.

@@ -52,7 +52,8 @@ async def join(socket: Socket, shared: Shared, frame: Frame, *, channels: int) -
         raise NotJoined(UNREACHABLE) from None
     try:
         # A commit right after the answer is to be heard.
-        await asyncio.wait_for(shared.told.note(name), LISTEN_SECONDS)
+        async with asyncio.timeout(LISTEN_SECONDS):
+            await shared.told.note(name)
     except (*NO_DATABASE, TimeoutError):
         channel.close()
         raise NotJoined(UNREACHABLE) from None

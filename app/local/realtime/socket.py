@@ -60,7 +60,8 @@ class Socket:
             self._channels.clear()
             # A client that doesn't read doesn't take the goodbye either.
             with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-                await asyncio.wait_for(self._websocket.close(self._ending or NORMAL), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._websocket.close(self._ending or NORMAL)
 
     def send(self, encoded: Encoded) -> None:
         """Put a frame into the queue."""
@@ -87,7 +88,8 @@ class Socket:
 
     async def _read(self) -> None:
         while True:
-            message = await asyncio.wait_for(self._websocket.receive(), self._shared.limits.idle_seconds)
+            async with asyncio.timeout(self._shared.limits.idle_seconds):
+                message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
             text = message.get("text")
