@@ -19,6 +19,7 @@ from app.cli.finding import FINDING
 from app.cli.importing import importing
 from app.cli.looking import LOOKING
 from app.cli.signing_in import login, logout, token, whoami
+from app.cli.stages import stage
 from app.cli.users import users
 from app.cli.working import WORKING
 
@@ -191,6 +192,7 @@ verso.add_command(exporting)
 verso.add_command(importing)
 verso.add_command(verify)
 verso.add_command(agents)
+verso.add_command(stage)
 verso.add_command(erase)
 verso.add_command(erasures)
 verso.add_command(users)
