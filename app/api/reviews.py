@@ -111,7 +111,7 @@ async def create_review(
         actor.token,
         version=version,
         verdict=data.verdict,
-        body=_checked(data.body) if data.body else "",
+        body=check_comment(data.body) if data.body else "",
         idempotency_key=check_idempotency_key(request),
     )
     return Response(made, status_code=201)
@@ -147,12 +147,12 @@ async def create_comment(
 
     Comments can't be edited, only retracted.
     """
-    body = _checked(data.body)
+    body = check_comment(data.body)
     side, lines = data.side, None
     if data.first_line is not None:
         side = side or Side.new
         lines = data.first_line, data.last_line or data.first_line
-        await _check_lines(services, actor, version=version, side=side, lines=lines)
+        await check_comment_lines(services, actor, version=version, side=side, lines=lines)
     elif data.last_line is not None or side is not None:
         raise VersoError("bad_lines", "Say first_line, and last_line when there are more than one.")
     made = await services.reviews.create_comment(
@@ -186,7 +186,7 @@ async def create_reply(
     made = await services.reviews.reply(
         actor.token,
         comment=str(comment),
-        body=_checked(data.body),
+        body=check_comment(data.body),
         idempotency_key=check_idempotency_key(request),
     )
     return Response(made, status_code=201, headers={"Location": f"/v1/comments/{made.id}"})
@@ -292,7 +292,8 @@ async def set_rules(
     )
 
 
-def _checked(body: str) -> str:
+def check_comment(body: str) -> str:
+    """A comment's text as it came. Raises VersoError `bad_value`, `comment_empty`, `comment_too_long`."""
     if "\x00" in body:
         raise VersoError("bad_value", "A comment has no NUL characters.")
     if not body.strip():
@@ -306,9 +307,10 @@ def _checked(body: str) -> str:
     return body
 
 
-async def _check_lines(
+async def check_comment_lines(
     services: Services, actor: Actor, *, version: str, side: Side, lines: tuple[int, int]
 ) -> None:
+    """Raise VersoError `bad_lines` where that side of a version doesn't have these lines."""
     read = await services.reviews.read_version(actor.token, version=version)
     if side is Side.old and read.version.parent is not None:
         read = await services.reviews.read_version(actor.token, version=read.version.parent)

@@ -223,15 +223,21 @@ def _half(line: Line | None) -> str:
     return f'<td class="n {line.kind}">{line.old or line.new}</td>{_marked(line, line.kind)}'
 
 
-_SIGNS = {"context": " ", "removed": "-", "added": "+"}
+SIGNS = {"context": " ", "removed": "-", "added": "+"}
+"""What stands before a line of each kind."""
 
 
 def _marked(line: Line, kind: str = "") -> str:
-    end = "" if line.newline else ' <span class="odd">no newline at end</span>'
-    lossy = ' <span class="odd">not UTF-8</span>' if line.lossy else ""
     own = f" {kind}" if kind else ""
     named = f' class="{kind}"' if kind else ""
-    return f'<td class="s{own}">{_SIGNS[line.kind]}</td><td{named}>{_words(line)}{end}{lossy}</td>'
+    return f'<td class="s{own}">{SIGNS[line.kind]}</td><td{named}>{marked_text(line)}</td>'
+
+
+def marked_text(line: Line) -> str:
+    """A line of a difference, escaped: changed words in `del` or `ins`, and a note where its end is odd."""
+    end = "" if line.newline else ' <span class="odd">no newline at end</span>'
+    lossy = ' <span class="odd">not UTF-8</span>' if line.lossy else ""
+    return f"{_words(line)}{end}{lossy}"
 
 
 def _words(line: Line) -> str:

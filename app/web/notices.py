@@ -30,6 +30,9 @@ SENTENCES = {
     "deleted": "{path} is deleted. Its history stays, and it can be brought back.",
     "undeleted": "{path} is back.",
     "restored": "Version {number} is back, as change #{change}.",
+    "commented": "Your comment is there.",
+    "thread_changed": "Done.",
+    "reviewed": "Your verdict is recorded.",
 }
 """What a notice of a code says. Who adds a page that writes adds its sentences here."""
 

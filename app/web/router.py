@@ -5,7 +5,19 @@ from __future__ import annotations
 from litestar import Router
 from litestar.di import Provide
 
-from app.web import assets, documents, editing, history, keeping, overview, preferences, projects, uploading
+from app.web import (
+    assets,
+    comparing,
+    documents,
+    editing,
+    history,
+    keeping,
+    overview,
+    preferences,
+    projects,
+    reviewing,
+    uploading,
+)
 from app.web.faults import HANDLERS
 from app.web.visiting import provide_guest, provide_sender, provide_visitor
 
@@ -32,6 +44,12 @@ ROUTES = [
     keeping.read_restore,
     keeping.restore_document,
     keeping.undelete_document,
+    comparing.compare_versions,
+    comparing.read_change,
+    reviewing.create_comment,
+    reviewing.create_reply,
+    reviewing.act_on_comment,
+    reviewing.create_review,
 ]
 """Who adds a page adds its handler here, and its line to tests/web/routes.txt."""
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 from markupsafe import Markup, escape
 
 from app.model import ActorKind
+from app.supabase.reviews import Comment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.model import ChangeSummary, Person
+    from app.supabase.reviews import Review
 
 SOMEBODY = "Somebody who left"
 _TONES = 8
@@ -52,6 +54,14 @@ def who(change: ChangeSummary) -> Who:
 def person(account: Person) -> Who:
     """An account as it is called now."""
     return _chip(_name_of(account), account.id, "human", "")
+
+
+def spoken_by(said: Comment | Review) -> Who:
+    """Who commented, or gave a verdict."""
+    account = said.author if isinstance(said, Comment) else said.reviewer
+    if said.actor is ActorKind.agent:
+        return _chip(said.agent or _name_of(account), account.id, "agent", "an agent")
+    return person(account)
 
 
 def ago(moment: datetime, now: datetime | None = None) -> Markup:
@@ -97,6 +107,11 @@ def in_url(path: str) -> str:
 def in_query(value: object) -> str:
     """A value as a part of a query."""
     return quote(str(value), safe="")
+
+
+def query(values: dict[str, object]) -> str:
+    """The query of an address; values that say nothing are left out."""
+    return urlencode({name: str(value) for name, value in values.items() if value not in {None, ""}})
 
 
 def headline(message: str) -> str:
@@ -153,6 +168,8 @@ def _day(moment: datetime) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "who": who,
     "person": person,
+    "spoken_by": spoken_by,
+    "query": query,
     "ago": ago,
     "day": day,
     "size": size,

@@ -1,0 +1,274 @@
+"""What became different: two versions of a document, and all that one change did."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from app.api.diff_forms import comparing_with
+from app.api.documents import point_of
+from app.api.links import cursor_of, position_of
+from app.api.paging import Cursor
+from app.errors import VersoError
+from app.flows.compare import Comparison, compare_all_as_hunks, compare_as_hunks, read_older
+from app.flows.follow_comments import PlacedComment, follow_comments
+from app.model import Project, Role
+from app.supabase.answers import Compared, Pair
+from app.text.html import View
+from app.text.lines import Ignoring
+from app.text.words import Granularity
+from app.web.diff_rows import Showing, Table, table_of
+from app.web.rendering import Crumb, home_of, render
+from app.web.shown import in_url
+from app.web.visiting import Visitor, project_first
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.model import Version
+
+DOCUMENTS = 20
+"""Documents of a change on one page."""
+MOST_LINES = 1500
+"""Lines of differences on a change's page; documents beyond it are opened by themselves."""
+MOST_COMMENTS = 200
+MOST_FOLDS = 20
+MOST_REVIEWS = 50
+_REVIEWERS = frozenset({Role.reviewer, Role.editor, Role.owner})
+
+Point = Annotated[str | None, QueryParameter(max_length=200)]
+Sides = Annotated[View, QueryParameter(name="view")]
+Part = Annotated[int, QueryParameter(ge=1, le=1_000_000)]
+Line = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """A comment on lines of a document, or on all of it, and the replies to it."""
+
+    first: PlacedComment
+    replies: list[PlacedComment]
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """One document of a change."""
+
+    compared: Comparison
+    table: Table | None
+    """None where there is nothing to show line by line, or too much for this page."""
+    name: str
+    """What anchors of its lines begin with."""
+
+    @property
+    def version(self) -> Version:
+        """The newer side; the older one of a deleted document."""
+        side = self.compared.newer or self.compared.older
+        assert side is not None  # noqa: S101 - a pair has a side
+        return side
+
+
+@get("/p/{project:str}/documents/{document:str}/diff")
+async def compare_versions(
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    document: FromPath[str],
+    older: Annotated[str | None, QueryParameter(name="from", max_length=200)] = None,
+    newer: Annotated[str | None, QueryParameter(name="to", max_length=200)] = None,
+    view: Sides = View.INLINE,
+    part: Part = 1,
+    opened: Annotated[list[str] | None, QueryParameter(name="open", max_items=MOST_FOLDS)] = None,
+    comment: Line = None,
+) -> Response[Any]:
+    """Two versions side by side or in one column, with the comments on the newer one beside their lines."""
+    services, token = visitor.services, visitor.token
+    here, sides = await project_first(
+        services.ledger.read_project(token, project=project),
+        services.ledger.compare_versions(token, document=document, older=_point(older), newer=_point(newer)),
+    )
+    version = sides.newer.version
+    if version.project != here.id:
+        raise VersoError("document_not_found", "There is no such document in this project.")
+    comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
+    compared, threads, reviewed = await asyncio.gather(
+        _compare(comparing, visitor, sides),
+        _threads(visitor, version),
+        services.reviews.list_reviews(token, version=version.hash, before=None, page_size=MOST_REVIEWS),
+    )
+    folds = frozenset(opened or ())
+    old = (
+        (await read_older(comparing, actor=visitor.actor, sides=[sides], compared=[compared]))[0]
+        if folds
+        else None
+    )
+    home = home_of(here, await visitor.me())
+    address = f"{home}/documents/{document}/diff"
+    chosen = {
+        "from": str(sides.older.version.number) if sides.older else "",
+        "to": str(version.number),
+        "view": view.value if view is not View.INLINE else "",
+    }
+    said = {name: value for name, value in chosen.items() if value}
+    beside = defaultdict(list)
+    for thread in threads:
+        if thread.first.at_line is not None:
+            beside[thread.first.at_line].append(thread)
+    may_review = here.role in _REVIEWERS and here.archived_at is None
+    table = None
+    if compared.diff is not None and compared.diff.hunks:
+        # As many folds are opened as the page's older text allows; who has no text of it goes to the source.
+        showing = Showing(
+            view=view,
+            part=part,
+            opened=folds,
+            old=old,
+            threads=beside,
+            asked=comment,
+            comment_url=f"{address}?{urlencode(said | {'part': part})}&comment=" if may_review else None,
+        )
+        table = table_of(compared.diff, showing)
+    shown = table.shown if table is not None else frozenset()
+    return await render(
+        visitor,
+        "diff/document.html",
+        title=f"{version.path.rpartition('/')[2]}: what changed",
+        crumbs=_crumbs(here, home, version),
+        project=here,
+        head=sides.newer.head,
+        compared=compared,
+        version=version,
+        table=table,
+        view=view.value,
+        address=address,
+        said=said,
+        opened=sorted(folds),
+        elsewhere=[each for each in threads if each.first.at_line not in shown],
+        asked=comment,
+        reviewed=reviewed,
+        may_review=may_review,
+        files=f"/v1/documents/{document}/versions/",
+    )
+
+
+@get("/p/{project:str}/changes/{sequence:int}")
+async def read_change(
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    sequence: FromPath[int],
+    view: Sides = View.INLINE,
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """A change: who, when, why, and every document before and after it."""
+    if not 0 < sequence < 1 << 62:
+        raise VersoError("change_not_found", "The project has no change of that number.")
+    services, token = visitor.services, visitor.token
+    here, change, trees, tags = await asyncio.gather(
+        services.ledger.read_project(token, project=project),
+        services.ledger.read_change(token, project=project, sequence=sequence),
+        services.ledger.compare_trees(
+            token,
+            project=project,
+            older=str(sequence - 1),
+            newer=str(sequence),
+            prefix="",
+            after=position_of(cursor, str),
+            page_size=DOCUMENTS + 1,
+        ),
+        services.ledger.list_tags(token, project=project, after="", page_size=1000),
+    )
+    pairs = trees.pairs[:DOCUMENTS]
+    comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
+    compared = await compare_all_as_hunks(comparing, actor=visitor.actor, pairs=pairs)
+    home = home_of(here, await visitor.me())
+    return await render(
+        visitor,
+        "diff/change.html",
+        title=f"Change #{sequence}",
+        crumbs=[
+            Crumb("Projects", "/"),
+            Crumb(here.name, home),
+            Crumb("History", f"{home}/history"),
+            Crumb(f"#{sequence}"),
+        ],
+        project=here,
+        tab="history",
+        change=change,
+        tags=[each for each in tags if each.change == sequence],
+        files=list(_files(compared, pairs, view)),
+        view=view.value,
+        address=f"{home}/changes/{sequence}",
+        following=cursor_of(pairs[-1].place) if len(trees.pairs) > DOCUMENTS else None,
+        later=cursor is not None,
+    )
+
+
+def _files(compared: Iterable[Comparison], pairs: Iterable[Pair], view: View) -> Iterable[File]:
+    left = MOST_LINES
+    for each, pair in zip(compared, pairs, strict=True):
+        document = (pair.newer or pair.older).version.document  # type: ignore[union-attr]  # a pair has a side
+        name = f"d{document[:8]}-"
+        lines = sum(len(hunk.lines) for hunk in each.diff.hunks) if each.diff is not None else 0
+        table = None
+        if each.diff is not None and 0 < lines <= left:
+            left -= lines
+            table = table_of(each.diff, Showing(name=name, view=view))
+        yield File(compared=each, table=table, name=name)
+
+
+async def _compare(comparing: Any, visitor: Visitor, sides: Compared) -> Comparison:
+    try:
+        return await compare_as_hunks(comparing, actor=visitor.actor, sides=sides)
+    except VersoError as error:
+        if error.code != "diff_too_large":
+            raise
+        older = None if sides.older is None else sides.older.version
+        return Comparison(older=older, newer=sides.newer.version, diff=None)
+
+
+async def _threads(visitor: Visitor, version: Version) -> list[Thread]:
+    services = visitor.services
+    found = await services.reviews.list_document_comments(
+        visitor.token,
+        document=version.document,
+        at=version.hash,
+        resolved=None,
+        seen=None,
+        page_size=MOST_COMMENTS,
+    )
+    placed = await follow_comments(
+        found,
+        blobs=services.blobs,
+        workers=services.workers,
+        actor=visitor.actor,
+        page_size=MOST_COMMENTS,
+        limit=services.settings.max_diff_size,
+        seconds=services.settings.diff_seconds,
+    )
+    replies: dict[str, list[PlacedComment]] = defaultdict(list)
+    for each in placed.comments:
+        if each.thread != each.id:
+            replies[each.thread].append(each)
+    return [Thread(each, replies[each.id]) for each in placed.comments if each.thread == each.id]
+
+
+def _crumbs(here: Project, home: str, version: Version) -> list[Crumb]:
+    return [
+        Crumb("Projects", "/"),
+        Crumb(here.name, home),
+        Crumb(version.path, f"{home}/files/{in_url(version.path)}?at={quote(version.hash)}"),
+        Crumb("History", f"{home}/documents/{version.document}"),
+        Crumb("What changed"),
+    ]
+
+
+def _point(text: str | None) -> str | None:
+    """A number as a version's, anything else as it is: a hash, a tag, a time."""
+    text = (text or "").strip()
+    if not text:
+        return None
+    return point_of(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else text  # noqa: PLR2004
