@@ -16,6 +16,7 @@ from app.cli.erasing import erase, erasures
 from app.cli.exits import Group
 from app.cli.exporting import exporting
 from app.cli.finding import FINDING
+from app.cli.following import events
 from app.cli.importing import importing
 from app.cli.looking import LOOKING
 from app.cli.signing_in import login, logout, token, whoami
@@ -196,6 +197,7 @@ verso.add_command(stage)
 verso.add_command(erase)
 verso.add_command(erasures)
 verso.add_command(users)
+verso.add_command(events)
 verso.add_command(audit)
 for signing in (login, logout, whoami, token):
     verso.add_command(signing)

@@ -199,16 +199,24 @@ def resolve(paths: tuple[str, ...], *, theirs: bool, as_json: bool) -> None:
 def watch(*, message: str, quiet_time: float, every: float, api: str | None, as_json: bool) -> None:
     """Keep this folder in step until Ctrl-C.
 
-    Pushes after --quiet-time without an edit, and asks for what is new --every so many seconds. What waits
-    for a decision is left alone; all else goes on. With --json each event is one line.
+    Pushes after --quiet-time without an edit, and pulls what is new when the server tells of it; should it
+    not be heard, --every so many seconds. What waits for a decision is left alone; all else goes on. With
+    --json each event is one line.
     """
     with telling(as_json) as out:
+        from app.client.events import Ears
         from app.client.follow import follow
         from app.client.place import need_place
 
         place = need_place(Path.cwd())
-        with _api(api) as client, until_interrupted() as stop:
-            for event in follow(client, place, message=message, quiet=quiet_time, every=every, stop=stop):
+        with (
+            _api(api) as client,
+            _api(api) as listening,
+            Ears(listening, place.config.project) as news,
+            until_interrupted() as stop,
+        ):
+            told = follow(client, place, message=message, quiet=quiet_time, every=every, stop=stop, news=news)
+            for event in told:
                 out.line(event, event.text)
 
 

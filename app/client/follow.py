@@ -45,12 +45,14 @@ def follow(
     quiet: float = 2.0,
     every: float = 10.0,
     stop: threading.Event | None = None,
+    news: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Event]:
     """Keep the folder in step until `stop` is set or the caller has enough.
 
-    Pushes `quiet` seconds after the last edit, pulls `every` so many seconds. A failure that may pass is told
-    once, and the next round tries again. Raises VersoError for one that needs the person.
+    Pushes `quiet` seconds after the last edit, pulls `every` so many seconds, and when `news` is set (by
+    whoever hears of some, app/client/events.py). A failure that may pass is told once, and the next round
+    tries again. Raises VersoError for one that needs the person.
     """
     hidden = place.hidden
     edited_at: float | None = clock()  # what was done before we came is pushed first
@@ -69,7 +71,7 @@ def follow(
         if seen:
             edited_at = clock()
         due_push = edited_at is not None and clock() - edited_at >= quiet
-        due_pull = clock() - pulled_at >= every
+        due_pull = _taken(news) or clock() - pulled_at >= every
         if not due_push and not due_pull:
             continue
         try:
@@ -88,6 +90,14 @@ def follow(
             if due_push:
                 edited_at = clock() + every - quiet
         pulled_at = clock()
+
+
+def _taken(news: threading.Event | None) -> bool:
+    """Whether there was news. It is taken before the pull: what is heard of during that is pulled next."""
+    if news is None or not news.is_set():
+        return False
+    news.clear()
+    return True
 
 
 def _round(api: Api, place: Place, *, message: str, pushing: bool, pulling: bool) -> Iterator[Event]:

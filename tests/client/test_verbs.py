@@ -177,7 +177,7 @@ def test_a_folder_that_is_watched_stays_in_step_and_stops_at_ctrl_c(
     shell: Shell, zoe: Someone, project: str
 ) -> None:
     work = shell.directory / "work"
-    process = shell.start("watch", "--quiet-time", "0.2", "--every", "0.5", "--json", within="work")
+    process = shell.start("watch", "--quiet-time", "0.2", "--every", "300", "--json", within="work")
     try:
         (work / "a.md").write_text("mine\n")
         assert process.stdout is not None
@@ -194,6 +194,32 @@ def test_a_folder_that_is_watched_stays_in_step_and_stops_at_ctrl_c(
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
+
+
+def test_events_are_told_and_followed_until_ctrl_c(shell: Shell, zoe: Someone, project: str) -> None:
+    def post(path: str) -> None:
+        item = {"path": path, "create": True, "text": "theirs\n"}
+        with zoe.api() as api:
+            api.post(f"/v1/projects/{project}/changes", {"items": [item], "message": "Why\nand more"})
+
+    process = shell.start("events", "-f", "--json", "--path", "new/", "--after", "0", "--project", project)
+    try:
+        post("new/a.md")
+        post("old.md")
+        post("new/b.md")
+        assert process.stdout is not None
+        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        assert [each["change"]["versions"][0]["path"] for each in told] == ["new/a.md", "new/b.md"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    text = shell.run("events", "--kind", "change.*", "--after", str(told[0]["sequence"] - 1), within="work")
+    lines = text.splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith("+new/a.md: Why")
+    refused = shell.json("events", "--session", "none", within="work", code=1)
+    assert refused["error"]["code"] == "session_not_found"
 
 
 def test_an_interruption_that_python_drops_is_heard_all_the_same() -> None:
