@@ -91,6 +91,41 @@ def test_the_present_layout(server, owner, people):
     assert [each.path for each in done.left_out] == ["README.md"]
 
 
+def test_the_stages_of_a_tree_are_reported_once_and_never_over_what_is_known(server, owner):
+    would = bring(server, owner, TREES / "present", dry_run=True)
+    bring(server, owner, TREES / "present")
+    url = "/v1/projects/editor/sessions/milkdown-crepe/stages"
+
+    def standing() -> dict[str, tuple[str, str | None]]:
+        stages = owner.get(url).json()["stages"]
+        return {each["stage"]: (each["state"], (each["report"] or {}).get("actor")) for each in stages}
+
+    assert standing() == {
+        "intent": ("complete", "import"),
+        "context": ("complete", "import"),
+        "spec": ("in_progress", "import"),
+    } | dict.fromkeys(("plan", "tasks", "implementation", "feedback"), ("pending", None))
+    told = {session.slug: session.reported for session in would.projects[0].sessions}
+    assert told["milkdown-crepe"] == {"intent": "complete", "context": "complete", "spec": "in_progress"}
+    owner.post(f"{url}/spec/reports", json={"state": "failed"}).raise_for_status()
+    again = bring(server, owner, TREES / "present")
+    assert {session.slug: session.reported for session in again.projects[0].sessions} == {
+        "blueprint": {},
+        "milkdown-crepe": {},
+    }
+    assert standing()["spec"] == ("failed", "human")
+    assert len(owner.get(f"{url}/history").json()["items"]) == 4
+
+
+def test_what_a_rule_refuses_of_a_stage_is_a_note(server, owner):
+    made = owner.post("/v1/projects", json={"slug": "editor"}).json()
+    owner.patch(f"/v1/projects/{made['id']}/rules", json={"completion_needs_document": True})
+    done = bring(server, owner, TREES / "present")
+    crepe = next(each for each in done.projects[0].sessions if each.slug == "milkdown-crepe")
+    assert crepe.reported == {"intent": "complete", "spec": "in_progress"}
+    assert any("contexts/context.md" in note for note in crepe.notes)
+
+
 def test_people_become_members_and_unknown_names_are_told(server, owner, people):
     done = bring(server, owner, TREES / "present", people=people)
     ada, grace, linus = people["ada lovelace"], people["grace@example.com"], people["linus"]

@@ -2,7 +2,8 @@
 
     layout    which path belongs to which project and session, in each layout that there was
     metadata  session_state.json, .owner, .collaborators, read with patience
-    run       projects, people, sessions, then documents, in that order
+    stages    what session_state.json says of the stages, reported
+    run       projects, people, sessions, documents, then stages, in that order
 
 docs/import.md says which layouts and fields are read.
 """

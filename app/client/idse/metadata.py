@@ -48,6 +48,7 @@ _STAGE_STATES = {
     "pending": "pending", "not_started": "pending", "todo": "pending", "draft": "pending",
     "in_progress": "in_progress", "active": "in_progress", "started": "in_progress", "review": "in_progress",
     "complete": "complete", "completed": "complete", "done": "complete", "approved": "complete",
+    "failed": "failed", "error": "failed", "skipped": "skipped",
 }  # fmt: skip
 _STAGE_WORDS = {**{stage.value: stage for stage in Stage}, **STAGE_FOLDERS, "task": Stage.tasks}
 
@@ -61,7 +62,7 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     """The name of the blueprint session, as it is written there."""
     stages: dict[str, str] = {}
-    """Each stage with pending, in_progress or complete."""
+    """Each stage with its state."""
     notes: list[str] = []
     """What wasn't understood."""
 

@@ -1,4 +1,4 @@
-"""An IDSE tree into a server: projects, people, sessions, then documents, so that these belong to those.
+"""An IDSE tree into a server: projects, people, sessions, then documents, which belong to those; then stages.
 
 Each step makes only what isn't there, so a second run, after a kill or after more work in the tree, goes on.
 What is there already (a session's status, a member's role) stays as it is there.
@@ -12,11 +12,13 @@ from urllib.parse import quote
 import msgspec
 
 from app.client.history import Progress, home_of, no_progress
+from app.client.idse.stages import report_stages
 from app.client.idse.survey import ProjectSource, survey
 from app.client.import_folder import Imported, import_source
 from app.client.sources.listing import LeftOut
 from app.errors import VersoError
 from app.model import Member, Session, SessionStatus, SessionType
+from app.model.pipelines import StageState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,8 @@ class SessionTold(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None
     is_new: bool
     stages: dict[str, str]
+    reported: dict[str, str] = {}
+    """Those of them that were reported, or would be: what somebody reported before stays as it is."""
     notes: list[str]
 
 
@@ -112,7 +116,12 @@ def import_idse(
                 name=project.name,
                 slug=project.slug,
                 is_new=known is None,
-                sessions=sessions,
+                sessions=[
+                    _reported(
+                        api, home, each, exists=exists and not (dry_run and each.is_new), dry_run=dry_run
+                    )
+                    for each in sessions
+                ],
                 people=added,
                 documents=documents,
                 notes=project.notes,
@@ -217,6 +226,15 @@ def _decided(session: SessionFound, project: ProjectFound) -> SessionTold:
         stages=state.stages,
         notes=notes,
     )
+
+
+def _reported(api: Api, home: str, session: SessionTold, *, exists: bool, dry_run: bool) -> SessionTold:
+    """A session with what is reported of its stages; of one that isn't there yet, with what would be."""
+    if not exists:
+        would = {stage: state for stage, state in session.stages.items() if state != StageState.pending}
+        return msgspec.structs.replace(session, reported=would)
+    reported, notes = report_stages(api, home, session.slug, session.stages, dry_run=dry_run)
+    return msgspec.structs.replace(session, reported=reported, notes=[*session.notes, *notes])
 
 
 def _find(name: str | None, project: ProjectFound) -> SessionFound | None:
