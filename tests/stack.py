@@ -27,6 +27,7 @@ import bcrypt
 import httpx
 
 from app.local.keys import Keys
+from tests.template import copy_template
 
 REPOSITORY = Path(__file__).parents[1]
 MIGRATIONS = REPOSITORY / "storage_schema" / "supabase" / "migrations"
@@ -57,12 +58,15 @@ class Stack:
         bin_dir: Path | None = None,
         port: int = 0,
         arguments: tuple[str, ...] = (),
+        fresh: bool = False,
     ) -> None:
+        """`fresh` begins with nothing, as users do, and waits for the disk; else a copy of a template is begun with."""
         self._made_data = data is None
         self.data = data or Path(tempfile.mkdtemp(prefix="verso-stack-"))
         self.migrations = migrations
         self.bin_dir = bin_dir
         self.port = port
+        self.fresh = fresh
         self.arguments = arguments
         self.process: subprocess.Popen[str] | None = None
         self._lifeline: int | None = None
@@ -86,6 +90,8 @@ class Stack:
         reader, self._lifeline = os.pipe()
         command += ["--lifeline-fd", str(reader), *self.arguments]
         self.data.mkdir(parents=True, exist_ok=True)
+        if not self.fresh and self.migrations in {MIGRATIONS, None} and not any(self.data.iterdir()):
+            copy_template(self.data, migrations=self.migrations, bin_dir=self.bin_dir, make=self._make)
         with self.stderr_path.open("ab") as stderr:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=stderr, pass_fds=(reader,), text=True, cwd=REPOSITORY
@@ -180,6 +186,10 @@ class Stack:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{probe} didn't come true in {seconds} s")
             await asyncio.sleep(0.02)
+
+    def _make(self, data: Path) -> None:
+        with Stack(data, migrations=self.migrations, bin_dir=self.bin_dir, fresh=True):
+            pass
 
     def _ready_line(self) -> str:
         assert self.process is not None

@@ -74,7 +74,7 @@ class Bench:
 @contextlib.contextmanager
 def benches(directory: Path) -> Iterator[Bench]:
     """Start everything in processes of its own, as users do."""
-    with Stack(directory / "stack") as stack:
+    with Stack(directory / "stack", fresh=True) as stack:
         settings = {
             **stack.env,
             "VERSO_SPOOL_DIR": str(directory),

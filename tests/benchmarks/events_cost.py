@@ -43,8 +43,8 @@ SILENT = """
 def events_cost(directory: Path, *, turns: int) -> list[Row]:
     """Commits of one edit and of twenty, in the database with everything and in the one without."""
     with (
-        Stack(directory / "telling") as telling,
-        Stack(directory / "silent") as silent,
+        Stack(directory / "telling", fresh=True) as telling,
+        Stack(directory / "silent", fresh=True) as silent,
         asyncio.Runner() as runner,
     ):
         dropped = runner.run(_silence(silent))

@@ -35,7 +35,7 @@ SOON_SECONDS = 1.0
 
 def feed(directory: Path, *, rounds: int) -> list[Row]:
     """Changes one at a time, and the same bytes through the peer, in turn."""
-    with Stack(directory / "feed") as stack:
+    with Stack(directory / "feed", fresh=True) as stack:
         settings = {**stack.env, "VERSO_EVENT_STREAMS_PER_ACCOUNT": str(2 * SUBSCRIBERS)}
         with Service(settings, log=directory / "feed.log") as service, _Peer() as peer:
             token = asyncio.run(stack.user())["access_token"]

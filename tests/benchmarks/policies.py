@@ -43,7 +43,7 @@ CALLS = {
 
 def policies(directory: Path, *, seconds: float, turns: int) -> list[Row]:
     """Load for so long, then measure each call. Raises AssertionError when a plan is not what it should be."""
-    with Stack(directory / "policies") as stack, asyncio.Runner() as runner:
+    with Stack(directory / "policies", fresh=True) as stack, asyncio.Runner() as runner:
         return runner.run(_prepared(stack, seconds=seconds))(runner, turns)
 
 

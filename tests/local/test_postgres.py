@@ -368,6 +368,7 @@ async def test_a_killed_postgresql_is_back_at_once(tmp_path: Path):
         assert rows[0][0] >= 4
 
 
+@pytest.mark.slow
 async def test_a_second_start_costs_little_more_than_its_imports(tmp_path: Path):
     """Some 0.7 s on an idle machine. Compared with the libraries' imports, because machines and loads differ."""
     stack = Stack(tmp_path / "data")
