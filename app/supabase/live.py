@@ -226,7 +226,9 @@ class _Connection:
 
     @property
     def is_open(self) -> bool:
-        return self._client.is_connected
+        # The client takes itself for connected for ever when its reading ends by an error of its own.
+        reading: asyncio.Task[None] | None = getattr(self._client, "_listen_task", None)
+        return self._client.is_connected and not (reading is not None and reading.done())
 
     async def open(self) -> None:
         await self._client.connect()
