@@ -60,7 +60,8 @@ class Child:
             if self.log.stat().st_size > LONGEST_LOG:
                 self.log.replace(self.log.with_suffix(".log.old"))
         reader, self._lifeline = os.pipe()
-        command = [sys.executable, "-m", self._module, *self._arguments, "--lifeline-fd", str(reader)]
+        # -P: a folder `app` where somebody works must not be taken for this one.
+        command = [sys.executable, "-P", "-m", self._module, *self._arguments, "--lifeline-fd", str(reader)]
         try:
             with open(self.log, "ab", opener=_private) as log:
                 self._log_start = log.tell()

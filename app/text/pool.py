@@ -103,6 +103,7 @@ class WorkerPool:
         kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # a folder `app` where the server was started is not this one
             "-m",
             "app.text.worker",
             str(self._memory_bytes),

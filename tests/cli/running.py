@@ -48,10 +48,24 @@ class Dev:
         self.output = ""
         self._ready = threading.Event()
         self._family: set[psutil.Process] = set()
+        # Where somebody works on a project of their own, whose package has the same name as this one.
+        elsewhere = data.parent / "elsewhere"
+        (elsewhere / "app").mkdir(parents=True, exist_ok=True)
+        (elsewhere / "app" / "__init__.py").write_text("raise ImportError('somebody else')\n")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "dev", "--data", str(data), *_ports(arguments), *arguments],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "app.cli",
+                "dev",
+                "--data",
+                str(data),
+                *_ports(arguments),
+                *arguments,
+            ],
             env=clean_environment(),
-            cwd=REPOSITORY,
+            cwd=elsewhere,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
