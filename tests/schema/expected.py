@@ -172,6 +172,12 @@ PARTS = {
         exposed={"list_events", "read_event_reach"},
         on_behalf={"event_change", "folders_of", "place_of", "stage_of"},
     ),
+    "presence": Part(
+        other_tables={"presence"},
+        views={"presence_details"},
+        exposed={"list_presence", "set_presence"},
+        on_behalf={"set_presence"},
+    ),
     "origins": Part(
         exposed={"import_changes", "list_imports", "prepare_import", "read_import"},
         on_behalf={"import_changes", "prepare_import"},
@@ -260,7 +266,7 @@ PARTS = {
             "read_stages",
             "report_stage",
         },
-        on_behalf={"pipeline_answer", "report_stage", "states_after", "states_from"},
+        on_behalf={"pipeline_answer", "report_stage", "stage_report_page", "states_after", "states_from"},
     ),
     "analytics": Part(
         other_tables={"analytics_contested", "analytics_counts", "analytics_times"},
