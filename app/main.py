@@ -45,6 +45,7 @@ from app.api import (
     sessions,
     signing_in,
     tags,
+    webhooks,
 )
 from app.api.cookies import is_secure
 from app.api.limiting import Limiter
@@ -85,6 +86,7 @@ from app.supabase.mirroring import Mirroring
 from app.supabase.pipelines import Pipelines
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
+from app.supabase.webhooks import Webhooks
 from app.text.bounded import TextWorkers
 from app.text.errors import WorkersBusyError
 from app.web import faults
@@ -175,6 +177,13 @@ HANDLERS = [
     imports.import_changes,
     tags.list_tags,
     tags.create_tag,
+    webhooks.list_webhooks,
+    webhooks.create_webhook,
+    webhooks.update_webhook,
+    webhooks.remove_webhook,
+    webhooks.rotate_webhook,
+    webhooks.replay_webhook,
+    webhooks.list_deliveries,
     erasures.list_erasures,
     erasures.preview_erasure,
     erasures.create_erasure,
@@ -251,6 +260,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             rollups=Rollups(pool),
             accounts=Accounts(pool.http, pool.url, settings.supabase_secret_key),
             audit=audited,
+            webhooks=Webhooks(pool),
             trail=trail,
             blobs=blobs,
             identity=Identity(pool, settings),
@@ -315,6 +325,7 @@ TAGS = {
     "analytics": "How long work takes, where it waits, how much of it comes back.",
     "agents": "Accounts of their own for a project's programs.",
     "audit": "Who did what, from where, when.",
+    "webhooks": "A project's events, sent to addresses that its owners name.",
     "tags": "Names for points of history.",
     "erasing": "Bytes that have to go for legal reasons.",
     "imports": "A Git history on its way in.",

@@ -101,6 +101,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_hops: int = 0
     """How many proxies in front of this service add to X-Forwarded-For; 0 never looks at that field."""
 
+    webhooks_private: bool = False
+    """Whether webhooks may go to http:// and to private addresses: for a closed network."""
+
     cache_dir: Path | None = None
     """Where read blobs are kept; unless set, a temporary directory of this process's own."""
     cache_size: int = 1024 * MIB

@@ -12,6 +12,12 @@ OPERATIONS: dict[str, Operation] = {
     "list_my_audit": Operation(
         answered=("Link",), refuses=("no_profile", "bad_value", "bad_cursor"), produces=_CSV
     ),
+    "list_webhooks": Operation(refuses=("role_too_low",)),
+    "create_webhook": Operation(refuses=("bad_webhook", "too_many_webhooks")),
+    "update_webhook": Operation(refuses=("bad_webhook", "bad_value")),
+    "rotate_webhook": Operation(refuses=("bad_value",)),
+    "replay_webhook": Operation(refuses=("bad_value", "replay_pending")),
+    "list_deliveries": Operation(answered=("Link",), refuses=("role_too_low",)),
     "create_project": Operation(answered=("Location",), refuses=("slug_taken", "no_profile", "agent_bound")),
     "set_member": Operation(refuses=("last_owner", "person_not_found", "agent_bound")),
     "create_agent": Operation(

@@ -34,6 +34,7 @@ from app.supabase.analytics import AnalyticsRow, Times
 from app.supabase.audit import AuditEntry
 from app.supabase.invitations import Invitation, InvitationState, InvitedTo, MyInvitation
 from app.supabase.reviews import Comment, Review, Side, Verdict
+from app.supabase.webhooks import Delivery, KeyedWebhook, Webhook
 
 PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
 DOCUMENT = "5a8f1c1e-1f0e-4d0f-b0c4-3a3f9a2f7d10"
@@ -236,6 +237,24 @@ figures = AnalyticsRow(
     restores=0,
     rework_versions=3,
 )
+webhook = Webhook(
+    id=INVITATION,
+    project=PROJECT,
+    url="https://ci.example.com/verso",
+    description="Rebuilds the handbook",
+    kinds=["change.added"],
+    prefix="docs/",
+    state="active",
+    made_by=person,
+    made_at=_MOMENT,
+    place=41,
+    newest=42,
+    attempts=2,
+    failing_since=_MOMENT,
+    last_error="answered 503",
+    next_attempt_at=_MOMENT + timedelta(seconds=30),
+    last_delivered_at=_MOMENT - timedelta(hours=1),
+)
 
 SCHEMAS: dict[str, Any] = {
     "Analytics": {"from": "2026-03-01", "to": "2026-03-31", "group": None, "by": "stage", "rows": [figures]},
@@ -263,6 +282,27 @@ SCHEMAS: dict[str, Any] = {
     ),
     "NewAgent": {"name": "spec-writer", "role": "editor"},
     "NewInvitation": {"email": "zoe@example.com", "role": "editor"},
+    "Webhook": webhook,
+    "KeyedWebhook": KeyedWebhook(
+        **{**msgspec.structs.asdict(webhook), "attempts": 0, "last_error": None},
+        secret="whsec_shown-here-and-nowhere-else",  # noqa: S106 - it is none
+    ),
+    "NewWebhook": {"url": "https://ci.example.com/verso", "kinds": ["change.added"], "prefix": "docs/"},
+    "WebhookEdit": {"state": "paused"},
+    "Rotation": {"overlap_seconds": 86_400},
+    "ReplayAsked": {"first": 40, "last": 41},
+    "Delivery": Delivery(
+        number=118,
+        sequence=42,
+        kind="change.added",
+        attempt=2,
+        replay=False,
+        at=_MOMENT,
+        ms=312,
+        status=503,
+        error="answered 503",
+        delivered=False,
+    ),
     "AuditEntry": AuditEntry(
         id=AGENT,
         at=_MOMENT,

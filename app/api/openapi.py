@@ -69,6 +69,7 @@ _BY_PARAMETER = {
     "comment": "comment_not_found",
     "report": "report_not_found",
     "agent": "agent_not_found",
+    "webhook": "webhook_not_found",
     "invitation": "invitation_not_found",
     "limit": "bad_value",
     "cursor": "bad_cursor",

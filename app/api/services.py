@@ -35,6 +35,7 @@ from app.supabase.ledger import Ledger
 from app.supabase.mirroring import Mirroring
 from app.supabase.pipelines import Pipelines
 from app.supabase.reviews import Reviews
+from app.supabase.webhooks import Webhooks
 from app.text.bounded import TextWorkers
 
 
@@ -53,6 +54,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     rollups: Rollups
     accounts: Accounts
     audit: Audit
+    webhooks: Webhooks
     trail: Trail
     blobs: Blobs
     identity: Identity

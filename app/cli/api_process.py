@@ -36,7 +36,7 @@ def main() -> int:
 
     gc.freeze()
     gc.enable()
-    line = _read_line(options.lifeline_fd)
+    line = read_line(options.lifeline_fd)
     if not line:
         return 0
     try:
@@ -55,7 +55,7 @@ def main() -> int:
     )
 
 
-def _read_line(descriptor: int) -> bytes:
+def read_line(descriptor: int) -> bytes:
     """The first line, or nothing when the parent is gone; what follows it is the watcher's to read."""
     line = b""
     while not line.endswith(b"\n"):

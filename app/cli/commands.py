@@ -22,6 +22,7 @@ from app.cli.looking import LOOKING
 from app.cli.signing_in import login, logout, token, whoami
 from app.cli.stages import stage
 from app.cli.users import users
+from app.cli.webhooks import webhooks
 from app.cli.working import WORKING
 
 PORT = click.IntRange(0, 65535)
@@ -199,6 +200,7 @@ verso.add_command(erasures)
 verso.add_command(users)
 verso.add_command(events)
 verso.add_command(audit)
+verso.add_command(webhooks)
 for signing in (login, logout, whoami, token):
     verso.add_command(signing)
 for working in WORKING:

@@ -80,6 +80,9 @@ class Run:
             log=place.log("api"),
             inherited=[listener.fileno()],
         )
+        self._webhooks = Child(
+            name="webhooks", module="app.cli.webhooks_process", arguments=[], log=place.log("webhooks")
+        )
 
     def _supabase_child(self, port: int) -> Child:
         migrations = data_directory("storage_schema") / "supabase" / "migrations"
@@ -122,6 +125,8 @@ class Run:
             api=self._api_url, supabase=self._ready, project=project, people=people, shown=shown
         )
         write_handout(self._place, self._values)
+        # Nobody waits for it: it is no part of what answers.
+        self._start_webhooks()
 
     def told(self, seconds: float) -> str:
         """What to print once everything is ready."""
@@ -149,8 +154,9 @@ class Run:
                 return 1
 
     def stop(self) -> None:
-        """Stop the API, whose requests need Supabase, then Supabase."""
+        """Stop the API and the worker of webhooks, which need Supabase, then Supabase."""
         # A second Ctrl-C doesn't interrupt the orderly stop; what hangs is killed after a while.
+        self._webhooks.stop()
         self._api.stop()
         self._supabase.stop()
         self._listener.close()
@@ -167,6 +173,8 @@ class Run:
                 "SUPABASE_SECRET_KEY": self._ready["secret_key"],
                 # What somebody set for a hosted project doesn't hold for this one.
                 "SUPABASE_PUBLIC_URL": "",
+                # Receivers of one's own machine are what one tries webhooks with.
+                "VERSO_WEBHOOKS_PRIVATE": "true",
                 "VERSO_JWT_SECRET": "",
                 "VERSO_JWT_ISSUER": "",
                 "VERSO_JWT_AUDIENCE": "",
@@ -176,6 +184,12 @@ class Run:
             }
         )
         self._wait_for(self._api)
+
+    def _start_webhooks(self) -> None:
+        self._webhooks.start(self._note_end)
+        self._webhooks.tell(
+            {"supabase_url": self._ready["supabase_url"], "secret_key": self._ready["secret_key"]}
+        )
 
     def _wait_for(self, child: Child) -> Any:
         try:
@@ -257,6 +271,8 @@ class Run:
                 self._supabase = self._supabase_child(port)
                 self._supabase.start(self._note_end)
                 self._await_supabase()
+            elif child is self._webhooks:
+                self._start_webhooks()
             else:
                 child.start(self._note_end)
                 self._await_api()

@@ -59,6 +59,10 @@ ASKS: dict[str, Ask] = {
     "POST /v1/projects/{project}/agents": Ask(json={"name": "{name}"}),
     "GET /v1/projects/{project}/erasures/preview": Ask(query={"sha256": "{sha256}"}),
     "POST /v1/projects/{project}/erasures": Ask(json={"sha256": "{sha256}", "reason": "x", "confirm": "no"}),
+    "POST /v1/projects/{project}/webhooks": Ask(json={"url": "https://example.com/hook"}),
+    "PATCH /v1/projects/{project}/webhooks/{webhook}": Ask(json={"description": "x"}),
+    "POST /v1/projects/{project}/webhooks/{webhook}/rotate": Ask(json={}),
+    "POST /v1/projects/{project}/webhooks/{webhook}/replay": Ask(json={"first": 1}),
     "POST /v1/projects/{project}/sessions": Ask(json={"slug": "{name}"}),
     "PATCH /v1/projects/{project}/sessions/{session}": Ask(json={"title": "x"}),
     "POST /v1/projects/{project}/sessions/{session}/stages/{stage}/reports": Ask(

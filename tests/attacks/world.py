@@ -92,6 +92,7 @@ NOTHING = {
         name: str(uuid.uuid4())
         for name in ("project", "document", "session", "comment", "person", "invitation", "report")
     },
+    "webhook": str(uuid.uuid4()),
     "version": "f" * 64,
     "hash": "f" * 64,
     "sha256": "e" * 64,
@@ -181,6 +182,13 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
 
         for cell, invitation in zip(needs_invitation, pool.map(invited, needs_invitation), strict=True):
             own[cell]["invitation"] = invitation
+        hook = {"url": "https://example.com/hook"}
+        shared["webhook"], fleeting = (
+            str(owner.post(f"{project.url}/webhooks", json=hook).json()["id"]) for _ in range(2)
+        )
+        for cell in cells:
+            if cell[0].startswith("DELETE") and "{webhook}" in cell[0]:
+                own[cell]["webhook"] = fleeting
         for cell, comment in zip(needs_comment, pool.map(commented, needs_comment), strict=True):
             own[cell]["comment"] = comment
     owner.delete(f"{project.url}/members/{people['removed'].id}").raise_for_status()

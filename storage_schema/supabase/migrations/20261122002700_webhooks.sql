@@ -432,7 +432,7 @@ declare
   page jsonb;
   wanted jsonb;
   claimed jsonb := '[]';
-  lease uuid;
+  claim uuid;
 begin
   for due in
     select w.* from private.webhooks w join public.projects p on p.id = w.project_id
@@ -459,12 +459,12 @@ begin
       end if;
       continue;
     end if;
-    lease := gen_random_uuid();
+    claim := gen_random_uuid();
     update private.webhooks w
-    set lease = claim_deliveries.lease, leased_until = clock_timestamp() + make_interval(secs => least(greatest(seconds, 1), 3600))
+    set lease = claim, leased_until = clock_timestamp() + make_interval(secs => least(greatest(seconds, 1), 3600))
     where w.id = due.id;
     claimed := claimed || jsonb_build_object(
-      'webhook', due.id, 'lease', lease, 'project', due.project_id, 'url', due.url, 'attempts', due.attempts,
+      'webhook', due.id, 'lease', claim, 'project', due.project_id, 'url', due.url, 'attempts', due.attempts,
       'replay', due.replay_first is not null, 'events', wanted,
       'secrets', jsonb_build_array(private.secret_shown(due.secret))
         || case when due.old_secret_until > clock_timestamp() then jsonb_build_array(private.secret_shown(due.old_secret)) else '[]'::jsonb end);

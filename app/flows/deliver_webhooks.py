@@ -1,0 +1,156 @@
+"""The worker of webhooks: claims what is behind, sends it in order, says how it went. Any number may run.
+
+1  claim: the database leases webhooks that are behind, with their next events, to this worker alone
+2  send one event, signed with the webhook's keys; wait for its answer
+3  say how it went; the lease goes on with it. Taken: the next event. Not: the database sets when to try again
+4  killed at any point: the lease runs out, and the event is sent again (at least once)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from app.errors import VersoError
+from app.webhooks.signing import signed_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.supabase.webhooks import Claim, Webhooks
+    from app.webhooks.sending import Sender
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 20
+"""How many webhooks a worker sends to at the same time."""
+EVENTS = 20
+"""How many events of one webhook are claimed at once."""
+LEASE_SECONDS = 60
+"""Longer than an attempt may take, with what is around it."""
+LOOK_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+AGENT = "Verso-Webhooks/1 (+docs/webhooks.md)"
+
+
+class Deliverer:
+    """Delivers until it is told to stop."""
+
+    def __init__(
+        self,
+        webhooks: Webhooks,
+        sender: Sender,
+        secret_key: str,
+        *,
+        at_once: int = AT_ONCE,
+        lease_seconds: int = LEASE_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._webhooks = webhooks
+        self._sender = sender
+        self._key = secret_key
+        self._at_once = at_once
+        self._lease_seconds = lease_seconds
+        self._look_seconds = look_seconds
+        self._clock = clock
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End after the attempts that are under way; what isn't sent is left to others."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Deliver. A database that doesn't answer is asked again, less and less often."""
+        tasks: set[asyncio.Task[None]] = set()
+        pause = self._look_seconds
+        while not self._stopping.is_set():
+            claims: list[Claim] = []
+            try:
+                if len(tasks) < self._at_once:
+                    claims = await self._webhooks.claim_deliveries(
+                        self._key,
+                        webhooks=self._at_once - len(tasks),
+                        events=EVENTS,
+                        seconds=self._lease_seconds,
+                    )
+                pause = self._look_seconds
+            except VersoError as error:
+                log.warning("webhooks.no_claim", code=error.code)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            for claim in claims:
+                task = asyncio.create_task(self._deliver(claim))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            await self._until_due(tasks, pause, claimed=bool(claims))
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _until_due(self, tasks: set[asyncio.Task[None]], pause: float, *, claimed: bool) -> None:
+        """Wait for the next look: for a task that ends, when something was claimed, else for the pause."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait(
+                [stopping, *(tasks if claimed or len(tasks) >= self._at_once else ())],
+                timeout=pause,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            stopping.cancel()
+
+    async def _deliver(self, claim: Claim) -> None:
+        try:
+            for number, event in enumerate(claim.events, 1):
+                if self._stopping.is_set():
+                    await self._webhooks.release_deliveries(self._key, claim=claim)
+                    return
+                if not await self._attempt(claim, event, last=number == len(claim.events)):
+                    return
+        except VersoError as error:
+            # The lease runs out by itself, and whoever claims it then sends again what may have been taken.
+            log.warning("webhooks.unfinished", webhook=claim.webhook, code=error.code)
+        except Exception:
+            log.exception("webhooks.fault", webhook=claim.webhook)
+
+    async def _attempt(self, claim: Claim, event: dict[str, Any], *, last: bool) -> bool:
+        body, headers = message_of(claim, event, now=int(self._clock()))
+        outcome = await self._sender.send(claim.url, body=body, headers=headers)
+        log.info(
+            "webhooks.attempt",
+            webhook=claim.webhook,
+            event_sequence=event["sequence"],
+            delivered=outcome.delivered,
+            status=outcome.status,
+            ms=outcome.ms,
+        )
+        return await self._webhooks.finish_delivery(
+            self._key,
+            claim=claim,
+            event=event["sequence"],
+            kind=event["kind"],
+            delivered=outcome.delivered,
+            ms=outcome.ms,
+            status=outcome.status,
+            error=outcome.error,
+            retry_after=outcome.retry_after,
+            last=last,
+            seconds=self._lease_seconds,
+        )
+
+
+def message_of(claim: Claim, event: dict[str, Any], *, now: int) -> tuple[bytes, dict[str, str]]:
+    """The body of an event's message, and its headers. An event has the same id each time it is sent."""
+    body = msgspec.json.encode(event)
+    message = f"msg_{claim.webhook.replace('-', '')}_{event['sequence']}"
+    return body, {
+        "Content-Type": "application/json",
+        "User-Agent": AGENT,
+        "verso-project": claim.project,
+        "verso-event": event["kind"],
+        **({"verso-replay": "true"} if claim.replay else {}),
+        **signed_headers(claim.secrets, message=message, timestamp=now, body=body),
+    }
