@@ -3,6 +3,7 @@
     add_change.py    check → take the bytes in → store the blobs → commit
     read_content.py  a version's verified bytes
     compare.py       the difference between two versions
+    follow_events.py events as they happen, read once for all who follow; subscribe.py: one of them
 
 A use case that is one round trip has no flow: its handler calls the ledger.
 """

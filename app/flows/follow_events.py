@@ -58,6 +58,11 @@ class Follower:
         # A context of its own: what is bound to the request that came first (ids, counts) is not ours.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it follows no more: then the next to come need another one."""
+        return self._task.done()
+
     def judge(self, subscription: Subscription, error: VersoError) -> bool:
         """End a subscriber's stream when an error says that it must; whether it did. Others may pass."""
         reason = _ENDS.get(error.code)
@@ -241,7 +246,7 @@ class Hub:
         """
         self.check_room(actor.id)
         follower = self._followers.get(project)
-        if follower is None:
+        if follower is None or follower.has_ended:
             follower = self._followers[project] = Follower(self._feed, self._live, project=project, at=newest)
         if self._ticker is None:
             self._ticker = asyncio.create_task(self._tick(), context=contextvars.Context())
@@ -251,6 +256,7 @@ class Hub:
             actor=actor,
             wanted=wanted,
             after=after,
+            newest=newest,
             heartbeat=self._heartbeat,
             find_hunks=find_hunks,
         )

@@ -58,6 +58,7 @@ class Subscription:
         actor: Actor,
         wanted: EventFilter,
         after: int,
+        newest: int,
         heartbeat: float,
         find_hunks: Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]] | None,
     ) -> None:
@@ -74,7 +75,8 @@ class Subscription:
         self._heartbeat = heartbeat
         self._find_hunks = find_hunks
         self._queue: deque[Happened] = deque()
-        self._live = False
+        # Who wants what comes from now on needn't read anything first.
+        self._live = after >= max(newest, follower.at)
         self._closing = False
         self._waker: asyncio.Future[None] | None = None
         self._sending_since: float | None = None

@@ -4,6 +4,7 @@
     ledger.py    rows: changes, versions, documents, projects, members, sessions, tags
     blobs.py     objects: put bytes in, prove what is stored, get verified bytes out
     cache.py     verified bytes on local disk, bounded
+    feed.py      events: pages after a number
     live.py      hints that something happened, over Realtime
     identity.py  access tokens: who is calling
     accounts.py  accounts by Auth's admin API: the one user of the secret key, where there is one

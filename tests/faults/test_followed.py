@@ -175,6 +175,7 @@ async def test_an_api_that_is_killed_and_one_that_is_stopped_lose_nobody_anythin
 ) -> None:
     with Service(settings, log=tmp_path / "api.log") as service:
         world.service = service
+        await world.put("a.md", b"1")
         async with following(world, 0, None) as followers:
             known = await newest(world)
             for end in (service.kill, service.stop, service.kill):
@@ -289,8 +290,8 @@ async def test_who_takes_nothing_for_long_is_hung_up_on(world: World) -> None:
     port = lazy.getsockname()[1]
     async with following(world, 0) as followers:
         known = await newest(world)
-        await fill(world, 30_000)
-        await followers[0].until(known + 30_000, 60)
+        await fill(world, 20_000)
+        await followers[0].until(known + 20_000, 60)
         deadline = time.monotonic() + 60
         while any(each.raddr and each.raddr.port == port for each in connections(world)):
             assert time.monotonic() < deadline
@@ -303,18 +304,18 @@ def connections(world: World) -> list[Any]:
 
 
 async def fill(world: World, count: int) -> None:
-    """Many events, in transactions of a hundred."""
+    """Many events, in transactions of a thousand."""
     project = await world.project_id()
-    for _ in range(count // 100):
+    for _ in range(count // 1000):
         await world.stack.psql(
-            "select private.add_event($1, 'tag.added', jsonb_build_object('name', n)) from generate_series(1, 100) n",
+            "select private.add_event($1, 'tag.added', jsonb_build_object('name', n)) from generate_series(1, 1000) n",
             project,
         )
 
 
 @pytest.mark.slow
 async def test_memory_stays_flat_over_an_hours_worth_of_events(world: World) -> None:
-    async with following(world, *([None] * 40)) as followers:
+    async with following(world, *([None] * 10)) as followers:
         known = await newest(world)
         await fill(world, 5_000)
         for each in followers:
