@@ -208,6 +208,19 @@ $$;
 comment on function private.require_role is 'The caller''s role in a project; 404 for non-members, 403 below the needed role.';
 grant execute on function private.require_role to authenticated;
 
+create function private.refuse_archived(archived_at timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if archived_at is not null then
+    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
+  end if;
+end
+$$;
+comment on function private.refuse_archived is 'Refuses a write to a project that has been archived since a time, if there is one.';
+
 -- The one lock of a project. Everything that gives out a number holds it.
 create function private.lock_project(project uuid, needed public.member_role, even_archived boolean default false)
 returns public.projects
@@ -221,8 +234,8 @@ begin
   select * into locked from public.projects where id = project for no key update;
   -- Again under the lock: a role taken away while this waited counts.
   perform private.require_role(project, needed);
-  if locked.archived_at is not null and not even_archived then
-    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
+  if not even_archived then
+    perform private.refuse_archived(locked.archived_at);
   end if;
   return locked;
 end

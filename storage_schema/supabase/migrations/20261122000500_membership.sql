@@ -353,6 +353,22 @@ end
 $$;
 comment on function private.require_inside is 'Refuses a path outside the caller''s folders.';
 
+create function private.end_membership(project uuid, person uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  held public.member_role;
+begin
+  delete from public.members m where m.user_id = person and m.project_id = project returning m.role into held;
+  if found then
+    perform private.add_event(project, 'member.removed', jsonb_build_object('person', person, 'role', held));
+  end if;
+end
+$$;
+comment on function private.end_membership is 'Takes a membership away, if there is one, and says so.';
+
 create function private.remove_member(project uuid, person text)
 returns void
 language plpgsql security definer
@@ -375,8 +391,7 @@ begin
   if held = 'owner' then
     perform private.keep_an_owner(project, target);
   end if;
-  delete from public.members m where m.user_id = target and m.project_id = project;
-  perform private.add_event(project, 'member.removed', jsonb_build_object('person', target, 'role', held));
+  perform private.end_membership(project, target);
 end
 $$;
 comment on function private.remove_member is 'Takes a membership away, or gives up one''s own.';

@@ -486,9 +486,7 @@ declare
   prior bigint;
 begin
   perform private.require_role(project, 'editor');
-  if exists (select from public.projects p where p.id = project and p.archived_at is not null) then
-    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
-  end if;
+  perform private.refuse_archived(p.archived_at) from public.projects p where p.id = project;
   -- A repeat of a request that was answered already must not be told that its own write made it stale.
   select c.sequence into prior from public.changes c
   where c.project_id = project and c.author_id = auth.uid() and c.idempotency_key = prepare_change.idempotency_key;
@@ -608,6 +606,27 @@ as $$
 $$;
 comment on function private.actor is 'Whether the caller''s account is a person''s or an agent''s, and the agent''s name.';
 
+create function private.place_versions(project uuid, sequence bigint, left_paths text[], left_documents uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update public.documents d set
+    path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = place_versions.sequence
+  from public.versions v
+  where v.project_id = project and v.change_sequence = place_versions.sequence and d.id = v.document_id;
+  insert into public.tree_entries (project_id, path, sequence, document_id, version)
+  select project, v.path, place_versions.sequence, v.document_id, v.hash
+  from public.versions v where v.project_id = project and v.change_sequence = place_versions.sequence and v.action <> 'delete';
+  -- Paths that were left and that nothing in this change took.
+  insert into public.tree_entries (project_id, path, sequence, document_id)
+  select project, u.path, place_versions.sequence, u.document from unnest(left_paths, left_documents) u (path, document)
+  on conflict do nothing;
+end
+$$;
+comment on function private.place_versions is 'Makes the versions of a change the heads of their documents and part of the tree, and frees the paths that were left.';
+
 -- Writes what was planned, under the project's lock. `c` holds what the caller says of the change; its
 -- number, its place in the chain and its hash follow from the rows.
 create function private.write_change(c public.changes, planned private.planned_version[])
@@ -635,22 +654,11 @@ begin
   select c.hash, c.project_id, u.document_id, u.number, c.sequence, u.n, u.parent,
     u.restored_from, u.merged_from, u.action, u.path, u.sha256, u.size, u.object_id, u.media_type, u.mode
   from (select *, row_number() over (order by p.position) as n from unnest(planned) p) u order by u.n;
-  update public.documents d set
-    path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = c.sequence
-  from public.versions v
-  where v.project_id = c.project_id and v.change_sequence = c.sequence and d.id = v.document_id;
+  perform private.place_versions(c.project_id, c.sequence, array_agg(u.old_path::text), array_agg(u.document_id))
+  from unnest(planned) u where u.was_live and (u.action = 'delete' or u.path <> u.old_path);
   update public.documents d set session_id = s.id, stage = private.stage_of(u.path, s.root)
   from unnest(planned) u left join public.sessions s on s.id = private.session_of(c.project_id, u.path)
   where d.id = u.document_id and not u.is_new and u.path <> u.old_path;
-
-  insert into public.tree_entries (project_id, path, sequence, document_id, version)
-  select c.project_id, v.path, c.sequence, v.document_id, v.hash
-  from public.versions v where v.project_id = c.project_id and v.change_sequence = c.sequence and v.action <> 'delete';
-  -- Paths that were left and that nothing in this change took.
-  insert into public.tree_entries (project_id, path, sequence, document_id)
-  select c.project_id, u.old_path, c.sequence, u.document_id from unnest(planned) u
-  where u.was_live and (u.action = 'delete' or u.path <> u.old_path)
-  on conflict do nothing;
 
   insert into public.changes select c.* returning * into made;
   perform private.add_event(c.project_id, 'change.added', jsonb_build_object('versions', c.version_count), c.sequence);

@@ -369,9 +369,7 @@ declare
   known bigint;
 begin
   perform private.require_role(project, 'owner');
-  if exists (select from public.projects p where p.id = project and p.archived_at is not null) then
-    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
-  end if;
+  perform private.refuse_archived(p.archived_at) from public.projects p where p.id = project;
   if coalesce(array_length(origin_ids, 1), 0) not between 1 and 200 or coalesce(array_length(contents, 1), 0) > 10000 then
     perform private.fail(422, 'bad_import', 'An import takes 1 to 200 changes at a time, of at most 10,000 items together.');
   end if;
@@ -382,10 +380,7 @@ begin
     perform private.check_import_head(newest, after);
   end if;
   return jsonb_build_object('project', project, 'known', known, 'contents', (
-    select coalesce(jsonb_agg(jsonb_build_object('sha256', w.sha256, 'copies', (
-      select coalesce(jsonb_agg(jsonb_build_object('object', b.object_id, 'name', b.name, 'size', b.size) order by b.created_at desc, b.object_id), '[]')
-      from (select * from public.blobs x where x.project_id = project and x.sha256 = w.sha256 and x.erased_at is null
-            order by x.created_at desc, x.object_id limit 8) b))), '[]')
+    select coalesce(jsonb_agg(jsonb_build_object('sha256', w.sha256, 'copies', public.list_copies(project, w.sha256, null))), '[]')
     from (select distinct u.sha256 from unnest(contents) u (sha256)) w));
 end
 $$;

@@ -313,17 +313,7 @@ begin
   if differing is not null then
     perform private.refuse_restore('A version''s hash is not that of what it says.', differing);
   end if;
-  update public.documents d set
-    path = v.path, live = v.action <> 'delete', head = v.hash, head_number = v.number, head_sequence = upcoming
-  from public.versions v
-  where v.project_id = project and v.change_sequence = upcoming and d.id = v.document_id;
-
-  insert into public.tree_entries (project_id, path, sequence, document_id, version)
-  select project, v.path, upcoming, v.document_id, v.hash
-  from public.versions v where v.project_id = project and v.change_sequence = upcoming and v.action <> 'delete';
-  insert into public.tree_entries (project_id, path, sequence, document_id)
-  select project, u.path, upcoming, u.document from unnest(left_paths, left_documents) u (path, document)
-  on conflict do nothing;
+  perform private.place_versions(project, upcoming, left_paths, left_documents);
 
   insert into public.changes select (jsonb_populate_record(null::public.changes, staged - 'versions' || here)).*
   returning hash into made;

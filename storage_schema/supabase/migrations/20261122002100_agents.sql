@@ -145,6 +145,19 @@ end
 $$;
 comment on function private.agent_id is 'The account of a project''s agent, by id or name; 404 when there is none.';
 
+create function private.refuse_agents()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if (select a.kind from private.actor() a) = 'agent' then
+    perform private.fail(403, 'agent_bound', 'An agent makes and keeps no agents: a person does.');
+  end if;
+end
+$$;
+comment on function private.refuse_agents is 'Refuses a caller who is an agent what only persons may do.';
+
 create function private.prepare_agent(project uuid, name text, role public.member_role)
 returns jsonb
 language plpgsql stable security definer
@@ -152,12 +165,8 @@ set search_path = ''
 as $$
 begin
   perform private.require_role(project, 'owner');
-  if (select a.kind from private.actor() a) = 'agent' then
-    perform private.fail(403, 'agent_bound', 'An agent makes and keeps no agents: a person does.');
-  end if;
-  if (select p.archived_at is not null from public.projects p where p.id = project) then
-    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
-  end if;
+  perform private.refuse_agents();
+  perform private.refuse_archived(p.archived_at) from public.projects p where p.id = project;
   if name !~ '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' or private.uuid_or_null(name) is not null then
     perform private.fail(422, 'bad_agent', 'An agent''s name has 1 to 64 of a-z 0-9 . _ -, starting and ending with a letter or digit.');
   end if;
@@ -235,9 +244,7 @@ declare
 begin
   perform private.lock_project(project, 'owner');
   account := private.agent_id(project, agent);
-  if (select a.kind from private.actor() a) = 'agent' then
-    perform private.fail(403, 'agent_bound', 'An agent makes and keeps no agents: a person does.');
-  end if;
+  perform private.refuse_agents();
   if (select a.revoked_at is not null from public.agents a where a.account_id = account) then
     perform private.fail(409, 'agent_revoked', 'That agent was revoked, which is for ever. Make another one.');
   end if;
@@ -256,17 +263,13 @@ set search_path = ''
 as $$
 declare
   account uuid;
-  held public.member_role;
 begin
   perform private.lock_project(project, 'owner', even_archived => true);
   account := private.agent_id(project, agent);
   update public.agents a set revoked_at = now() where a.account_id = account and a.revoked_at is null;
   if found then
-    delete from public.members m where m.user_id = account and m.project_id = project returning m.role into held;
     perform private.add_event(project, 'agent.revoked', jsonb_build_object('agent', account));
-    if held is not null then
-      perform private.add_event(project, 'member.removed', jsonb_build_object('person', account, 'role', held));
-    end if;
+    perform private.end_membership(project, account);
   end if;
   return account;
 end
