@@ -142,14 +142,14 @@ comment on column public.reviews.idempotency_key is 'The key under which a repea
 comment on column public.reviews.created_at is 'When.';
 
 create policy "members read the comments of their projects" on public.comments
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read what happened to comments of their projects" on public.comment_acts
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read the reviews of their projects" on public.reviews
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read what comments of their projects say, until they are retracted" on public.comment_texts
   for select to authenticated using (
-    project_id in (select private.my_projects())
+    (project_id = any (array(select m.project_id from private.my_memberships m))) is true
     and not exists (select from public.comment_acts a where a.comment_id = comment_texts.comment_id and a.act = 'retract'));
 revoke all on public.comments, public.comment_texts, public.comment_acts, public.reviews from anon, authenticated, service_role;
 grant select on public.comments, public.comment_texts, public.comment_acts, public.reviews to authenticated, service_role;

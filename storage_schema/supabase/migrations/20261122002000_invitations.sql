@@ -111,7 +111,8 @@ grant execute on function private.my_invitations to authenticated;
 
 create policy "owners and the invited read invitations" on public.invitations
   for select to authenticated using (
-    project_id in (select private.my_projects('owner')) or id in (select private.my_invitations()));
+    (project_id = any (array(select m.project_id from private.my_memberships m where m.role = 'owner'))) is true
+    or id in (select private.my_invitations()));
 revoke all on public.invitations from anon, authenticated, service_role;
 grant select on public.invitations to authenticated, service_role;
 
@@ -315,9 +316,8 @@ begin
       and greatest(other.last_sign_in_at, other.updated_at) >= greatest(mine.last_sign_in_at, mine.updated_at)) then
     perform private.fail(404, 'invitation_not_found',
       'There is no such invitation, or it is for somebody else. GET /v1/me/invitations lists yours.');
-  elsif exists (select from public.projects p where p.id = held.project_id and p.archived_at is not null) then
-    perform private.fail(403, 'project_archived', 'The project is archived and takes no writes. An owner can reopen it.');
   end if;
+  perform private.refuse_archived(p.archived_at) from public.projects p where p.id = held.project_id;
   perform private.close_invitation(invitation, 'accepted', person);
   perform private.add_event(held.project_id, 'invitation.accepted', jsonb_build_object('invitation', invitation, 'person', person));
   -- A member's role is the owners' last word on it: an older invitation raises nobody, and lowers nobody.

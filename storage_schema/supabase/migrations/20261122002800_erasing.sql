@@ -57,9 +57,9 @@ comment on column public.finished_erasures.finished_by is 'The owner whose reque
 comment on column public.finished_erasures.finished_at is 'When there was none left.';
 
 create policy "members read the erasures of their projects" on public.erasures
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 create policy "members read which erasures of their projects are finished" on public.finished_erasures
-  for select to authenticated using (project_id in (select private.my_projects()));
+  for select to authenticated using ((project_id = any (array(select m.project_id from private.my_memberships m))) is true);
 revoke all on public.erasures, public.finished_erasures from anon, authenticated, service_role;
 grant select on public.erasures, public.finished_erasures to authenticated, service_role;
 create trigger erasures_are_history before update or delete on public.erasures
