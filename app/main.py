@@ -57,6 +57,7 @@ from app.api.services import Services, provide_actor, provide_services
 from app.api.stopping import when_told_to_stop
 from app.errors import VersoError
 from app.flows.attribute import Memory
+from app.flows.bridge import Bridge
 from app.flows.diff_cache import DiffCache
 from app.flows.follow_events import Hub
 from app.flows.forget import Forgetter
@@ -83,6 +84,7 @@ from app.supabase.invitations import Invitations
 from app.supabase.ledger import Ledger
 from app.supabase.live import Live
 from app.supabase.mirroring import Mirroring
+from app.supabase.old_tokens import OldTokens, terms_of
 from app.supabase.pipelines import Pipelines
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
@@ -233,6 +235,8 @@ def create_app(settings: Settings | None = None) -> Observer:
         audited = Audit(pool)
         trail = Trail(audited)
         repositories = GitCache(settings.git_dir, limit=settings.git_size)
+        identity, terms = Identity(pool, settings), terms_of(settings)
+        accounts = Accounts(pool.http, pool.url, settings.supabase_secret_key)
         erasing = Erasures(pool)
         sync = GitSync(repositories, ledger, mirroring, erasing, blobs, ahead=settings.upload_concurrency)
         diffs = DiffCache(limit=settings.diff_cache_size)
@@ -258,12 +262,13 @@ def create_app(settings: Settings | None = None) -> Observer:
             invitations=Invitations(pool),
             agents=Agents(pool),
             rollups=Rollups(pool),
-            accounts=Accounts(pool.http, pool.url, settings.supabase_secret_key),
+            accounts=accounts,
+            bridge=None if terms is None else Bridge(OldTokens(terms), accounts, identity),
             audit=audited,
             webhooks=Webhooks(pool),
             trail=trail,
             blobs=blobs,
-            identity=Identity(pool, settings),
+            identity=identity,
             auth=Auth(pool, settings),
             workers=workers,
             diffs=diffs,

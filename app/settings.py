@@ -7,6 +7,7 @@ prefix `VERSO_`. `docs/settings.md` lists them; a test holds that list and this 
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIB = 1024 * 1024
+_BRIDGE_SECRET_BYTES = 32
+_BRIDGE_LONGEST = timedelta(days=180)
 
 
 class SettingsError(ValueError):
@@ -33,13 +36,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     supabase_public_url: str | None = None
     """What people's clients call Supabase, where that differs; unless set, `supabase_url`."""
     supabase_secret_key: str | None = None
-    """The secret key: used to make, rotate and close agents' accounts, for nothing else, and not needed."""
+    """The secret key: used to make, rotate and close agents' accounts, for the bridge, and not needed."""
     jwt_secret: str | None = None
     """The legacy HS256 secret of projects that still sign with it; null accepts asymmetric tokens only."""
     jwt_issuer: str | None = None
     """What `iss` must be; unless set, <supabase_url>/auth/v1."""
     jwt_audience: str = "authenticated"
     """What `aud` must hold."""
+
+    bridge_secret: str | None = None
+    """The secret of an older system's HS256 tokens, to take them for a while; null takes none."""
+    bridge_from: datetime | None = None
+    """From when on they are taken."""
+    bridge_until: datetime | None = None
+    """Until when they are taken."""
+    bridge_mode: str = "read-only"
+    """`read-only`, or `full`: with all rights of the account that the user was imported as."""
+    bridge_issuer: str | None = None
+    """What `iss` of such a token must be; null doesn't look."""
+    bridge_audience: str | None = None
+    """What `aud` of such a token must hold; null doesn't look."""
 
     max_upload_size: int = 2048 * MIB
     """The most bytes of one document version."""
@@ -182,11 +198,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 "VERSO_EVENT_HEARTBEAT must be more than 0, and VERSO_EVENT_RECHECK more than 0, at most 60."
             )
         self._check_rates()
+        self._check_bridge()
         if self.log_level not in {"debug", "info", "warning", "error"}:
             raise SettingsError("VERSO_LOG_LEVEL must be debug, info, warning or error.")
         if self.log_format not in {"json", "console"}:
             raise SettingsError("VERSO_LOG_FORMAT must be json or console.")
         return self
+
+    def _check_bridge(self) -> None:
+        if self.bridge_mode not in {"read-only", "full"}:
+            raise SettingsError("VERSO_BRIDGE_MODE must be read-only or full.")
+        if self.bridge_secret is None:
+            return
+        if len(self.bridge_secret.encode()) < _BRIDGE_SECRET_BYTES:
+            raise SettingsError(
+                "VERSO_BRIDGE_SECRET must have 32 bytes or more: a shorter one can be guessed."
+            )
+        if self.bridge_secret == self.jwt_secret:
+            raise SettingsError("VERSO_BRIDGE_SECRET must be another one than VERSO_JWT_SECRET.")
+        if self.supabase_secret_key is None:
+            raise SettingsError("VERSO_BRIDGE_SECRET needs SUPABASE_SECRET_KEY: Auth makes the sessions.")
+        since, until = self.bridge_from, self.bridge_until
+        if since is None or until is None or since.tzinfo is None or until.tzinfo is None:
+            raise SettingsError(
+                "VERSO_BRIDGE_SECRET needs VERSO_BRIDGE_FROM and VERSO_BRIDGE_UNTIL, with a zone."
+            )
+        if not timedelta() < until - since <= _BRIDGE_LONGEST:
+            raise SettingsError("VERSO_BRIDGE_UNTIL must be after VERSO_BRIDGE_FROM, by at most 180 days.")
 
     def _check_rates(self) -> None:
         for name in ("account", "address", "failure"):

@@ -46,6 +46,7 @@ PROBLEMS = {
     "outside_folders": Problem(403, "Outside the folders that you may write"),
     "own_version": Problem(403, "Nobody approves what they wrote themselves"),
     "not_the_author": Problem(403, "Only its author may do that"),
+    "bridge_read_only": Problem(403, "Old tokens only read"),
     "no_profile": Problem(403, "The account has no profile"),
     "agent_bound": Problem(403, "Agents stay in their project"),
     "not_an_agent": Problem(403, "Not made to be an agent of this project"),

@@ -7,10 +7,12 @@ from typing import Any
 import msgspec
 from litestar import Request
 
+from app.api.bridging import bridged_actor
 from app.api.page_session import page_actor
 from app.api.witness import remember_actor
 from app.errors import VersoError
 from app.flows.attribute import Memory
+from app.flows.bridge import Bridge
 from app.flows.diff_cache import DiffCache
 from app.flows.follow_events import Hub
 from app.flows.forget import Forgetter
@@ -24,9 +26,9 @@ from app.supabase.analytics import Rollups
 from app.supabase.audit import Audit
 from app.supabase.auth import Auth
 from app.supabase.blobs import Blobs
+from app.supabase.erasures import Erasures
 from app.supabase.feed import Feed
 from app.supabase.glances import Glances
-from app.supabase.erasures import Erasures
 from app.supabase.identity import Actor, Identity
 from app.supabase.imports import Imports
 from app.supabase.insights import Insights
@@ -53,6 +55,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     agents: Agents
     rollups: Rollups
     accounts: Accounts
+    bridge: Bridge | None
     audit: Audit
     webhooks: Webhooks
     trail: Trail
@@ -96,4 +99,6 @@ async def provide_actor(request: Request[Any, Any, Any], services: Services) -> 
             "unauthenticated",
             "Send an access token of Supabase Auth as `Authorization: Bearer <token>`.",
         )
+    if services.bridge is not None and services.bridge.takes(token):
+        return await bridged_actor(request, services, services.bridge, token)
     return remember_actor(request, await services.identity.verify(token))

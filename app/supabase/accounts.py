@@ -2,7 +2,8 @@
 
 The key opens everything that the Supabase project has, so it goes nowhere but to `/auth/v1/admin/users`, and
 only after the database has said that the caller may (app/flows/keep_agents.py) or in an operator's command,
-which also reads handles with it.
+which also reads handles with it. Where an operator has set up a bridge for tokens of an older system
+(app/flows/bridge.py), it makes sessions, too.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ class Accounts:
         self._http = http
         self._rows = f"{url.rstrip('/')}/rest/v1/profiles"
         self._url = f"{url.rstrip('/')}/auth/v1/admin/users"
+        self._elsewhere = {
+            "/generate_link": f"{url.rstrip('/')}/auth/v1/admin/generate_link",
+            "/verify": f"{url.rstrip('/')}/auth/v1/verify",
+        }
         self._secret_key = secret_key
 
     @property
@@ -95,6 +100,21 @@ class Accounts:
         except VersoError as error:
             if error.detail.get("reason") != "user_not_found":
                 raise
+
+    async def session(self, account: Account) -> str:
+        """The access token of a new session of an account, without anybody's sign-in.
+
+        Only for an account whose address is confirmed: redeeming a link confirms it. Raises VersoError also
+        `account_refused` when Auth answers with another account, or lets this one in no more.
+        """
+        link = await self._ask("POST", "/generate_link", {"type": "magiclink", "email": account.email})
+        if link.get("id") != account.id:
+            raise VersoError(
+                "account_refused", "Supabase Auth named another account.", reason="other_account"
+            )
+        redeemed = {"type": "magiclink", "token_hash": link["hashed_token"]}
+        session = await self._ask("POST", "/verify", redeemed)
+        return str(session["access_token"])
 
     async def remove(self, account: str) -> None:
         """Delete an account that did nothing yet."""
@@ -127,10 +147,11 @@ class Accounts:
                 "no_secret_key",
                 "This server has no secret key of its Supabase, so it makes and changes no accounts.",
             )
+        url = self._elsewhere.get(path, f"{self._url}{path}")
         try:
             answer = await self._http.request(
                 method,
-                path if path.startswith(self._rows) else f"{self._url}{path}",
+                path if path.startswith(self._rows) else url,
                 json=body,
                 headers={
                     "apikey": self._secret_key,

@@ -1,9 +1,9 @@
 """The Auth server (GoTrue) at `/auth/v1`: accounts, sessions and tokens as the official clients use them.
 
 `requests` reads what a request carries, `errors` shapes refusals, `passwords`, `users`, `sessions`, `flows`
-and `external` do the work in the caller's transaction, `accounts`, `oauth` and `admin` are the endpoints,
-`github` is the stand-in for the provider, `redirects` says where a sign-in may end. Nothing in here sends
-e-mail, so addresses are confirmed at once and the routes that would send one aren't there.
+and `external` do the work in the caller's transaction, `accounts`, `oauth`, `links` and `admin` are the
+endpoints, `github` is the stand-in for the provider, `redirects` says where a sign-in may end. Nothing in here
+sends e-mail, so addresses are confirmed at once, and links that sign in are made for the secret key only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from starlette.routing import Route
 from app.local.auth.accounts import Accounts
 from app.local.auth.admin import Admin
 from app.local.auth.errors import AuthError, refusal
+from app.local.auth.links import Links
 from app.local.auth.oauth import OAuth
 from app.local.auth.requests import require_key
 from app.local.database import UNREACHABLE, DatabaseUnavailable
@@ -46,6 +47,7 @@ def routes(
     oauth = OAuth(database, keys, issuer=own_url, github=github, redirects=redirects)
     accounts = Accounts(database, keys, issuer=own_url, oauth=oauth)
     admin = Admin(database, keys)
+    links = Links(database, keys, issuer=own_url)
 
     async def jwks(_: Request) -> Response:
         return JSONResponse(keys.jwks(), headers={"cache-control": "public, max-age=600"})
@@ -84,6 +86,8 @@ def routes(
         ("POST", "/logout", accounts.sign_out),
         ("GET", "/authorize", oauth.authorize),
         ("GET", "/callback", oauth.callback),
+        ("POST", "/verify", links.verify),
+        ("POST", "/admin/generate_link", links.generate),
         ("GET", "/admin/users", admin.list_users),
         ("POST", "/admin/users", admin.add_user),
         ("GET", "/admin/users/{user_id}", admin.user),

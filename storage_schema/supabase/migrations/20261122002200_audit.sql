@@ -191,7 +191,7 @@ begin
   for entry in select e.value from jsonb_array_elements(entries) e loop
     what := entry ->> 'kind';
     if what is null or what not in (
-      'page.signed_in', 'page.signed_out',
+      'bridge.used', 'page.signed_in', 'page.signed_out',
       'export.archive', 'export.audit', 'export.bundle', 'export.contents', 'export.git', 'export.history',
       'refused.role', 'refused.absent', 'refused.account') then
       perform private.fail(422, 'bad_value', 'That is not said of oneself. docs/audit.md names the kinds.');
