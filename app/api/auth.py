@@ -35,6 +35,9 @@ from app.errors import VersoError
 from app.settings import Settings
 from app.supabase.auth import Methods, refusal
 
+FIRST_PAGE = "/"
+"""Where one goes who signed in and didn't say where to."""
+
 
 class SessionState(msgspec.Struct, frozen=True):
     """Whether this browser is signed in. `csrf_token` is what its pages send as X-CSRF-Token to write."""
@@ -81,7 +84,7 @@ async def begin_sign_in(
     methods = await services.auth.methods()
     if provider not in {None, "github"} or (provider == "github" and not methods.github):
         raise refusal("provider_disabled")
-    target = safe_next(wanted)
+    target = safe_next(wanted) if wanted else FIRST_PAGE
     settings = services.settings
     site = own_url(request, settings)
     flow, cookie = cookies.begin_flow(request, settings, target)

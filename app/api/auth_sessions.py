@@ -136,5 +136,5 @@ async def sign_out(request: Request[Any, Any, Any], services: NamedDependency[Se
     set_cookies(request, cookies.no_session(settings))
     headers = {"Cache-Control": "no-store", "Clear-Site-Data": '"cache"'}
     if pages.wants_page(request):
-        return onward("/auth/session", headers=headers)
+        return onward(safe_next(form.get("next")), headers=headers)
     return Response(_NOBODY, headers=headers)

@@ -1,4 +1,4 @@
-"""The small pages of signing in: plain HTML, a few words, no scripts, the site's one stylesheet."""
+"""The small pages of signing in: plain HTML, a few words, no scripts, the stylesheet of all pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from litestar import Request
     from litestar.datastructures import Cookie
 
+STYLE = "/static/now/verso.css"
+"""The stylesheet as it is now: this layer knows no addresses that change with it."""
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -31,9 +33,12 @@ def page(title: str, *paragraphs: str, status: int = 200, cookies: Sequence[Cook
     """A page. `title` is text, `paragraphs` are HTML."""
     body = "".join(f"<p>{each}</p>" if not each.startswith("<form") else each for each in paragraphs)
     return Response(
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/schema/style.css">'
-        f"<title>{text(title)} - Verso</title><h1>{text(title)}</h1>{body}</html>",
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="stylesheet" href="{STYLE}">'
+        f"<title>{text(title)} · Verso</title></head>"
+        '<body><header class="top"><div class="bar"><a class="brand" href="/">Verso</a></div></header>'
+        f'<main class="sign-in"><h1>{text(title)}</h1>{body}</main></body></html>',
         status_code=status,
         media_type="text/html",
         headers=dict(HEADERS),
@@ -43,7 +48,7 @@ def page(title: str, *paragraphs: str, status: int = 200, cookies: Sequence[Cook
 
 def link(path: str, words: str) -> str:
     """A link within this site."""
-    return f'<a href="{text(path)}">{text(words)}</a>'
+    return f'<a class="button primary" href="{text(path)}">{text(words)}</a>'
 
 
 def form(path: str, button: str, *fields: str, **hidden: str) -> str:
@@ -52,8 +57,8 @@ def form(path: str, button: str, *fields: str, **hidden: str) -> str:
         f'<input type="hidden" name="{text(name)}" value="{text(value)}">' for name, value in hidden.items()
     )
     return (
-        f'<form method="post" action="{text(path)}">{carried}{"".join(fields)}'
-        f"<p><button>{text(button)}</button></p></form>"
+        f'<form class="form" method="post" action="{text(path)}">{carried}{"".join(fields)}'
+        f'<p><button class="button">{text(button)}</button></p></form>'
     )
 
 
@@ -61,7 +66,8 @@ def field(name: str, label: str) -> str:
     """A field that is asked for; its kind follows from its name."""
     complete = {"password": "current-password", "email": "username"}.get(name, "off")
     return (
-        f'<p><label>{text(label)} <input name="{text(name)}" type="{text(name)}" required maxlength="300" '
+        f'<p class="field"><label>{text(label)} '
+        f'<input name="{text(name)}" type="{text(name)}" required maxlength="300" '
         f'autocomplete="{complete}"></label></p>'
     )
 

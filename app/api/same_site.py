@@ -7,8 +7,12 @@ that only pages of this site can know (OWASP, Cross-Site Request Forgery Prevent
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import hmac
 import re
+import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -58,11 +62,38 @@ def check_same_site(request: Request[Any, Any, Any], settings: Settings) -> None
 
 def check_token(given: str | None, access_token: str) -> None:
     """Compare what a page said with the token of its session. Raises VersoError `csrf_token_needed`."""
-    if given is None or not hmac.compare_digest(given.encode(), csrf_token(access_token).encode()):
+    said = None if given is None else _unmasked(given)
+    if said is None or not hmac.compare_digest(said.encode(), csrf_token(access_token).encode()):
         raise VersoError(
             "csrf_token_needed",
             f"A page that writes sends its verso-csrf cookie's value as {TOKEN_HEADER}. Reload the page.",
         )
+
+
+def masked(token: str) -> str:
+    """A session's token as a page says it: another text each time.
+
+    Pages are compressed, and what never looks the same can't be guessed from sizes (BREACH, CVE-2013-3587).
+    """
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    pad = secrets.token_bytes(len(raw))
+    return base64.urlsafe_b64encode(pad + _xor(raw, pad)).rstrip(b"=").decode()
+
+
+def _unmasked(said: str) -> str:
+    """The token that was said; one that isn't masked (the cookie's value) as it is."""
+    try:
+        both = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4))
+    except (binascii.Error, ValueError):
+        return said
+    if len(both) != 2 * hashlib.sha256().digest_size:
+        return said
+    half = len(both) // 2
+    return base64.urlsafe_b64encode(_xor(both[:half], both[half:])).rstrip(b"=").decode()
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
 def safe_next(wanted: str | None) -> str:

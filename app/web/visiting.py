@@ -2,18 +2,13 @@
 
 A handler that takes `visitor` is for people who are signed in; everybody else is sent to the sign-in. What
 writes is looked at twice, as the API does it: where the browser says that the request comes from, and the
-session's token, here in the form's field `csrf_token`. In pages the token is masked anew each time: they are
-compressed, and what never looks the same can't be guessed from sizes (BREACH, CVE-2013-3587).
+session's token, here in the form's field `csrf_token`, masked anew in each page.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import secrets
 from collections.abc import Awaitable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -23,7 +18,7 @@ from litestar.di import NamedDependency
 from app.api import cookies
 from app.api.auth_sessions import form_of
 from app.api.page_session import fresh_actor
-from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check_token
+from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check_token, masked
 from app.api.services import Services, provide_actor
 from app.errors import VersoError
 from app.supabase.answers import Me
@@ -111,7 +106,7 @@ async def _visitor(request: Request[Any, Any, Any], services: Services, *, form:
             raise VersoError("unauthenticated", "Sign in to see this.")
         if request.method not in SAFE_METHODS:
             check_same_site(request, settings)
-            check_token(unmasked(form.get(FIELD) or request.headers.get(TOKEN_HEADER)), token)
+            check_token(form.get(FIELD) or request.headers.get(TOKEN_HEADER), token)
         actor = await fresh_actor(
             request, token, identity=services.identity, auth=services.auth, settings=settings
         )
@@ -152,26 +147,6 @@ async def project_first(reading: Awaitable[Project], rest: Awaitable[T]) -> tupl
     if isinstance(found, BaseException):
         raise found
     return here, found
-
-
-def masked(token: str) -> str:
-    """A session's token as a page says it: another text each time."""
-    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    pad = secrets.token_bytes(len(raw))
-    both = pad + bytes(a ^ b for a, b in zip(raw, pad, strict=True))
-    return base64.urlsafe_b64encode(both).rstrip(b"=").decode()
-
-
-def unmasked(said: str | None) -> str | None:
-    """The token that a page said; what isn't masked (the cookie's value) as it is."""
-    if said is None:
-        return None
-    with suppress(binascii.Error, ValueError):
-        both = base64.urlsafe_b64decode(said + "=" * (-len(said) % 4))
-        if len(both) == 64:  # noqa: PLR2004 - a pad and a SHA-256
-            raw = bytes(a ^ b for a, b in zip(both[:32], both[32:], strict=True))
-            return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return said
 
 
 def _look(asked: asyncio.Task[Me]) -> None:

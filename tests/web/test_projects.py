@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, sign_in
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -28,10 +28,21 @@ async def test_a_stranger_learns_what_verso_is_and_where_to_sign_in(web: Site) -
 async def test_a_stranger_is_led_to_the_sign_in_and_back(web: Site, written: Project) -> None:
     page = await web.page(None, f"/p/{written.slug}/history?q=hello")
     assert page.url.startswith(f"{web.url}/auth/login?next=")
+    await check_page(page)
     await page.get_by_role("link", name="Sign in with GitHub").click()
     await page.get_by_label("Or as any GitHub login").fill("reader")
     await page.get_by_role("button", name="Sign in", exact=True).click()
     await page.wait_for_url(f"{web.url}/p/{written.slug}/history?q=hello")
+
+
+async def test_signing_out_ends_at_the_first_page(web: Site) -> None:
+    leaver = await web.page(None)
+    await leaver.context.add_cookies((await sign_in(web.browser, web.url, "leaver"))["cookies"])
+    await leaver.goto("/new")
+    await leaver.locator("summary", has_text="Your account").click()
+    await leaver.get_by_role("button", name="Sign out").click()
+    await leaver.wait_for_url(f"{web.url}/")
+    assert await leaver.get_by_role("main").get_by_role("link", name="Sign in").count() == 1
 
 
 async def test_somebody_makes_a_project(web: Site) -> None:
