@@ -15,10 +15,12 @@ from app.cli.completing import completion
 from app.cli.erasing import erase, erasures
 from app.cli.exits import Group
 from app.cli.exporting import exporting
+from app.cli.figures import analytics
 from app.cli.finding import FINDING
 from app.cli.following import events
 from app.cli.importing import importing
 from app.cli.looking import LOOKING
+from app.cli.rollups import rollups
 from app.cli.signing_in import login, logout, token, whoami
 from app.cli.stages import stage
 from app.cli.users import users
@@ -198,6 +200,8 @@ verso.add_command(stage)
 verso.add_command(erase)
 verso.add_command(erasures)
 verso.add_command(users)
+verso.add_command(analytics)
+verso.add_command(rollups)
 verso.add_command(events)
 verso.add_command(audit)
 verso.add_command(webhooks)

@@ -255,8 +255,12 @@ def _count_remarks(tally: Tally, history: History) -> None:
 # What the database keeps -----------------------------------------------------------------------------
 
 
+SLICES = {"all": (False, False), "stage": (True, False), "actor": (False, True)}
+"""Of histograms: whether they are apart by stage, and by actor."""
+
+
 async def kept(world: World, project: str, level: str = "day") -> Tally:
-    """The rollups of a project, without what came to nothing."""
+    """The rollups of a project, without what came to nothing. Times have their slice first."""
     tally = Tally()
     for row in await world.sql(
         "select * from public.analytics_counts where project_id = $1 and level = $2::text::public.analytics_level",
@@ -272,7 +276,7 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
         level,
     ):
         if row["n"] or row["milliseconds"]:
-            key = (row["start"], row["stage"], row["actor"], row["figure"], row["bucket"])
+            key = (row["start"], row["slice"], row["stage"], row["actor"], row["figure"], row["bucket"])
             tally.times[key] = (row["n"], row["milliseconds"])
     for row in await world.sql("select * from public.analytics_contested where project_id = $1", project):
         for name in ("handovers", "merges"):
@@ -282,15 +286,20 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
 
 
 def at_level(tally: Tally, level: str) -> Tally:
-    """The tally of days as one of months or years."""
+    """A tally of days as the rollups of a level have it, its times in slices."""
 
     def first(day: date) -> date:
-        return day.replace(day=1) if level == "month" else day.replace(month=1, day=1)
+        if level == "week":
+            return day - timedelta(days=day.weekday())
+        return {"day": day, "month": day.replace(day=1), "year": day.replace(month=1, day=1)}[level]
 
     made = Tally(contested=tally.contested)
-    for (day, *rest), n in tally.counts.items():
-        made.counts[first(day), *rest] += n
-    for (day, *rest), (n, total) in tally.times.items():
-        had, sum_ = made.times.get((first(day), *rest), (0, 0))
-        made.times[first(day), *rest] = (had + n, sum_ + total)
+    if level != "week":  # there are few counts: weeks have none of their own
+        for (day, *rest), n in tally.counts.items():
+            made.counts[first(day), *rest] += n
+    for (day, stage, actor, *rest), (n, total) in tally.times.items():
+        for name, (by_stage, by_actor) in SLICES.items():
+            key = (first(day), name, stage if by_stage else None, actor if by_actor else None, *rest)
+            had, sum_ = made.times.get(key, (0, 0))
+            made.times[key] = (had + n, sum_ + total)
     return made

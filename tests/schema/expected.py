@@ -277,7 +277,15 @@ PARTS = {
             "read_analytics",
             "read_gauges",
         },
-        on_behalf={"asked_projects", "bucket_seconds", "read_rollups", "spans", "writer"},
+        on_behalf={
+            "asked_projects",
+            "bucket_seconds",
+            "counts_of",
+            "read_rollups",
+            "spans",
+            "times_of",
+            "writer",
+        },
     ),
     "invitations": Part(
         other_tables={"invitations"},

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -43,14 +46,11 @@ async def agree(world: World, project: str) -> Tally:
     for again in (False, True):
         if again:
             await world.sql("select private.rebuild_rollups($1::text::uuid)", project)
-        held = await kept(world, project)
-        assert held.counts == by_hand.counts, again
-        assert held.times == by_hand.times, again
-        assert held.contested == by_hand.contested, again
-        for level in ("month", "year"):
-            summed, expected = await kept(world, project, level), at_level(by_hand, level)
-            assert summed.counts == +expected.counts, (level, again)
-            assert summed.times == expected.times, (level, again)
+        for level in ("day", "week", "month", "year"):
+            held, expected = await kept(world, project, level), at_level(by_hand, level)
+            assert held.counts == +expected.counts, (level, again)
+            assert held.times == expected.times, (level, again)
+            assert held.contested == by_hand.contested, again
     return by_hand
 
 
@@ -203,8 +203,8 @@ ANY_HISTORY = settings(
 )
 
 
-async def test_rollups_are_what_a_count_by_hand_gives_after_a_history_of_many_writers(world):
-    await live_and_count(world, 7)
+async def test_rollups_are_what_a_count_by_hand_gives_after_a_history_of_many_writers(world, lived):
+    assert await world.one("select count(*) from public.analytics_times where project_id = $1", lived.id)
 
 
 @pytest.mark.slow
@@ -214,7 +214,7 @@ async def test_rollups_are_what_a_count_by_hand_gives_after_any_history(world, s
     await live_and_count(world, seed)
 
 
-async def live_and_count(world: World, seed: int) -> None:
+async def live_and_count(world: World, seed: int) -> Team:
     dice = random.Random(seed)
     team = await world.team()
     agent = await newcomer(world, team)
@@ -232,6 +232,13 @@ async def live_and_count(world: World, seed: int) -> None:
     tally = await agree(world, team.id)
     assert sum(tally.counts.values()) > 40
     assert sum(life.refusals for life in lives) < 100
+    return team
+
+
+@pytest_asyncio.fixture(scope="module")
+async def lived(world: World) -> Team:
+    """A project after a history that was counted by hand."""
+    return await live_and_count(world, 7)
 
 
 async def hour(world: World, team: Team, person: Person, *turns: tuple[str, str, float], **more: Any) -> None:
@@ -383,21 +390,111 @@ async def test_buckets_are_never_wider_than_a_64th_of_what_they_hold(world, shif
         assert abs(float(row[0]["s"]) * 1000 - value) <= value / 128 + 0.5
 
 
-@pytest.mark.parametrize("years", [True, False])
-async def test_the_spans_of_a_period_are_its_days_each_once_and_few(world, years):
+@pytest.mark.parametrize("step", [None, "month", "week", "day"])
+async def test_the_spans_of_a_period_are_its_days_each_once_and_few(world, step):
     dice = random.Random(3)
-    for _ in range(200):
+    for _ in range(120):
         low = date(2020, 1, 1) + timedelta(days=dice.randrange(1500))
         high = low + timedelta(days=dice.choice((0, 1, 27, 31, 60, 365, 366, 1200)))
-        rows = await world.sql("select * from private.spans($1, $2, $3) where low < high", low, high, years)
+        rows = await world.sql("select * from private.spans($1, $2, $3) where low < high", low, high, step)
         spans = sorted((row["low"], row["high"], row["level"]) for row in rows)
         assert [span[0] for span in spans[1:]] == [span[1] for span in spans[:-1]]
         assert not spans or (spans[0][0], spans[-1][1]) == (low, high)
         for start, end, level in spans:
-            assert level == "day" or (start.day, end.day) == (1, 1)
-            assert level != "year" or (start.month, end.month, years) == (1, 1, True)
-            assert level != "day" or (end - start).days < 62
-            assert level != "month" or not years or (end - start).days < 670
+            longest = {
+                "day": 10_000 if step == "day" else 62,
+                "week": 10_000,
+                "month": 670 if step is None else 10_000,
+            }
+            assert (end - start).days < longest.get(level, 10_000)
+            assert level in {None: {"day", "month", "year"}, "day": {"day"}, "week": {"day", "week"}}.get(
+                step, {"day", "month"}
+            )
+            assert level != "week" or (start.weekday(), end.weekday()) == (0, 0)
+            assert level not in {"month", "year"} or (start.day, end.day) == (1, 1)
+            assert level != "year" or (start.month, end.month) == (1, 1)
+
+
+async def told_by_hand(world: World, team: Team, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Some figures of read_analytics from the tally of days."""
+    tally = counted(await read_history(world, team.id))
+    first, last = date.fromisoformat(asked["first_day"]), date.fromisoformat(asked["last_day"])
+    step, part = asked.get("step"), asked.get("part")
+
+    def group(day: date) -> date:
+        start = {
+            None: first,
+            "day": day,
+            "week": day - timedelta(days=day.weekday()),
+            "month": day.replace(day=1),
+        }[step]
+        return max(start, first)
+
+    def key(stage: str | None, actor: str) -> Any:
+        return {"stage": stage, "actor": actor}.get(part)
+
+    starts = sorted({group(first + timedelta(days=n)) for n in range((last - first).days + 1)})
+    seen = {key(stage, actor) for day, stage, actor, _ in tally.counts if first <= day <= last}
+    open_before: Counter[Any] = Counter()
+    for (day, stage, actor, figure), n in tally.counts.items():
+        if day < first and figure in {"stages_started", "stages_left"}:
+            open_before[key(stage, actor)] += n if figure == "stages_started" else -n
+    seen |= {each for each, n in open_before.items() if n}
+    rows = []
+    for each in seen | ({None} if part is None else set()):
+        running = open_before[each]
+        for start in starts:
+            mine: Counter[str] = Counter()
+            for (day, stage, actor, figure), n in tally.counts.items():
+                if first <= day <= last and group(day) == start and key(stage, actor) == each:
+                    mine[figure] += n
+            running += mine["stages_started"] - mine["stages_left"]
+            times = sorted(
+                (b, n, total) for (day, stage, actor, figure, b), (n, total) in tally.times.items()
+                if figure == "lead_time" and first <= day <= last and group(day) == start and key(stage, actor) == each
+            )  # fmt: skip
+            ranked = [b for b, n, _ in times for _ in range(n)]
+            rows.append({
+                "start": start.isoformat() if step else None, "part": each, "work_in_progress": running,
+                "completed": mine["stages_completed"], "versions": mine["versions"], "count": len(ranked),
+                "mean": math.floor(sum(total for _, _, total in times) / len(ranked) + 0.5) if ranked else None,
+                "p50": ranked[math.ceil(len(ranked) * 0.5) - 1] if ranked else None,
+                "p90": ranked[math.ceil(len(ranked) * 0.9) - 1] if ranked else None,
+            })  # fmt: skip
+    return rows
+
+
+@pytest.mark.parametrize("step", [None, "day", "week", "month"])
+@pytest.mark.parametrize("part", [None, "stage", "actor"])
+async def test_what_is_told_of_a_period_is_what_its_days_come_to(world, lived, step, part):
+    team = lived
+    today = datetime.now(UTC).date()
+    for days in (3, 45, 390):
+        asked = {
+            "first_day": str(today - timedelta(days=days)),
+            "last_day": str(today - timedelta(days=days // 9)),
+        }
+        asked |= {name: value for name, value in (("step", step), ("part", part)) if value}
+        rows = await world.rpc(team.reader, "read_analytics", project=team.id, **asked)
+        told = [
+            {
+                "start": row["start"], "part": row[part] if part else None,
+                "work_in_progress": row["work_in_progress"], "completed": row["stages_completed"],
+                "versions": row["versions"], "count": (row["lead_time"] or {}).get("count", 0),
+                **{name: round(row["lead_time"]["mean"] * 1000) if name == "mean" else
+                   await world.one("select b from generate_series(0, 3000) b where private.bucket_seconds(b) = $1::text::numeric",
+                                   str(row["lead_time"][name]))
+                   for name in ("mean", "p50", "p90") if row["lead_time"]},
+            }
+            for row in rows
+        ]  # fmt: skip
+        nothing = {"mean": None, "p50": None, "p90": None}
+        by_hand = await told_by_hand(world, team, asked)
+
+        def order(row: dict[str, Any]) -> tuple[str, str]:
+            return (row["start"] or "", row["part"] or "")
+
+        assert sorted(({**nothing, **row} for row in told), key=order) == sorted(by_hand, key=order)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@
 --
 -- Facts are changed under the project's lock only, which whoever writes a change, a report or a comment holds.
 
-create type public.analytics_level as enum ('day', 'month', 'year');
+create type public.analytics_level as enum ('day', 'week', 'month', 'year');
 comment on type public.analytics_level is 'What a row of the rollups sums up.';
+
+create type public.analytics_slice as enum ('all', 'stage', 'actor');
+comment on type public.analytics_slice is 'What the rows of a histogram are apart by: nothing, the stage, or whose it is.';
 
 create type public.analytics_time as enum ('lead_time', 'session_lead_time', 'waiting_time', 'resolution_time');
 comment on type public.analytics_time is 'Times that are measured.';
@@ -79,27 +82,32 @@ comment on column public.analytics_counts.threads_resolved is 'Threads resolved.
 comment on column public.analytics_counts.approvals is 'Reviews that approve.';
 comment on column public.analytics_counts.changes_requested is 'Reviews that request changes.';
 
+-- A histogram has many rows, so it is kept apart by each of what one can ask for, not by all of it at once: whatever is
+-- asked, no row is read that isn't told.
 create table public.analytics_times (
   project_id uuid not null references public.projects,
+  slice public.analytics_slice not null,
   level public.analytics_level not null,
   start date not null,
   figure public.analytics_time not null,
   stage public.stage,
-  actor public.actor_kind not null,
+  actor public.actor_kind,
   bucket integer not null,
   n bigint not null,
   milliseconds bigint not null
 ) with (fillfactor = 80);
-create unique index analytics_times_key on public.analytics_times (project_id, level, start, figure, stage, actor, bucket) nulls not distinct;
+create unique index analytics_times_key
+  on public.analytics_times (project_id, slice, level, start, figure, stage, actor, bucket) nulls not distinct;
 alter table public.analytics_times enable row level security;
 
-comment on table public.analytics_times is 'Histograms of times, one row a bucket, by day, month and year. Derived.';
+comment on table public.analytics_times is 'Histograms of times, one row a bucket, by day, week, month and year. Derived.';
 comment on column public.analytics_times.project_id is 'The project.';
-comment on column public.analytics_times.level is 'Whether it sums up a day, a month or a year, in UTC.';
+comment on column public.analytics_times.slice is 'What it is apart by.';
+comment on column public.analytics_times.level is 'Whether it sums up a day, a week from Monday on, a month or a year, in UTC.';
 comment on column public.analytics_times.start is 'The first day of it.';
 comment on column public.analytics_times.figure is 'What was measured.';
-comment on column public.analytics_times.stage is 'The stage, or null for what belongs to none.';
-comment on column public.analytics_times.actor is 'Whose it is.';
+comment on column public.analytics_times.stage is 'In slices by stage: the stage, or null for what belongs to none.';
+comment on column public.analytics_times.actor is 'In slices by actor: whose it is.';
 comment on column public.analytics_times.bucket is 'Which times: private.time_bucket of them.';
 comment on column public.analytics_times.n is 'How many times.';
 comment on column public.analytics_times.milliseconds is 'Their sum.';
@@ -493,15 +501,18 @@ begin
     approvals = a.approvals + excluded.approvals,
     changes_requested = a.changes_requested + excluded.changes_requested;
 
-  insert into public.analytics_times as a (project_id, level, start, figure, stage, actor, bucket, n, milliseconds)
-  select f.project_id, l.level, l.start, f.figure::public.analytics_time, f.stage, f.actor, f.bucket, sum(f.n), sum(f.milliseconds)
+  insert into public.analytics_times as a (project_id, slice, level, start, figure, stage, actor, bucket, n, milliseconds)
+  select f.project_id, s.slice, l.level, l.start, f.figure::public.analytics_time, s.stage, s.actor, f.bucket, sum(f.n), sum(f.milliseconds)
   from unnest(net) f cross join lateral (values
     ('day'::public.analytics_level, f.day),
+    ('week', f.day - (extract(isodow from f.day)::integer - 1)),
     ('month', make_date(extract(year from f.day)::integer, extract(month from f.day)::integer, 1)),
     ('year', make_date(extract(year from f.day)::integer, 1, 1))) l (level, start)
+  cross join lateral (values
+    ('all'::public.analytics_slice, null, null), ('stage', f.stage, null), ('actor', null, f.actor)) s (slice, stage, actor)
   where f.bucket is not null
-  group by f.project_id, l.level, l.start, f.figure, f.stage, f.actor, f.bucket
-  on conflict (project_id, level, start, figure, stage, actor, bucket) do update set
+  group by f.project_id, s.slice, l.level, l.start, f.figure, s.stage, s.actor, f.bucket
+  on conflict (project_id, slice, level, start, figure, stage, actor, bucket) do update set
     n = a.n + excluded.n, milliseconds = a.milliseconds + excluded.milliseconds;
 
   insert into public.analytics_contested as a (project_id, day, document_id, handovers, merges)
@@ -546,6 +557,41 @@ begin
 end
 $$;
 comment on function private.rebuild_rollups is 'Counts the rollups of a project anew, under its lock.';
+
+create function private.recount_rollups(project uuid)
+returns bigint
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  counts public.analytics_counts[];
+  times public.analytics_times[];
+  contested public.analytics_contested[];
+begin
+  perform from public.projects p where p.id = project for no key update;
+  counts := array(select a from public.analytics_counts a where a.project_id = project);
+  times := array(select a from public.analytics_times a where a.project_id = project);
+  contested := array(select a from public.analytics_contested a where a.project_id = project);
+  perform private.rebuild_rollups(project);
+  -- A row that came to nothing is as good as none.
+  return (
+    select count(*) from (
+      select k.key from (
+        (select to_jsonb(u) as key from unnest(counts) u except select to_jsonb(a) from public.analytics_counts a where a.project_id = project)
+        union all
+        (select to_jsonb(a) from public.analytics_counts a where a.project_id = project except select to_jsonb(u) from unnest(counts) u)
+        union all
+        (select to_jsonb(u) from unnest(times) u except select to_jsonb(a) from public.analytics_times a where a.project_id = project)
+        union all
+        (select to_jsonb(a) from public.analytics_times a where a.project_id = project except select to_jsonb(u) from unnest(times) u)
+        union all
+        (select to_jsonb(u) from unnest(contested) u except select to_jsonb(a) from public.analytics_contested a where a.project_id = project)
+        union all
+        (select to_jsonb(a) from public.analytics_contested a where a.project_id = project except select to_jsonb(u) from unnest(contested) u)) k
+      where jsonb_path_exists(k.key - 'bucket', '$.* ? (@ > 0 || @ < 0)')) differing);
+end
+$$;
+comment on function private.recount_rollups is 'Counts the rollups of a project anew, and says how many rows of them say something else than before.';
 
 -- Triggers ------------------------------------------------------------------------------------------
 
@@ -772,41 +818,99 @@ create trigger roll_up_remark after insert on public.reviews
 -- Reading -------------------------------------------------------------------------------------------
 -- With the caller's rights: a row of a project that a policy hides adds nothing.
 
--- Whole years, months at their ends, days at the ends of those: `later` is outside.
-create function private.spans(earlier date, later date, years boolean default true)
+-- Whole years, months at their ends, days at the ends of those; or no larger than a step. `later` is outside.
+create function private.spans(earlier date, later date, step text default null)
 returns table (level public.analytics_level, low date, high date)
 language plpgsql immutable
 set search_path = ''
 set timezone = 'UTC'
 as $$
 declare
-  month_low date := date_trunc('month', earlier + interval '1 month - 1 day');
-  month_high date := date_trunc('month', later);
-  year_low date;
-  year_high date;
+  unit text := case when step = 'week' then 'week' else 'month' end;
+  inner_low date := date_trunc(unit, earlier + ('1 ' || unit)::interval - interval '1 day');
+  inner_high date := date_trunc(unit, later);
+  year_low date := date_trunc('year', inner_low + interval '1 year - 1 day');
+  year_high date := date_trunc('year', inner_high);
 begin
-  if month_low >= month_high then
+  if step = 'day' or inner_low >= inner_high then
     return query values ('day'::public.analytics_level, earlier, later);
     return;
   end if;
-  return query values ('day'::public.analytics_level, earlier, month_low), ('day', month_high, later);
-  year_low := date_trunc('year', month_low + interval '1 year - 1 day');
-  year_high := date_trunc('year', month_high);
-  if years and year_low < year_high then
-    return query values ('month'::public.analytics_level, month_low, year_low), ('year', year_low, year_high), ('month', year_high, month_high);
+  return query values ('day'::public.analytics_level, earlier, inner_low), ('day', inner_high, later);
+  if step is null and year_low < year_high then
+    return query values ('month'::public.analytics_level, inner_low, year_low), ('year', year_low, year_high), ('month', year_high, inner_high);
   else
-    return query values ('month'::public.analytics_level, month_low, month_high);
+    return query values (unit::public.analytics_level, inner_low, inner_high);
   end if;
 end
 $$;
 comment on function private.spans is 'The rows of rollups that together are a period.';
 grant execute on function private.spans to authenticated;
 
+-- One span after the other: each is a piece of an index, and no plan is tempted to read all of the table instead.
+create function private.counts_of(targets uuid[], first_day date, last_day date, step text, part text)
+returns setof public.analytics_counts
+language plpgsql stable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+declare
+  span record;
+begin
+  -- Few rows a day: weeks have none of their own.
+  for span in select s.level, s.low, s.high from private.spans(first_day, last_day + 1, case step when 'week' then 'day' else step end) s where s.low < s.high loop
+    return query
+    select case when part in ('project', 'project,stage') then a.project_id end, null::public.analytics_level,
+           case when step is null then first_day else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end as period,
+           case when part in ('stage', 'project,stage') then a.stage end, case when part = 'actor' then a.actor end,
+           sum(a.changes)::bigint, sum(a.versions)::bigint, sum(a.merges)::bigint, sum(a.restores)::bigint,
+           sum(a.rework_versions)::bigint, sum(a.stages_started)::bigint, sum(a.stages_left)::bigint,
+           sum(a.stages_completed)::bigint, sum(a.stages_skipped)::bigint, sum(a.stages_failed)::bigint,
+           sum(a.stages_reopened)::bigint, sum(a.stages_returned_to)::bigint,
+           sum(a.sessions_completed)::bigint, sum(a.validations)::bigint, sum(a.validations_passed)::bigint,
+           sum(a.checks)::bigint, sum(a.errors)::bigint, sum(a.warnings)::bigint,
+           sum(a.requires_input)::bigint, sum(a.threads_opened)::bigint, sum(a.threads_reopened)::bigint,
+           sum(a.threads_resolved)::bigint, sum(a.approvals)::bigint, sum(a.changes_requested)::bigint
+    from public.analytics_counts a
+    where a.project_id = any (targets) and a.level = span.level and a.start >= span.low and a.start < span.high
+    group by 1, 3, 4, 5;
+  end loop;
+end
+$$;
+comment on function private.counts_of is 'Counts of a period, in groups of time and parts; those of one group and part may come in several rows.';
+grant execute on function private.counts_of to authenticated;
+
+create function private.times_of(targets uuid[], first_day date, last_day date, step text, part text)
+returns table (project_id uuid, period date, stage public.stage, actor public.actor_kind, figure public.analytics_time,
+  bucket integer, n bigint, milliseconds bigint)
+language plpgsql stable
+set search_path = ''
+set timezone = 'UTC'
+as $$
+declare
+  span record;
+  wanted public.analytics_slice := case when part = 'actor' then 'actor' when part in ('stage', 'project,stage') then 'stage' else 'all' end;
+begin
+  for span in select s.level, s.low, s.high from private.spans(first_day, last_day + 1, step) s where s.low < s.high loop
+    return query
+    select case when part in ('project', 'project,stage') then a.project_id end,
+           case when step is null then first_day when step = 'day' then a.start
+                else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end,
+           a.stage, a.actor, a.figure, a.bucket, a.n, a.milliseconds
+    from public.analytics_times a
+    where a.project_id = any (targets) and a.slice = wanted and a.level = span.level and a.start >= span.low and a.start < span.high;
+  end loop;
+end
+$$;
+comment on function private.times_of is 'Histograms of a period, in groups of time and parts; those of one group and part may come in several rows.';
+grant execute on function private.times_of to authenticated;
+
 create function private.read_rollups(targets uuid[], first_day date, last_day date, step text, part text)
 returns jsonb
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
+set jit = 'off'
 as $$
 begin
   if step not in ('day', 'week', 'month') or part not in ('stage', 'actor', 'project', 'project,stage')
@@ -818,19 +922,12 @@ begin
       jsonb_build_object('from', first_day, 'to', last_day, 'group', step));
   end if;
   return (
-    with asked as materialized (
-      select s.level, s.low, s.high from private.spans(first_day, last_day + 1, step is null) s
-      where step is null or step = 'month'
-      union all
-      select 'day', first_day, last_day + 1 where step in ('day', 'week')
-    ), periods as (
+    with periods as (
       select greatest(g.start::date, first_day) as period
       from generate_series(date_trunc(step, first_day::timestamp), last_day, ('1 ' || step)::interval) g (start) where step is not null
       union all select first_day where step is null
-    ), c as (
-      select case when step is null then first_day else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end as period,
-             case part when 'stage' then coalesce(a.stage::text, '') when 'actor' then a.actor::text when 'project' then a.project_id::text
-                       when 'project,stage' then a.project_id || '/' || coalesce(a.stage::text, '') else '' end as key,
+    ), c as materialized (
+      select a.project_id, a.start as period, a.stage, a.actor,
            sum(a.changes) as changes, sum(a.versions) as versions, sum(a.merges) as merges,
            sum(a.restores) as restores, sum(a.rework_versions) as rework_versions,
            sum(a.stages_started) as stages_started, sum(a.stages_left) as stages_left,
@@ -842,57 +939,46 @@ begin
            sum(a.requires_input) as requires_input, sum(a.threads_opened) as threads_opened,
            sum(a.threads_reopened) as threads_reopened, sum(a.threads_resolved) as threads_resolved,
            sum(a.approvals) as approvals, sum(a.changes_requested) as changes_requested
-      from asked s
-      join public.analytics_counts a on a.project_id = any (targets) and a.level = s.level and a.start >= s.low and a.start < s.high
-      group by 1, 2
-    ), before as (
-      select case part when 'stage' then coalesce(a.stage::text, '') when 'actor' then a.actor::text when 'project' then a.project_id::text
-                       when 'project,stage' then a.project_id || '/' || coalesce(a.stage::text, '') else '' end as key,
+      from private.counts_of(targets, first_day, last_day, step, part) a group by 1, 2, 3, 4
+    ), earlier as materialized (
+      select a.project_id, a.stage, a.actor,
              sum(a.stages_started - a.stages_left) as in_progress,
              sum(a.threads_opened + a.threads_reopened - a.threads_resolved) as open
-      from private.spans('1000-01-01', first_day) s
-      join public.analytics_counts a on a.project_id = any (targets) and a.level = s.level and a.start >= s.low and a.start < s.high
-      group by 1
+      from private.counts_of(targets, '1000-01-01', first_day - 1, null, part) a group by 1, 2, 3
     ), buckets as (
-      select case when step is null then first_day else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end as period,
-             case part when 'stage' then coalesce(a.stage::text, '') when 'actor' then a.actor::text when 'project' then a.project_id::text
-                       when 'project,stage' then a.project_id || '/' || coalesce(a.stage::text, '') else '' end as key,
-             a.figure, a.bucket, sum(a.n) as n, sum(a.milliseconds) as milliseconds
-      from asked s
-      join public.analytics_times a on a.project_id = any (targets) and a.level = s.level and a.start >= s.low and a.start < s.high
-      group by 1, 2, 3, 4
+      select a.project_id, a.period, a.stage, a.actor, a.figure, a.bucket, sum(a.n) as n, sum(a.milliseconds) as milliseconds
+      from private.times_of(targets, first_day, last_day, step, part) a group by 1, 2, 3, 4, 5, 6 having sum(a.n) > 0
     ), counted as (
-      select b.*, sum(b.n) over (partition by b.period, b.key, b.figure order by b.bucket) as upto,
-             sum(b.n) over (partition by b.period, b.key, b.figure) as total
-      from buckets b where b.n > 0
-    ), times as (
-      select t.period, t.key, jsonb_object_agg(t.figure, jsonb_build_object(
+      select b.*, sum(b.n) over (partition by b.project_id, b.period, b.stage, b.actor, b.figure order by b.bucket) as upto,
+             sum(b.n) over (partition by b.project_id, b.period, b.stage, b.actor, b.figure) as total
+      from buckets b
+    ), times as materialized (
+      select t.project_id, t.period, t.stage, t.actor, jsonb_object_agg(t.figure, jsonb_build_object(
         'count', t.total, 'mean', round(t.milliseconds / t.total / 1000.0, 3),
         'p50', private.bucket_seconds(t.p50), 'p90', private.bucket_seconds(t.p90))) as told
       from (
-        select b.period, b.key, b.figure, b.total, sum(b.milliseconds) as milliseconds,
+        select b.project_id, b.period, b.stage, b.actor, b.figure, b.total, sum(b.milliseconds) as milliseconds,
                min(b.bucket) filter (where b.upto >= ceil(b.total * 0.5)) as p50,
                min(b.bucket) filter (where b.upto >= ceil(b.total * 0.9)) as p90
-        from counted b group by b.period, b.key, b.figure, b.total) t
-      group by t.period, t.key
+        from counted b group by 1, 2, 3, 4, 5, 6) t
+      group by 1, 2, 3, 4
     ), keys as (
-      select k.key from c k union select k.key from before k where k.in_progress <> 0 or k.open <> 0
-      union select '' where part is null
+      select k.project_id, k.stage, k.actor from c k
+      union select k.project_id, k.stage, k.actor from earlier k where k.in_progress <> 0 or k.open <> 0
+      union select null, null, null where part is null
     ), rows as (
-      select p.period, k.key, c, t.told,
-             coalesce(b.in_progress, 0) + sum(coalesce(c.stages_started - c.stages_left, 0)) over upto as in_progress,
-             coalesce(b.open, 0) + sum(coalesce(c.threads_opened + c.threads_reopened - c.threads_resolved, 0)) over upto as open
+      select p.period, k.project_id, k.stage, k.actor, c, t.told,
+             coalesce(e.in_progress, 0) + sum(coalesce(c.stages_started - c.stages_left, 0)) over upto as in_progress,
+             coalesce(e.open, 0) + sum(coalesce(c.threads_opened + c.threads_reopened - c.threads_resolved, 0)) over upto as open
       from periods p cross join keys k
-      left join c on c.period = p.period and c.key = k.key
-      left join before b on b.key = k.key
-      left join times t on t.period = p.period and t.key = k.key
-      window upto as (partition by k.key order by p.period)
+      left join c on c.period = p.period and (c.project_id, c.stage, c.actor) is not distinct from (k.project_id, k.stage, k.actor)
+      left join earlier e on (e.project_id, e.stage, e.actor) is not distinct from (k.project_id, k.stage, k.actor)
+      left join times t on t.period = p.period and (t.project_id, t.stage, t.actor) is not distinct from (k.project_id, k.stage, k.actor)
+      window upto as (partition by k.project_id, k.stage, k.actor order by p.period)
     )
     select coalesce(jsonb_agg(jsonb_build_object(
-        'start', case when step is not null then r.period end,
-        'stage', case when part = 'stage' then nullif(r.key, '') when part = 'project,stage' then nullif(split_part(r.key, '/', 2), '') end,
-        'actor', case when part = 'actor' then r.key end,
-        'project', case when part in ('project', 'project,stage') then jsonb_build_object('id', j.id, 'slug', j.slug, 'name', j.name) end,
+        'start', case when step is not null then r.period end, 'stage', r.stage, 'actor', r.actor,
+        'project', case when j.id is not null then jsonb_build_object('id', j.id, 'slug', j.slug, 'name', j.name) end,
         'work_in_progress', r.in_progress, 'open_threads', r.open,
         'lead_time', r.told -> 'lead_time', 'session_lead_time', r.told -> 'session_lead_time',
         'waiting_time', r.told -> 'waiting_time', 'resolution_time', r.told -> 'resolution_time',
@@ -916,9 +1002,8 @@ begin
         'threads_reopened', coalesce((r.c).threads_reopened, 0),
         'threads_resolved', coalesce((r.c).threads_resolved, 0), 'approvals', coalesce((r.c).approvals, 0),
         'changes_requested', coalesce((r.c).changes_requested, 0))
-      order by r.period, case when part = 'stage' then nullif(r.key, '')::public.stage end, j.slug, r.key), '[]')
-    from rows r
-    left join public.projects j on part in ('project', 'project,stage') and j.id = private.uuid_or_null(split_part(r.key, '/', 1)));
+      order by r.period, r.stage, r.actor, j.slug, j.id), '[]')
+    from rows r left join public.projects j on j.id = r.project_id);
 end
 $$;
 comment on function private.read_rollups is 'The figures of projects over a period, in groups of time (or null) and parts (or null).';
