@@ -1,7 +1,7 @@
 """One sentence that a page leaves for the next one, across a redirect.
 
 It travels in a cookie as a code and values; the words are ours and chosen by the code, so a cookie that
-somebody planted says at most one of our own sentences with another name in it.
+somebody planted says at most one of our own sentences with another name in it. It holds no secret.
 """
 
 from __future__ import annotations

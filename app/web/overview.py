@@ -14,7 +14,8 @@ from litestar.params import FromPath, QueryParameter
 
 from app.errors import VersoError
 from app.flows.read_content import read_content
-from app.model import ChangeSummary, Project, Session, Stage, TreeEntry
+from app.model import ChangeSummary, Project, Stage, TreeEntry
+from app.model.pipelines import Pipeline, PipelineSession, StageState
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.markdown import Places, Rendered
 from app.web.folders import Row, list_folder, with_changes
@@ -31,12 +32,20 @@ RENDER_SECONDS = 3.0
 At = Annotated[str | None, QueryParameter(max_length=200)]
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """A session, and which of its stages have documents."""
+class Standing(msgspec.Struct, frozen=True):
+    """A stage of a session at a glance."""
 
-    session: Session
-    stages: list[tuple[Stage, int]]
-    """Every stage in order, with how many documents it has."""
+    stage: Stage
+    state: StageState | None
+    """As it was last reported; None before anything was, and of the past."""
+    documents: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A session and its stages, in order."""
+
+    session: PipelineSession
+    stages: list[Standing]
 
 
 class View(msgspec.Struct, frozen=True):
@@ -63,7 +72,15 @@ async def read_overview(
     here, folder, sessions, tags, recent = await together(
         ledger.read_project(token, project=project),
         list_folder(visitor, project=project, folder="", at=at),
-        ledger.list_sessions(token, project=project, status=None, after=None, page_size=MOST_SESSIONS + 1),
+        visitor.services.pipelines.list_pipelines(
+            token,
+            project=project,
+            status=None,
+            stage=None,
+            state=None,
+            after=None,
+            page_size=MOST_SESSIONS + 1,
+        ),
         ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
         ledger.list_changes(token, project=project, before=None, page_size=RECENT),
     )
@@ -85,7 +102,7 @@ async def read_overview(
         more=folder.more,
         readme=readme,
         introduction=introduction,
-        progress=[progress_of(each, folder.entries) for each in sessions[:MOST_SESSIONS]],
+        progress=[progress_of(each, folder.entries, now=at is None) for each in sessions[:MOST_SESSIONS]],
         more_sessions=len(sessions) > MOST_SESSIONS,
         tags=tags,
         recent=[] if at is not None else recent,
@@ -127,13 +144,15 @@ async def view_of(visitor: Visitor, *, project: str, at: str | None, sequence: i
     return View(at, sequence, change)
 
 
-def progress_of(session: Session, entries: list[TreeEntry]) -> Progress:
-    """A session's stages, by the documents that are there."""
+def progress_of(pipeline: Pipeline, entries: list[TreeEntry], *, now: bool) -> Progress:
+    """Where a session's stages stand: as reported, and by the documents that are there."""
     counts = dict.fromkeys(Stage, 0)
     for entry in entries:
-        if entry.session == session.id and entry.stage is not None:
+        if entry.session == pipeline.session.id and entry.stage is not None:
             counts[entry.stage] += 1
-    return Progress(session, list(counts.items()))
+    reported = {each.stage: each.state for each in pipeline.stages if now and each.report is not None}
+    stages = [Standing(stage, reported.get(stage), documents) for stage, documents in counts.items()]
+    return Progress(pipeline.session, stages)
 
 
 def readme_of(rows: list[Row]) -> Row | None:
