@@ -6,18 +6,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import rich_click as click
 
 from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import Console
 
 _SHOWN = {
     "done": "stages_completed",
@@ -108,22 +103,23 @@ def _write(file: Path, text: bytes) -> None:
         raise
 
 
-def _table(told: dict[str, Any], project: str | None) -> Callable[[Console], None]:
-    def show(console: Console) -> None:
-        from rich.table import Table
+def _table(told: dict[str, Any], project: str | None) -> str:
+    """Aligned columns that no terminal's width breaks."""
+    parts = [name for name in _PARTS if name in {"start" if told["group"] else "", told["by"]}]
+    lines = [[*parts, *_SHOWN]]
+    for row in told["rows"]:
+        keys = [row[name]["slug"] if name == "project" else row[name] or "-" for name in parts]
+        lines.append([*keys, *(_cell(title, row[name]) for title, name in _SHOWN.items())])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    head = f"{project or 'Figures'}, {told['from']} to {told['to']}"
+    return "\n".join([head, *("  ".join(_aligned(line, widths, len(parts))) for line in lines)])
 
-        table = Table(title=f"{project or 'Figures'}, {told['from']} to {told['to']}", box=None)
-        parts: list[str] = [name for name in _PARTS if name in {"start" if told["group"] else "", told["by"]}]
-        for name in parts:
-            table.add_column(name)
-        for name in _SHOWN:
-            table.add_column(name, justify="right")
-        for row in told["rows"]:
-            keys = [row[name]["slug"] if name == "project" else row[name] or "-" for name in parts]
-            table.add_row(*keys, *(_cell(title, row[name]) for title, name in _SHOWN.items()))
-        console.print(table)
 
-    return show
+def _aligned(line: list[str], widths: list[int], keys: int) -> list[str]:
+    return [
+        cell.ljust(width) if n < keys else cell.rjust(width)
+        for n, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
 
 
 def _cell(title: str, value: Any) -> str:
