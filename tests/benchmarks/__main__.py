@@ -33,12 +33,13 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     options.add_argument("--quick", action="store_true", help="a tenth of the work; writes nothing")
     options.add_argument("--only", help="only cases whose name holds this; writes nothing")
+    options.add_argument("--versions", type=int, help="so many in the case policies, however long it takes")
     chosen = options.parse_args()
     rows: list[Row] = []
     lines = [_row("what", "Verso", "peer", "figure", "target"), "|---|---|---|---|---|"]
     sys.stdout.write("\n".join(lines) + "\n")
     with tempfile.TemporaryDirectory(prefix="verso-bench-") as directory:
-        for row in _measured(Path(directory), quick=chosen.quick, only=chosen.only or ""):
+        for row in _measured(Path(directory), chosen):
             rows.append(row)
             lines.append(_line(row))
             sys.stdout.write(lines[-1] + "\n")
@@ -48,7 +49,8 @@ def main() -> int:
     return 0 if all(row.reached for row in rows) else 1
 
 
-def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
+def _measured(directory: Path, chosen: argparse.Namespace) -> Iterator[Row]:
+    quick, only = chosen.quick, chosen.only or ""
     turns = 60 if quick else 400
     files, rounds = (200, 1) if quick else (1000, 3)
     measured: list[tuple[str, Callable[[Bench], list[Row]]]] = [
@@ -77,7 +79,9 @@ def _measured(directory: Path, *, quick: bool, only: str) -> Iterator[Row]:
         ("words", lambda: texts.words(directory, turns=turns)),
         (
             "policies",
-            lambda: policies.policies(directory, seconds=6 if quick else 60, turns=turns // 2),
+            lambda: policies.policies(
+                directory, seconds=6 if quick else 60, turns=turns // 2, versions=chosen.versions
+            ),
         ),
         ("feed", lambda: feed.feed(directory, rounds=5 if quick else 40)),
         ("events_cost", lambda: events_cost.events_cost(directory, turns=turns)),
