@@ -27,7 +27,7 @@ from app.text.words import Granularity
 from app.web.diff_rows import Showing, Table, table_of
 from app.web.rendering import Crumb, home_of, render
 from app.web.shown import in_url
-from app.web.visiting import Visitor, project_first
+from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +87,7 @@ async def compare_versions(
 ) -> Response[Any]:
     """Two versions side by side or in one column, with the comments on the newer one beside their lines."""
     services, token = visitor.services, visitor.token
-    here, sides = await project_first(
+    here, sides = await together(
         services.ledger.read_project(token, project=project),
         services.ledger.compare_versions(token, document=document, older=_point(older), newer=_point(newer)),
     )

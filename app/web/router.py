@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from app.web import (
     assets,
+    blaming,
     comparing,
     documents,
     editing,
@@ -46,6 +47,7 @@ ROUTES = [
     keeping.undelete_document,
     comparing.compare_versions,
     comparing.read_change,
+    blaming.blame_document,
     reviewing.create_comment,
     reviewing.create_reply,
     reviewing.act_on_comment,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.model import ChangeSummary, Person
+    from app.supabase.insights import Origin
     from app.supabase.reviews import Review
 
 SOMEBODY = "Somebody who left"
@@ -39,14 +40,15 @@ class Who(msgspec.Struct, frozen=True):
     """More about it: for whom an agent wrote, who imported it; empty for people themselves."""
 
 
-def who(change: ChangeSummary) -> Who:
-    """Who wrote a change."""
+def who(change: ChangeSummary | Origin) -> Who:
+    """Who wrote a change, or the version that lines came with."""
     name = change.author_name or _name_of(change.author)
     if change.origin is not None:
         about = f"imported from Git by {_name_of(change.author)}"
         return _chip(name, change.origin.author_email or name, "import", about)
     if change.actor is ActorKind.agent:
-        behind = f" for {_name_of(change.on_behalf_of)}" if change.on_behalf_of is not None else ""
+        whom = getattr(change, "on_behalf_of", None)
+        behind = f" for {_name_of(whom)}" if whom is not None else ""
         return _chip(change.agent or name, change.author.id, "agent", f"an agent{behind}")
     return _chip(name, change.author.id, "human", "")
 
