@@ -4,6 +4,7 @@
     visiting   who looks at a page: cookies in, a `Visitor` out; forms say their token
     rendering  templates and facts in, a compressed answer with the pages' policy out
     assets     the static files, at addresses that change with their content
+    recent     who somebody is, for the head of each page, remembered for some seconds
     notices    one sentence that a page leaves for the next one
     faults     refusals as pages; 401 leads to the sign-in
     shown      times, sizes, names and addresses as people read them

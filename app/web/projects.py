@@ -60,6 +60,7 @@ async def create_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
         if error.code not in {"slug_taken", "bad_value"}:
             raise
         return await _new(visitor, wrong="slug", sentence=error.sentence)
+    visitor.pages.recent.forget(visitor.token)
     me = await visitor.services.ledger.me(visitor.token)
     return Redirect(home_of(made, me), status_code=303, cookies=[notices.leave("project_made")])
 

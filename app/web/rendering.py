@@ -13,6 +13,7 @@ from litestar import Request, Response
 from app.model import Role
 from app.web import notices, shown
 from app.web.assets import Assets, accepts_gzip
+from app.web.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.assets = Assets.read()
+        self.recent = Recent()
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,

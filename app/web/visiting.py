@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Request
@@ -25,12 +25,6 @@ from app.supabase.answers import Me
 from app.supabase.identity import Actor
 from app.web.rendering import Pages
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from app.model import Project
-
-T = TypeVar("T")
 FIELD = "csrf_token"
 """The name of the token's field in every form."""
 
@@ -54,7 +48,10 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
         return self.actor.token
 
     async def me(self) -> Me:
-        """The visitor's profile and up to 100 of their projects. Raises VersoError `no_profile`."""
+        """The visitor's profile and up to 100 of their projects. Raises VersoError `no_profile`.
+
+        As it was at most RECENT_SECONDS ago; whoever changes it says `pages.recent.forget(token)`.
+        """
         return await self.asked
 
 
@@ -111,12 +108,13 @@ async def _visitor(request: Request[Any, Any, Any], services: Services, *, form:
             request, token, identity=services.identity, auth=services.auth, settings=settings
         )
         said = masked(cookies.csrf_token(actor.token))
-    asked = asyncio.ensure_future(services.ledger.me(actor.token))
+    pages: Pages = request.app.state.pages
+    asked = asyncio.ensure_future(_me(services, pages, actor.token))
     asked.add_done_callback(_look)
     return Visitor(
         request=request,
         services=services,
-        pages=request.app.state.pages,
+        pages=pages,
         actor=actor,
         csrf_token=said,
         form=form,
@@ -136,17 +134,12 @@ async def together(*asked: Awaitable[Any]) -> list[Any]:
     return answers
 
 
-async def project_first(reading: Awaitable[Project], rest: Awaitable[T]) -> tuple[Project, T]:
-    """A project and what is asked of it meanwhile.
-
-    When both are refused, the project's refusal is told: what isn't one's own looks like what isn't there.
-    """
-    here, found = await asyncio.gather(reading, rest, return_exceptions=True)
-    if isinstance(here, BaseException):
-        raise here
-    if isinstance(found, BaseException):
-        raise found
-    return here, found
+async def _me(services: Services, pages: Pages, token: str) -> Me:
+    known = pages.recent.get(token)
+    if known is None:
+        known = await services.ledger.me(token)
+        pages.recent.keep(token, known)
+    return known
 
 
 def _look(asked: asyncio.Task[Me]) -> None:
