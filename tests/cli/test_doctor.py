@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from app.cli.doctor import Credentials, examination
@@ -104,6 +105,34 @@ async def test_without_a_person_it_checks_what_a_stranger_can(stack: Stack) -> N
     assert findings["schema"].state == "passed"
     assert findings["round trip"].state == "skipped"
     assert "--email" in findings["sign-in"].sentence
+
+
+async def test_sessions_that_the_functions_may_not_see(stack: Stack, person: str) -> None:
+    grants = ("select on auth.sessions", "pg_read_all_data")
+    breaking = "; ".join(f"revoke {grant} from postgres" for grant in grants)
+    mending = "; ".join(f"grant {grant} to postgres" for grant in reversed(grants))
+    async with broken(stack, breaking, mending):
+        findings = await examine(stack, person)
+    assert failed(findings) == ["agents' sessions"]
+    assert "grant select on auth.sessions" in remedy(findings["agents' sessions"])
+
+
+async def test_addresses_that_count_unseen_are_warned_of(
+    stack: Stack, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = examination.Examined.ask
+
+    async def hosted(self: examination.Examined, method: str, target: str, **more: Any) -> httpx.Response:
+        if target == "/auth/v1/health":
+            answer = await asked(self, method, target, **more)
+            return httpx.Response(200, json={"version": "v2.190.0"}, headers={"date": answer.headers["date"]})
+        return await asked(self, method, target, **more)
+
+    monkeypatch.setattr(examination.Examined, "ask", hosted)
+    findings = await examine(stack, person)
+    assert [name for name, finding in findings.items() if finding.state == "warned"] == ["addresses"]
+    assert "Confirm email" in remedy(findings["addresses"])
+    assert failed(findings) == []
 
 
 def test_people_get_marks_and_a_closing_sentence(stack: Stack) -> None:

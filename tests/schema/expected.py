@@ -193,6 +193,7 @@ PARTS = {
         exposed={
             "find_agent",
             "list_agents",
+            "may_read_sessions",
             "prepare_agent",
             "register_agent",
             "revoke_agent",

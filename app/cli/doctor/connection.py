@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import jwt
 
-from app.cli.doctor.examination import Check, SkippedError, UnwellError
+from app.cli.doctor.examination import Check, SkippedError, UnwellError, WarnedError
 from app.errors import VersoError
 from app.settings import data_directory
 from app.supabase.identity import ALGORITHMS, Identity
@@ -105,6 +105,35 @@ async def signing_keys(examined: Examined) -> str:
     )
 
 
+async def addresses(examined: Examined) -> str:
+    """Auth believes an address only once it is proven: invitations by e-mail go by that."""
+    settings = await examined.ask("GET", "/auth/v1/settings")
+    if settings.status_code != httpx.codes.OK:
+        raise SkippedError("Auth doesn't tell its settings.")
+    if not settings.json().get("mailer_autoconfirm"):
+        return "Auth confirms an address by mail before it counts."
+    health = await examined.ask("GET", "/auth/v1/health")
+    if health.status_code == httpx.codes.OK and health.json().get("version") == "embedded":
+        return (
+            "The embedded Auth sends no mail and confirms every address: for laptops, tests and demos only."
+        )
+    raise WarnedError(
+        "Auth confirms every address unseen: whoever signs up with somebody else's gets their invitations.",
+        fix="Switch on “Confirm email” (Authentication → Sign In / Providers → Email).",
+    )
+
+
+async def sessions(examined: Examined) -> str:
+    """Agents can work: their rights end with their session, so the functions must see it."""
+    response = await examined.ask("POST", "/rest/v1/rpc/may_read_sessions", as_user=True, json={})
+    if response.status_code == httpx.codes.OK and response.json() is True:
+        return "Verso's functions may look up Auth's sessions, as agents need."
+    raise UnwellError(
+        "Verso's functions may not look up Auth's sessions: every call of an agent fails.",
+        fix="As supabase_auth_admin, or by Supabase's support: grant select on auth.sessions to postgres.",
+    )
+
+
 async def sign_in(examined: Examined) -> str:
     """Signing in works."""
     given = examined.credentials
@@ -192,7 +221,9 @@ CHECKS = (
     Check("key", ("address",), key),
     Check("schema", ("key",), schema),
     Check("signing keys", ("address",), signing_keys),
+    Check("addresses", ("key",), addresses),
     Check("sign-in", ("key",), sign_in),
     Check("token", ("sign-in", "signing keys"), token),
     Check("profile", ("schema", "token"), profile),
+    Check("agents' sessions", ("schema", "token"), sessions),
 )

@@ -30,10 +30,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a check found: a sentence, and when it failed what to do about it."""
+    """What a check found: a sentence, and when it failed or warns what to do about it."""
 
     check: str
-    state: Literal["passed", "failed", "skipped"]
+    state: Literal["passed", "warned", "failed", "skipped"]
     sentence: str
     fix: str | None = None
 
@@ -44,6 +44,10 @@ class UnwellError(Exception):
     def __init__(self, sentence: str, *, fix: str) -> None:
         super().__init__(sentence)
         self.fix = fix
+
+
+class WarnedError(UnwellError):
+    """All works, but not as safely as it should."""
 
 
 class SkippedError(Exception):
@@ -95,7 +99,7 @@ class Check:
 
 
 async def examine(settings: Settings, credentials: Credentials) -> list[Finding]:
-    """Make every check, in order; one whose needs failed or were skipped is skipped."""
+    """Make every check, in order; one whose needs didn't pass is skipped."""
     from app.cli.doctor.connection import CHECKS as CONNECTION
     from app.cli.doctor.rights import CHECKS as RIGHTS
     from app.cli.doctor.round_trip import CHECKS as ROUND_TRIP
@@ -123,7 +127,8 @@ async def _make(check: Check, examined: Examined) -> Finding:
     except SkippedError as reason:
         return Finding(check=check.name, state="skipped", sentence=str(reason))
     except UnwellError as error:
-        return Finding(check=check.name, state="failed", sentence=str(error), fix=error.fix)
+        state: Literal["warned", "failed"] = "warned" if isinstance(error, WarnedError) else "failed"
+        return Finding(check=check.name, state=state, sentence=str(error), fix=error.fix)
     except VersoError as error:
         return Finding(
             check=check.name,

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from app.cli.doctor.examination import Finding
     from app.settings import Settings
 
-MARKS = {"passed": "[green]✓[/]", "failed": "[bold red]✗[/]", "skipped": "[yellow]-[/]"}
+MARKS = {
+    "passed": "[green]✓[/]",
+    "warned": "[bold yellow]![/]",
+    "failed": "[bold red]✗[/]",
+    "skipped": "[yellow]-[/]",
+}
 
 
 def as_json_text(settings: Settings, findings: Sequence[Finding]) -> str:
@@ -31,7 +36,7 @@ def as_json_text(settings: Settings, findings: Sequence[Finding]) -> str:
 
 
 def print_report(settings: Settings, findings: Sequence[Finding]) -> None:
-    """Print the findings, each failure with its fix, and a closing sentence."""
+    """Print the findings, each failure and warning with its fix, and a closing sentence."""
     console = Terminal(highlight=False)
     console.print(f"Examining [bold]{escape(settings.supabase_url)}[/]\n")
     table = Table.grid(padding=(0, 1))
@@ -41,9 +46,12 @@ def print_report(settings: Settings, findings: Sequence[Finding]) -> None:
             table.add_row("", "", f"[bold]To fix it:[/] {escape(finding.fix)}")
     console.print(table)
     failed = sum(finding.state == "failed" for finding in findings)
+    warned = sum(finding.state == "warned" for finding in findings)
     skipped = sum(finding.state == "skipped" for finding in findings)
     if failed:
         console.print(f"\n[bold red]{failed} of {len(findings)} checks failed.[/] Begin with the first.")
+    elif warned:
+        console.print(f"\n[bold yellow]No check failed; {warned} of {len(findings)} warn.[/]")
     elif skipped:
         console.print(f"\n[green]No check failed;[/] {skipped} of {len(findings)} were skipped.")
     else:

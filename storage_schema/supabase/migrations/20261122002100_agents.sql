@@ -351,6 +351,19 @@ end
 $$;
 comment on function public.revoke_agent is 'Ends an agent''s membership and rights at once; owners only.';
 
+-- Some older projects gave auth.sessions to nobody else; then every call of an agent would fail, and no sooner.
+create function public.may_read_sessions()
+returns boolean
+language sql stable
+set search_path = ''
+as $$
+  select has_table_privilege(f.proowner, 'auth.sessions'::regclass, 'select')
+  from pg_catalog.pg_proc f where f.oid = 'private.this_agent_rests'::regproc
+$$;
+comment on function public.may_read_sessions is 'Whether Verso''s functions may look up Auth''s sessions, which agents'' rights depend on; the doctor asks.';
+revoke execute on function public.may_read_sessions from public, anon, service_role;
+grant execute on function public.may_read_sessions to authenticated;
+
 revoke execute on function public.prepare_agent, public.register_agent, public.list_agents, public.find_agent,
   public.take_agent, public.revoke_agent from public, anon, service_role;
 grant execute on function public.prepare_agent, public.register_agent, public.list_agents, public.find_agent,
