@@ -20,6 +20,7 @@ from app.api import (
     described_imports,
     described_people,
     described_pipelines,
+    described_presence,
     examples,
 )
 from app.api.auth import SessionState
@@ -58,6 +59,7 @@ _OPERATIONS = (
     | described_analytics.OPERATIONS
     | described_erasing.OPERATIONS
     | described_events.OPERATIONS
+    | described_presence.OPERATIONS
 )
 _SIGNED_IN = ("unauthenticated", "forbidden", "supabase_unavailable", "supabase_failed", "database_timeout")
 _BY_PARAMETER = {
@@ -97,7 +99,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         [ChangeBody, Batch, SessionState], ref_template="#/components/schemas/{name}"
     )
     schemas |= components | {"Problem": PROBLEM_SCHEMA}
-    for name, value in (examples.SCHEMAS | described_pipelines.SCHEMAS).items():
+    for name, value in (examples.SCHEMAS | described_pipelines.SCHEMAS | described_presence.SCHEMAS).items():
         if name in schemas:
             schemas[name]["examples"] = [examples.plain(value)]
     for item in document["paths"].values():

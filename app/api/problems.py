@@ -41,6 +41,7 @@ PROBLEMS = {
     "no_public_url": Problem(503, "The service does not know its address"),
     "too_many_requests": Problem(429, "Asked too often"),
     "too_many_streams": Problem(429, "Too many streams of events"),
+    "presence_full": Problem(429, "Too many tabs and programs are present"),
     "forbidden": Problem(403, "Refused for this account"),
     "role_too_low": Problem(403, "Needs a higher role in the project"),
     "outside_folders": Problem(403, "Outside the folders that you may write"),

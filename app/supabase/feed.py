@@ -1,10 +1,12 @@
-"""The events of a project, as the database tells of them: pages after a number."""
+"""What happens in a project, as the database tells of it: events, pages after a number; and who is there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from app.model.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +36,7 @@ class Reach(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Reads events with a member's token. Every method raises VersoError."""
+    """Reads events, and who is present, with a member's token. Every method raises VersoError."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -70,3 +72,39 @@ class Feed:
     async def read_event_reach(self, token: str, *, project: str, change: int) -> Reach:
         """Every path that a change touches, and the sessions that these lie in."""
         return await self._pool.call(Reach, token, "read_event_reach", project=project, change=change)
+
+    async def list_presence(
+        self, token: str, *, project: str, document: str | None = None, path: str | None = None
+    ) -> list[Presence]:
+        """Who is present in a project, or at one document or path of it. Raises `project_not_found`."""
+        return await self._pool.call(
+            list[Presence], token, "list_presence", project=project, document=document, path=path
+        )
+
+    async def set_presence(
+        self,
+        token: str,
+        *,
+        project: str,
+        device: str,
+        state: str,
+        document: str | None,
+        path: str | None,
+        seconds: int,
+    ) -> list[Presence]:
+        """Say what the caller does on a device; gives all at that place, the caller too, and none when gone.
+
+        Raises VersoError: `project_not_found`, `document_not_found`, `bad_path`, `bad_value`,
+        `presence_full`, for editing `role_too_low`.
+        """
+        return await self._pool.call(
+            list[Presence],
+            token,
+            "set_presence",
+            project=project,
+            device=device,
+            state=state,
+            document=document,
+            path=path,
+            seconds=seconds,
+        )

@@ -68,6 +68,7 @@ ASKS: dict[str, Ask] = {
     "POST /v1/projects/{project}/sessions/{session}/stages/{stage}/reports": Ask(
         json={"state": "in_progress"}
     ),
+    "PUT /v1/projects/{project}/presence": Ask(json={"device": "{name}", "state": "viewing"}),
     "PUT /v1/projects/{project}/files/{path}": Ask(headers=BASED, content=b"new"),
     "DELETE /v1/projects/{project}/files/{path}": Ask(headers=BASED),
     "POST /v1/projects/{project}/changes": Ask(json={"items": [{"path": "{name}", "text": "1"}]}),

@@ -170,7 +170,7 @@ PARTS = {
     "feed": Part(
         views={"touched_paths"},
         exposed={"list_events", "read_event_reach"},
-        on_behalf={"event_change", "folders_of", "place_of", "stage_of"},
+        on_behalf={"event_change", "folders_of", "place_of", "session_of", "stage_of"},
     ),
     "presence": Part(
         other_tables={"presence"},

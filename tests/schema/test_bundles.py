@@ -455,6 +455,8 @@ async def test_no_table_and_no_rule_of_a_project_is_forgotten(world):
         "blobs",
         "head_texts",
         "texts",
+        # Who is there just now.
+        "presence",
         # Made anew from the reports of stages, which hold the versions that they used.
         "stages",
         "stage_event_versions",

@@ -114,6 +114,9 @@ async def siege(world: World) -> Siege:
         invitation = await world.rpc(
             team.owner, "create_invitation", project=team.id, email="secret@example.com", role="reader"
         )
+    if "set_presence" in EXPOSED:
+        there = {"device": "tab", "state": "viewing", "path": first["path"], "seconds": 60}
+        await world.rpc(team.editor, "set_presence", project=team.id, **there)
     said = {"verso_agent": "secret-agent", "verso_project": team.id, "verso_owner": team.owner.id}
     agent = await world.person("agent", app_metadata=said)
     await world.rpc(team.owner, "register_agent", project=team.id, account=agent.id, role="editor")
@@ -233,6 +236,8 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "title": "t",
         "description": "d",
         "source": "api",
+        "device": "tab",
+        "seconds": 45,
         "value": target.project,
         "code": "c",
         "sentence": "s",
