@@ -16,6 +16,7 @@ from app.errors import VersoError
 from app.web.visiting import FIELD, Sender, Visitor
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
     from typing import Self
 
@@ -33,11 +34,17 @@ class File(msgspec.Struct, frozen=True):
 
 
 class PageForm(Parts):
-    """Takes a form in. Use it as a context manager: at its end the files that were taken in are removed."""
+    """Takes a form in. Use it as a context manager: at its end the files that were taken in are removed.
 
-    def __init__(self, sender: Sender) -> None:
+    `check` is called once, before the first file's bytes are taken in: with who sends it, and its name.
+    """
+
+    def __init__(
+        self, sender: Sender, check: Callable[[Visitor, str], Awaitable[None]] | None = None
+    ) -> None:
         super().__init__(sender.services.settings)
         self._sender = sender
+        self._check = check
         self._visitor: Visitor | None = None
         self.fields: dict[str, str] = {}
         self.files: list[File] = []
@@ -67,7 +74,10 @@ class PageForm(Parts):
             return
         if len(self.files) >= self._settings.max_files_per_change:
             raise too_many(self._settings.max_files_per_change)
-        await self._proven()
+        visitor = await self._proven()
+        if self._check is not None and part.filename:
+            check, self._check = self._check, None
+            await check(visitor, part.filename)
 
     async def end(self, part: Part, upload: Upload) -> None:
         """Keep a file or a field. A file without a name is a file field that nobody filled in."""

@@ -20,7 +20,7 @@ from app.api.bodies import check_message
 from app.api.media_types import media_type_of
 from app.api.writing import write_change
 from app.errors import VersoError
-from app.flows.add_change import Item
+from app.flows.add_change import Item, check_change
 from app.model import Change, Project, normal_path
 from app.web import notices
 from app.web.forms import PageForm
@@ -62,7 +62,12 @@ async def read_upload(
 @post("/p/{project:str}/upload", status_code=303, request_max_body_size=None)
 async def upload_files(sender: NamedDependency[Sender], project: FromPath[str]) -> Response[Any]:
     """Take the files in as one change. A script that asks for JSON is told where to go on to."""
-    with PageForm(sender) as form:
+    form: PageForm
+
+    async def check(visitor: Visitor, name: str) -> None:
+        await _check_first(visitor, project, path=form.fields.get("to") or _path(form.fields, name))
+
+    with PageForm(sender, check) as form:
         visitor = await form.read()
         here = await visitor.services.ledger.read_project(visitor.token, project=project)
         fields = form.fields
@@ -140,7 +145,7 @@ _SENTENCES = {
 
 def _items(form: PageForm) -> list[Item]:
     fields = form.fields
-    to, folder = fields.get("to", ""), fields.get("folder", "").strip().strip("/")
+    to = fields.get("to", "")
     if to:
         if len(form.files) > 1:
             raise VersoError("bad_change", "Choose one file: it becomes the next version of this document.")
@@ -151,12 +156,29 @@ def _items(form: PageForm) -> list[Item]:
         return [Item(path=path, base=fields.get("base") or None, media_type=kind, upload=file.upload)]
     items = []
     for file in form.files:
-        path = normal_path(f"{folder}/{file.name}" if folder else file.name)
+        path = normal_path(_path(fields, file.name))
         kind = media_type_of(None, path)
         if kind == "application/octet-stream":
             kind = media_type_of(file.media_type, path)
         items.append(Item(path=path, media_type=kind, upload=file.upload))
     return items
+
+
+def _path(fields: Mapping[str, str], name: str) -> str:
+    folder = fields.get("folder", "").strip().strip("/")
+    return f"{folder}/{name}" if folder else name
+
+
+async def _check_first(visitor: Visitor, project: str, *, path: str) -> None:
+    """Stop who may not write before their bytes travel. What is there already is told of at the end."""
+    item = Item(path=normal_path(path), media_type="application/octet-stream", pending=True)
+    try:
+        await check_change(
+            visitor.services.ledger, actor=visitor.actor, project=project, items=[item], idempotency_key=None
+        )
+    except VersoError as error:
+        if error.code not in _SENTENCES:
+            raise
 
 
 async def _write(visitor: Visitor, *, here: Project, items: list[Item], message: str) -> Change | None:

@@ -20,6 +20,7 @@ from app.api.auth_sessions import form_of
 from app.api.page_session import fresh_actor
 from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check_token, masked
 from app.api.services import Services, provide_actor
+from app.api.witness import remember_actor
 from app.errors import VersoError
 from app.supabase.answers import Me
 from app.supabase.identity import Actor
@@ -107,6 +108,7 @@ async def _visitor(request: Request[Any, Any, Any], services: Services, *, form:
         actor = await fresh_actor(
             request, token, identity=services.identity, auth=services.auth, settings=settings
         )
+        remember_actor(request, actor)
         said = masked(cookies.csrf_token(actor.token))
     pages: Pages = request.app.state.pages
     asked = asyncio.ensure_future(_me(services, pages, actor.token))
