@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 OPTIONAL = "optional:"
 
 
+def pytest_configure() -> None:
+    # Tests start hundreds of processes, and each compiles a thousand modules where none may be kept.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     return _required((yield))
