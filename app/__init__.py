@@ -4,6 +4,7 @@ Every upload is an immutable object in Supabase Storage and a row in `versions`;
 set of versions, numbered and hash-chained per project. The map, from the outside in:
 
     main       create_app(settings): the only place that joins real things
+    web        the pages: templates on the same use cases
     api        HTTP: parse, call a flow or the ledger, shape
     cli        the `verso` command
     client     on people's machines: HTTP to a server, a mirror of its history, working folders

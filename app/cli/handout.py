@@ -109,7 +109,7 @@ def welcome(values: Mapping[str, Any], place: Place, *, seconds: float) -> str:
     """What people read: plain text, a line never broken, so that what is copied works."""
     rows = [
         ("API", values["api"]),
-        ("Sign in", values["sign_in"]),
+        ("Pages", f"{values['api']}/"),
         ("OpenAPI page", values["openapi"]),
         ("Supabase", values["supabase_url"]),
         ("publishable key", values["publishable_key"]),
