@@ -67,6 +67,8 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     reviewer: Person
     actor: ActorKind
     agent: str | None = None
+    on_behalf_of: Person | None = None
+    """For whom an agent acted."""
     verdict: Verdict
     comment: str | None = None
     """The comment that gives the reasons: reply to it, resolve it."""
@@ -91,6 +93,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     author: Person
     actor: ActorKind
     agent: str | None = None
+    on_behalf_of: Person | None = None
+    """For whom an agent acted."""
     body: str | None = None
     """Null once it was retracted."""
     created_at: datetime

@@ -76,6 +76,20 @@ async def test_a_change_says_which_agent_wrote_it_and_for_whom_and_its_hash_cove
     assert (plain["actor"], plain["on_behalf_of"]) == ("human", None)
 
 
+async def test_comments_and_reviews_say_as_well_which_agent_and_for_whom(world, team):
+    agent = await agent_of(world, team, role="reviewer")
+    version = (await world.write(team.editor, team.id, "a.md", "a"))["hash"]
+    comment = await world.rpc(agent, "create_comment", version=version, body="why?")
+    reply = await world.rpc(agent, "reply", comment=comment["id"], body="because")
+    given = await world.rpc(agent, "create_review", version=version, verdict="request_changes", body="no")
+    review = given.get("review", given)
+    for each in (comment, reply, review):
+        said = (each["actor"], each["agent"], each["on_behalf_of"]["id"])
+        assert said == ("agent", "planner", team.owner.id)
+    plain = await world.rpc(team.reviewer, "create_comment", version=version, body="mine")
+    assert (plain["actor"], plain["on_behalf_of"]) == ("human", None)
+
+
 async def test_only_owners_make_agents_and_a_stranger_learns_nothing(world, team):
     arguments = {"project": team.id, "name": "planner", "role": "editor"}
     assert await world.rpc(team.owner, "prepare_agent", **arguments) == {

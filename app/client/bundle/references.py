@@ -26,9 +26,9 @@ _PEOPLE = {
     "changes": ("author_id", "attributed_to", "on_behalf_of"),
     "events": ("actor_id",),
     "tags": ("created_by",),
-    "comments": ("author_id",),
+    "comments": ("author_id", "on_behalf_of"),
     "comment_acts": ("actor_id",),
-    "reviews": ("reviewer_id",),
+    "reviews": ("reviewer_id", "on_behalf_of"),
     "stage_events": ("actor_id", "on_behalf_of"),
 }
 """Which fields of a part name people."""

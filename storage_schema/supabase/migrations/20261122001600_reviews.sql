@@ -32,6 +32,7 @@ create table public.comments (
   author_id uuid not null references public.profiles,
   actor public.actor_kind not null,
   agent text,
+  on_behalf_of uuid references public.profiles,
   side public.comment_side,
   first_line integer,
   last_line integer,
@@ -48,6 +49,7 @@ create index comments_document_idx on public.comments (document_id, sequence);
 create index comments_version_idx on public.comments (version, sequence);
 create index comments_thread_idx on public.comments (thread_id, sequence);
 create index comments_author_idx on public.comments (author_id);
+create index comments_on_behalf_of_idx on public.comments (on_behalf_of) where on_behalf_of is not null;
 create unique index comments_idempotency_key on public.comments (project_id, author_id, idempotency_key)
   where idempotency_key is not null;
 alter table public.comments enable row level security;
@@ -62,6 +64,7 @@ comment on column public.comments.thread_id is 'The first comment of its thread:
 comment on column public.comments.author_id is 'The account that wrote it.';
 comment on column public.comments.actor is 'A person or an agent.';
 comment on column public.comments.agent is 'The agent''s name, when an agent wrote it.';
+comment on column public.comments.on_behalf_of is 'For whom that agent acted.';
 comment on column public.comments.side is 'Whose lines; null when it is about the whole version, and in a reply.';
 comment on column public.comments.first_line is 'The first line, from 1.';
 comment on column public.comments.last_line is 'The last line, itself included.';
@@ -113,6 +116,7 @@ create table public.reviews (
   reviewer_id uuid not null references public.profiles,
   actor public.actor_kind not null,
   agent text,
+  on_behalf_of uuid references public.profiles,
   verdict public.review_verdict not null,
   comment_id uuid references public.comments,
   idempotency_key text constraint reviews_idempotency_key_length check (char_length(idempotency_key) between 1 and 255),
@@ -124,6 +128,7 @@ create index reviews_standing_idx on public.reviews (version, reviewer_id, seque
 create index reviews_version_idx on public.reviews (version, sequence desc);
 create index reviews_reviewer_idx on public.reviews (reviewer_id);
 create index reviews_comment_idx on public.reviews (comment_id);
+create index reviews_on_behalf_of_idx on public.reviews (on_behalf_of) where on_behalf_of is not null;
 create unique index reviews_idempotency_key on public.reviews (project_id, reviewer_id, idempotency_key)
   where idempotency_key is not null;
 alter table public.reviews enable row level security;
@@ -136,6 +141,7 @@ comment on column public.reviews.version is 'The version.';
 comment on column public.reviews.reviewer_id is 'The account that gave it.';
 comment on column public.reviews.actor is 'A person or an agent.';
 comment on column public.reviews.agent is 'The agent''s name, when an agent gave it.';
+comment on column public.reviews.on_behalf_of is 'For whom that agent acted.';
 comment on column public.reviews.verdict is 'The verdict.';
 comment on column public.reviews.comment_id is 'The comment that gives its reasons, or null.';
 comment on column public.reviews.idempotency_key is 'The key under which a repeated request writes once.';
@@ -458,7 +464,10 @@ grant execute on function private.comment_project to authenticated;
 create view public.comment_details with (security_invoker = true) as
   select c.id, c.project_id as project, c.document_id as document, c.version, v.number, r.id as thread, c.sequence,
          coalesce(to_jsonb(p), jsonb_build_object('id', c.author_id)) as author, c.actor, c.agent, t.body, c.created_at,
-         r.side, r.first_line, r.last_line, coalesce(s.act = 'resolve', false) as resolved, x.created_at as retracted_at
+         r.side, r.first_line, r.last_line, coalesce(s.act = 'resolve', false) as resolved, x.created_at as retracted_at,
+         case when c.on_behalf_of is not null then coalesce(
+           (select to_jsonb(o) from public.people o where o.id = c.on_behalf_of), jsonb_build_object('id', c.on_behalf_of))
+         end as on_behalf_of
   from public.comments c
   join public.comments r on r.id = c.thread_id
   join public.versions v on v.hash = c.version
@@ -529,9 +538,9 @@ begin
   perform private.add_event(project, 'comment.added', jsonb_build_object(
     'comment', made, 'thread', coalesce(thread, made), 'document', v.document_id, 'version', v.hash, 'number', v.number));
   insert into public.comments (id, project_id, sequence, document_id, version, thread_id, author_id, actor, agent,
-    side, first_line, last_line, idempotency_key)
+    on_behalf_of, side, first_line, last_line, idempotency_key)
   select made, project, p.event_sequence, v.document_id, v.hash, coalesce(thread, made), auth.uid(), a.kind, a.agent,
-    side, first_line, last_line, idempotency_key
+    private.on_behalf_of(project), side, first_line, last_line, idempotency_key
   from public.projects p, private.actor() a where p.id = project;
   insert into public.comment_texts (comment_id, project_id, body) values (made, project, write_comment.body);
   return made;
@@ -739,7 +748,10 @@ grant execute on function public.list_document_comments to authenticated;
 create view public.review_details with (security_invoker = true) as
   select r.id, r.project_id as project, r.version, v.document_id as document, v.number, r.sequence,
          coalesce(to_jsonb(p), jsonb_build_object('id', r.reviewer_id)) as reviewer, r.actor, r.agent, r.verdict,
-         r.comment_id as comment, t.body, r.created_at
+         r.comment_id as comment, t.body, r.created_at,
+         case when r.on_behalf_of is not null then coalesce(
+           (select to_jsonb(o) from public.people o where o.id = r.on_behalf_of), jsonb_build_object('id', r.on_behalf_of))
+         end as on_behalf_of
   from public.reviews r
   join public.versions v on v.hash = r.version
   left join public.people p on p.id = r.reviewer_id
@@ -784,8 +796,9 @@ begin
   end if;
   perform private.add_event(project, 'review.added', jsonb_build_object(
     'review', made, 'verdict', verdict, 'document', v.document_id, 'version', v.hash, 'number', v.number));
-  insert into public.reviews (id, project_id, sequence, version, reviewer_id, actor, agent, verdict, comment_id, idempotency_key)
-  select made, project, p.event_sequence, v.hash, auth.uid(), a.kind, a.agent, create_review.verdict, reasons, idempotency_key
+  insert into public.reviews (id, project_id, sequence, version, reviewer_id, actor, agent, on_behalf_of, verdict,
+    comment_id, idempotency_key)
+  select made, project, p.event_sequence, v.hash, auth.uid(), a.kind, a.agent, private.on_behalf_of(project), create_review.verdict, reasons, idempotency_key
   from public.projects p, private.actor() a where p.id = project;
   return made;
 end
