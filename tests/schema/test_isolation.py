@@ -53,6 +53,7 @@ class Target:
     person: str
     comment: str
     invitation: str
+    report: str
     path: str
 
     @classmethod
@@ -70,6 +71,7 @@ class Target:
             person=str(uuid.uuid4()),
             comment=str(uuid.uuid4()),
             invitation=str(uuid.uuid4()),
+            report=str(uuid.uuid4()),
             path="no/such.md",
         )
 
@@ -114,6 +116,11 @@ async def siege(world: World) -> Siege:
         invitation = await world.rpc(
             team.owner, "create_invitation", project=team.id, email="secret@example.com", role="reader"
         )
+    used = {"consumed": [first["hash"]], "checks": 1, "errors": 0, "warnings": 0, "requires_input": 0}
+    report = await world.rpc(
+        team.editor, "report_stage", project=team.id, session=session["id"], stage="spec", state="in_progress",
+        run="secret-run", note="secret note", **used,
+    )  # fmt: skip
     if "set_presence" in EXPOSED:
         there = {"device": "tab", "state": "viewing", "path": first["path"], "seconds": 60}
         await world.rpc(team.editor, "set_presence", project=team.id, **there)
@@ -134,6 +141,7 @@ async def siege(world: World) -> Siege:
         person=team.editor.id,
         comment=comment["id"],
         invitation=invitation["id"],
+        report=report["id"],
         path=first["path"],
     )
     return Siege(team, target, neighbour, await world.person("stranger"))
@@ -236,6 +244,24 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "title": "t",
         "description": "d",
         "source": "api",
+        "report": target.report,
+        "sessions": f"{{{target.session}}}",
+        "stage": "spec",
+        "run": "secret-run",
+        "started_at": None,
+        "finished_at": None,
+        "checks": None,
+        "errors": None,
+        "warnings": None,
+        "requires_input": None,
+        "consumed": json.dumps([target.hash]),
+        "produced": json.dumps([{"path": target.path}]),
+        "note": "n",
+        "expected": target.report,
+        "imported": False,
+        "size": 10,
+        "completion_needs_document": True,
+        "completion_needs_validation": True,
         "device": "tab",
         "seconds": 45,
         "value": target.project,
@@ -243,6 +269,10 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "sentence": "s",
         "detail": "{}",
     }
+    if name == "state" and kind.endswith("stage_state"):
+        return "in_progress"
+    if name == "at" and kind.startswith("timestamp"):
+        return "2026-01-01T00:00:00Z"
     if name == "status" and kind == "integer":
         return 404
     assert name in by_name, f"say here what an attacker would give for the parameter {name} ({kind})"
