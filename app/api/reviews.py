@@ -278,9 +278,9 @@ async def set_rules(
 ) -> Rules:
     """For owners. With `tags_need_approval` a tag needs every version that it names to be approved.
 
-    With `completion_needs_approval` the stage documents of a session or stage have to be before it is `complete`.
-    With `completion_needs_document` a stage needs its own document, with `completion_needs_validation` a validation
-    without errors.
+    With `completion_needs_approval` the stage documents of a session or stage have to be before it is
+    `complete`. With `completion_needs_document` a stage needs its own document, with
+    `completion_needs_validation` a validation without errors.
     """
     return await services.reviews.set_rules(
         actor.token,

@@ -372,6 +372,8 @@ def test_a_project_may_ask_that_tags_name_approved_versions_only(project: Projec
     assert people.reader.get(rules).json() == {
         "tags_need_approval": False,
         "completion_needs_approval": False,
+        "completion_needs_document": False,
+        "completion_needs_validation": False,
     }
     assert code_of(people.editor.patch(rules, json={"tags_need_approval": True})) == "role_too_low"
     asked = {"tags_need_approval": True, "completion_needs_approval": False}
@@ -391,7 +393,12 @@ def test_a_project_may_ask_that_sessions_are_completed_with_approved_stages_only
     spec = project.written("sessions/s/specs/spec.md", TEXT)
     project.written("sessions/s/notes.md", "of no stage")
     answer = people.owner.patch(f"{project.url}/rules", json={"completion_needs_approval": True})
-    assert answer.json() == {"tags_need_approval": False, "completion_needs_approval": True}
+    assert answer.json() == {
+        "tags_need_approval": False,
+        "completion_needs_approval": True,
+        "completion_needs_document": False,
+        "completion_needs_validation": False,
+    }
     assert people.editor.patch(f"{url}/s", json={"status": "review"}).status_code == 200
     refused = people.editor.patch(f"{url}/s", json={"status": "complete"})
     assert (refused.status_code, code_of(refused)) == (409, "approval_needed")
