@@ -25,7 +25,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 @click.option("--supabase", metavar="URL", envvar="SUPABASE_URL", required=True, help="Or SUPABASE_URL.")
 @secret_key_option
 @click.option("--project", metavar="ID", help="Of one project only, by its id.")
-@click.option("--kind", help="One kind (session.started), or all of a noun (session).")
+@click.option("--kind", help="One kind (account.session_started), or all of a noun (account).")
 @click.option("--person", help="Of one person only, by handle or id.")
 @click.option("--since", type=_MOMENT, help="Not before this time, in UTC.")
 @click.option("--until", type=_MOMENT, help="Not after this time, in UTC.")

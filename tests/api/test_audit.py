@@ -150,9 +150,9 @@ def test_signing_in_and_out_is_in_ones_own_trail_with_the_browsers_address(
         browser.sign_in(f"zoe-{uuid.uuid4().hex[:8]}")
         token = browser.cookies["verso-access"]
         found = await_entries(lambda: browser.get("/v1/me/audit").json()["items"], 2)
-        assert {each["kind"] for each in found} == {"session.started", "page.signed_in"}
+        assert {each["kind"] for each in found} == {"account.session_started", "page.signed_in"}
         page = next(each for each in found if each["kind"] == "page.signed_in")
-        session = next(each for each in found if each["kind"] == "session.started")
+        session = next(each for each in found if each["kind"] == "account.session_started")
         assert page["session"] == session["session"]
         assert (page["told"]["user_agent"], page["told"]["address"]) == ("Lynx/2.9", "127.0.0.1")
         assert (page["witness"], session["witness"]) == ("caller", "database")
@@ -160,7 +160,7 @@ def test_signing_in_and_out_is_in_ones_own_trail_with_the_browsers_address(
         assert out.status_code == 200, out.text
     bearer = {"Authorization": f"Bearer {token}"}
     read = lambda: httpx.get(f"{api.url}/v1/me/audit", headers=bearer, trust_env=False).json()["items"]  # noqa: E731
-    assert {each["kind"] for each in await_entries(read, 4)} >= {"session.ended", "page.signed_out"}
+    assert {each["kind"] for each in await_entries(read, 4)} >= {"account.session_ended", "page.signed_out"}
 
 
 def test_a_client_that_says_an_address_of_its_own_is_not_believed(stack: Stack, project: Project) -> None:
@@ -238,4 +238,6 @@ def test_who_calls_the_function_says_nothing_of_others(stack: Stack, api: Api, c
     )
     assert answer.status_code == 204, answer.text
     with Person(api, victim, contract) as reader:
-        assert {each["kind"] for each in reader.get("/v1/me/audit").json()["items"]} == {"session.started"}
+        assert {each["kind"] for each in reader.get("/v1/me/audit").json()["items"]} == {
+            "account.session_started"
+        }

@@ -205,10 +205,10 @@ def test_every_use_is_logged_without_the_token_and_in_the_accounts_own_trail(
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             kinds = {each["kind"] for each in old.get("/v1/me/audit").json()["items"]}
-            if {"bridge.used", "session.started"} <= kinds:
+            if {"bridge.used", "account.session_started"} <= kinds:
                 break
             time.sleep(0.2)
-        assert {"bridge.used", "session.started"} <= kinds
+        assert {"bridge.used", "account.session_started"} <= kinds
 
 
 @pytest.mark.parametrize(

@@ -31,16 +31,16 @@ def audit(stack: Stack, *arguments: str, key: str | None = None):
 
 def test_operators_read_everybodys_sessions_in_three_forms(stack: Stack) -> None:
     people = [sign_in(stack, name)["user"]["id"] for name in ("one", "two", "three")]
-    shown = audit(stack, "--kind", "session", "--json")
+    shown = audit(stack, "--kind", "account", "--json")
     assert shown.returncode == 0, shown.stderr
     entries = json.loads(shown.stdout)["items"]
     assert [each["person"]["id"] for each in entries] == people[::-1]
-    assert [each["kind"] for each in entries] == ["session.started"] * 3
+    assert [each["kind"] for each in entries] == ["account.session_started"] * 3
     rows = list(csv.DictReader(io.StringIO(audit(stack, "--csv", "--limit", "2").stdout)))
     assert [row["person"] for row in rows] == people[:0:-1]
     handle = entries[0]["person"]["handle"]
     text = audit(stack, "--person", handle).stdout
-    assert f"session.started {handle} from 127.0.0.1 (database)" in text
+    assert f"account.session_started {handle} from 127.0.0.1 (database)" in text
     assert "nothing" in audit(stack, "--until", "2020-01-01").stdout
 
 
@@ -53,7 +53,7 @@ def test_old_entries_go_and_young_ones_stay(stack: Stack) -> None:
     asyncio.run(
         stack.psql(
             """insert into private.audit_entries (kind, witness, at, last_at)
-               select 'session.started', 'database', t, t from generate_series(now() - interval '20 years', now() - interval '1 year', '6 hours') t"""
+               select 'account.session_started', 'database', t, t from generate_series(now() - interval '20 years', now() - interval '1 year', '6 hours') t"""
         )
     )
     young = audit(stack, "--expire-before", "2099-01-01")

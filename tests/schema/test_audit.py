@@ -52,19 +52,19 @@ async def test_a_session_is_noted_where_it_begins_and_where_it_ends(each_world):
     opened = await session(world, person.id)
     await world.sql("delete from auth.sessions where id = $1", opened, role="supabase_auth_admin")
     ended, started = await mine(world, person)
-    assert (started["kind"], ended["kind"]) == ("session.started", "session.ended")
+    assert (started["kind"], ended["kind"]) == ("account.session_started", "account.session_ended")
     assert {started["session"], ended["session"]} == {opened}
     assert {started["witness"], ended["witness"]} == {"database"}
     assert (started["known"]["address"], started["known"]["user_agent"]) == ("203.0.113.9", "Firefox /1")
     assert "since" in ended["known"]
-    assert (await mine(world, person, kind="session.ended"))[0]["id"] == ended["id"]
+    assert (await mine(world, person, kind="account.session_ended"))[0]["id"] == ended["id"]
 
 
 async def test_nobody_is_kept_from_signing_in_by_a_trail_that_fails(world):
     person = await world.person()
     async with world.acting("postgres") as conn:
         await conn.execute(
-            "alter table private.audit_entries add constraint broken check (kind <> 'session.started') not valid"
+            "alter table private.audit_entries add constraint broken check (kind <> 'account.session_started') not valid"
         )
     try:
         opened = await session(world, person.id)
@@ -168,8 +168,8 @@ async def test_what_is_said_is_said_of_oneself_and_exports_only_of_ones_own_proj
         each for each in await trail(world, team, person=team.owner.id) if each["witness"] == "caller"
     ]
     for kind in (
-        "session.started",
-        "session.ended",
+        "account.session_started",
+        "account.session_ended",
         "member.added",
         "account.deleted",
         "audit.expired",
@@ -276,7 +276,7 @@ async def test_the_trail_only_grows_for_its_owner_too(world, team, attack):
 async def test_what_is_old_may_go_and_leaves_a_note(world):
     person = await world.person()
     await world.sql(
-        """insert into private.audit_entries (kind, witness, account_id, at, last_at) select 'session.started', 'database', $1, t, t
+        """insert into private.audit_entries (kind, witness, account_id, at, last_at) select 'account.session_started', 'database', $1, t, t
            from unnest(array[now() - interval '400 days', now() - interval '89 days']) t""",
         person.id,
     )
@@ -297,7 +297,7 @@ async def test_operators_read_everything_with_names(world, team):
         page = json.loads(await conn.fetchval("select public.read_audit(person => $1)", team.outsider.handle))
         there = json.loads(await conn.fetchval("select public.read_audit(project => $1)", uuid.UUID(team.id)))
     assert [(each["kind"], each["person"]["handle"]) for each in page] == [
-        ("session.started", team.outsider.handle)
+        ("account.session_started", team.outsider.handle)
     ]
     assert {each["kind"] for each in there} == {"project.added", "member.added"}
 

@@ -45,7 +45,7 @@ comment on column private.audit_entries.at is 'When, or when first, by the datab
 comment on column private.audit_entries.last_at is 'When last, where it is counted.';
 comment on column private.audit_entries.minute is 'The minute within which it is counted; null for what has a row each time.';
 comment on column private.audit_entries.count is 'How often; only ever grows.';
-comment on column private.audit_entries.kind is 'noun.verb: session.started, export.archive, refused.role, …';
+comment on column private.audit_entries.kind is 'noun.verb: account.session_started, export.archive, refused.role, …';
 comment on column private.audit_entries.witness is 'database: a trigger saw it. caller: it was said under the account''s own token.';
 comment on column private.audit_entries.account_id is 'Who; null for the many of a minute that have no row of their own.';
 comment on column private.audit_entries.session_id is 'The session that the token was of, or that began or ended.';
@@ -101,7 +101,7 @@ declare
   one auth.sessions := case when tg_op = 'DELETE' then old else new end;
 begin
   insert into private.audit_entries (kind, witness, account_id, session_id, agent, on_behalf_of, project_id, known)
-  select case when tg_op = 'DELETE' then 'session.ended' else 'session.started' end, 'database', p.id, one.id,
+  select case when tg_op = 'DELETE' then 'account.session_ended' else 'account.session_started' end, 'database', p.id, one.id,
          g.name, g.acts_for, g.project_id,
          jsonb_strip_nulls(jsonb_build_object(
            'address', host(one.ip),
