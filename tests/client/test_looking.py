@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from app.cli.commands import verso
 from app.cli.looking_told import safe, told_pair
 from app.client.looking.blaming import blame
 from app.client.looking.compare import Pair, Side
@@ -63,29 +68,25 @@ class Project:
         for version in answer.json()["change"]["versions"]:
             self.heads[version["path"]] = version["hash"]
 
-    def start(self, *arguments: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+    def run(
+        self, *arguments: str, code: int = 0, typed: str = "", cwd: Path | None = None, **variables: str
+    ) -> str:
+        """What a command prints. It runs in this process: as one of its own each would take ten times as long."""
         kept = {name: text for name, text in os.environ.items() if not name.startswith("VERSO_")}
         environment = kept | {
             "VERSO_API": self.server.url,
             "VERSO_TOKEN": self.token,
             "VERSO_CONFIG_DIR": str(self.home),
             "XDG_CACHE_HOME": str(self.home),
-            "PYTHONPATH": str(REPOSITORY),
             "NO_COLOR": "1",
             "TZ": "UTC",
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "app.cli", *arguments],
-            env=environment | variables, cwd=cwd or self.cwd, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def run(self, *arguments: str, code: int = 0, typed: str = "", **options: Any) -> str:
-        process = self.start(*arguments, **options)
-        out, err = process.communicate(typed, timeout=60)
-        assert process.returncode == code, f"{out}\n{err}"
-        assert "Traceback" not in err
-        return out if code == 0 else out + err
+        with patch.dict(os.environ, environment | variables, clear=True), contextlib.chdir(cwd or self.cwd):
+            time.tzset()
+            ran = CliRunner(catch_exceptions=False).invoke(verso, arguments, input=typed, prog_name="verso")
+        time.tzset()
+        assert ran.exit_code == code, f"{ran.stdout}\n{ran.stderr}"
+        return ran.stdout if code == 0 else ran.stdout + ran.stderr
 
     def json(self, *arguments: str, **options: Any) -> Any:
         command, *rest = arguments
