@@ -57,6 +57,14 @@ class Conflict(msgspec.Struct, frozen=True):
     yours: Passage
 
 
+class Choice(Enum):
+    """What becomes of a conflict."""
+
+    YOURS = "yours"
+    THEIRS = "theirs"
+    BOTH = "both"  # yours first, as `git merge-file --union` has it
+
+
 class MergeResult(msgspec.Struct, frozen=True):
     """The merged text, with markers where there are conflicts."""
 
@@ -98,6 +106,27 @@ def merge(
     their_edits = line_diff(texts[0], texts[1], algorithm=Algorithm.PLAIN)
     your_edits = line_diff(texts[0], texts[2], algorithm=Algorithm.PLAIN)
     return assemble(texts, _regions(their_edits, your_edits), style=style, labels=labels or Labels())
+
+
+def decide(text: str, conflicts: Sequence[Conflict], choices: Sequence[Choice]) -> str:
+    r"""The text of a merge in the style MERGE, with each conflict decided as chosen.
+
+    Only `\n` ends a line. Passages come as they were, also without a newline at the end of the text.
+    """
+    lines = [each + "\n" for each in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    parts: list[str] = []
+    at = 0
+    for conflict, choice in zip(conflicts, choices, strict=True):
+        parts += lines[at : conflict.line - 1]
+        yours, theirs = conflict.yours.text, conflict.theirs.text
+        if choice is Choice.BOTH:
+            between = "\n" if yours and theirs and not yours.endswith("\n") else ""
+            parts.append(f"{yours}{between}{theirs}")
+        else:
+            parts.append(yours if choice is Choice.YOURS else theirs)
+        at = conflict.line - 1 + conflict.yours.lines + conflict.theirs.lines + 3  # and the three markers
+    return "".join((*parts, *lines[at:]))
 
 
 def _regions(theirs: Sequence[Edit], yours: Sequence[Edit]) -> Iterator[Region]:

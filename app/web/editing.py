@@ -9,46 +9,25 @@ from __future__ import annotations
 from typing import Any, Literal
 from urllib.parse import quote
 
-import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.api.bodies import check_message
-from app.api.media_types import media_type_of
-from app.api.writing import write_change
 from app.errors import VersoError
-from app.flows.add_change import Item
 from app.flows.read_content import read_content
-from app.model import Change, Project, VersionRead, normal_path
-from app.supabase.upload import Upload
+from app.model import Project, VersionRead
 from app.web import notices
 from app.web.addresses import path_after
+from app.web.conflict import conflict_page
 from app.web.forms import PageForm
 from app.web.rendering import Crumb, home_of, render
+from app.web.typed import MAX_EDITED, Typed, save
 from app.web.uploading import FolderQuery, go_on, troubles_of
 from app.web.visiting import Sender, Visitor
 
-MAX_EDITED = 1 << 20
-"""The most bytes of a document that is edited in a text field: beyond, browsers get slow."""
 _REFUSED_IN_PLACE = frozenset(
     {"already_exists", "bad_path", "path_taken", "message_too_long", "too_large", "outside_folders"}
 )
-
-
-class Typed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the form holds. `base` is the version's hash that the text was made from; empty for a new one."""
-
-    path: str
-    text: str
-    base: str = ""
-    message: str = ""
-    ends: Literal["lf", "crlf"] = "lf"
-
-    def content(self) -> bytes:
-        """The text's bytes, with the line ends of the document."""
-        text = self.text.replace("\r\n", "\n").replace("\r", "\n")
-        return (text.replace("\n", "\r\n") if self.ends == "crlf" else text).encode()
 
 
 @get("/p/{project:str}/create")
@@ -146,7 +125,8 @@ async def _save(sender: Sender, *, project: str, path: str | None) -> Response[A
         change = await save(visitor, here=here, typed=typed, merge=form.fields.get("merge"))
     except VersoError as error:
         if error.code in {"stale_base", "merge_conflict", "merge_impossible"}:
-            return await stale_page(visitor, here=here, typed=typed, error=error)
+            met = await conflict_page(visitor, here=here, typed=typed) if typed.base else None
+            return met or await stale_page(visitor, here=here, typed=typed, error=error)
         if error.code not in _REFUSED_IN_PLACE:
             raise
         return await edit_page(visitor, here=here, typed=typed, error=error, status=422)
@@ -159,30 +139,6 @@ async def _save(sender: Sender, *, project: str, path: str | None) -> Response[A
         notice = notices.leave("saved", change=change.sequence)
     shown = wanted if change is None else change.versions[0].path
     return go_on(visitor.request, f"{home}/files/{quote(shown, safe='/')}", [notice])
-
-
-async def save(visitor: Visitor, *, here: Project, typed: Typed, merge: str | None = None) -> Change | None:
-    """Write what was typed; None when it is there already. Raises VersoError: `stale_base` and others."""
-    path = normal_path(typed.path.strip())
-    content = typed.content()
-    if len(content) > 2 * MAX_EDITED:
-        raise VersoError("too_large", "This is too long for a text field. Upload it as a file.")
-    item = Item(
-        path=path,
-        base=typed.base or None,
-        create=not typed.base,
-        media_type=media_type_of(None, path),
-        upload=Upload.of(content),
-    )
-    return await write_change(
-        visitor.services,
-        actor=visitor.actor,
-        project=here.id,
-        items=[item],
-        message=check_message(typed.message.strip(), visitor.services.settings),
-        key=None,
-        merge="auto" if merge else None,
-    )
 
 
 async def stale_page(visitor: Visitor, *, here: Project, typed: Typed, error: VersoError) -> Response[Any]:

@@ -13,6 +13,9 @@ FORMS: dict[str, dict[str, Any]] = {
     },
     "POST /p/{project}/create": {"fields": {"path": "made/{unique}.md", "text": "made"}},
     "POST /p/{project}/edit/{path}": {"fields": {"text": "by {unique}", "base": "{version}"}},
+    "POST /p/{project}/resolve/{path}": {
+        "fields": {"written": "by {unique}", "by": "hand", "base": "{version}", "head": "{version}"}
+    },
     "POST /p/{project}/move/{path}": {"to": "moved/{unique}.md", "base": "{version}"},
     "POST /p/{project}/delete/{path}": {"base": "{version}"},
     "POST /p/{project}/documents/{document}/restore/{number}": {"base": "{version}"},

@@ -116,21 +116,6 @@ async def test_line_ends_stay_what_they_were_and_nothing_changed_is_no_version(
     assert project.people.reader.get(project.file("dos.txt")).content == b"a\r\nc\r\n"
 
 
-async def test_who_was_slower_loses_nothing_and_merges(web: Site, project: Project) -> None:
-    first = project.written("shared.md", "one\n\ntwo\n\nthree\n")
-    page = await web.page("editor", f"/p/{project.slug}/edit/shared.md", java_script_enabled=False)
-    project.written(
-        "shared.md", "one, by owner\n\ntwo\n\nthree\n", base=first["hash"], by=project.people.owner
-    )
-    await page.get_by_label("Text").fill("one\n\ntwo\n\nthree, by editor\n")
-    await page.get_by_role("button", name="Save").click()
-    assert "Somebody was faster." in await page.get_by_role("alert").inner_text()
-    assert await page.get_by_label("Text").input_value() == "one\n\ntwo\n\nthree, by editor\n"
-    await page.get_by_role("button", name="Merge with theirs and save").click()
-    assert "merged with what somebody else wrote" in await said(page)
-    assert text_of(project, "shared.md") == "one, by owner\n\ntwo\n\nthree, by editor\n"
-
-
 async def test_unsaved_work_is_warned_of_and_kept(web: Site, project: Project) -> None:
     project.written("kept.md", "before\n")
     page = await web.page("editor", f"/p/{project.slug}/edit/kept.md")

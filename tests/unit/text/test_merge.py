@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.text.errors import BinaryMergeError
-from app.text.merge import Labels, Style, merge
+from app.text.merge import Choice, Labels, Style, decide, merge
 from tests.unit.text.wild import FIXTURES, ODD_LINES, texts
 
 CASES = sorted(path.name for path in (FIXTURES / "merge").iterdir())
@@ -21,11 +21,11 @@ def case(name):
     )
 
 
-def git_merge_file(base, theirs, yours, directory):
+def git_merge_file(base, theirs, yours, directory, *options):
     for name, data in (("base", base), ("theirs", theirs), ("yours", yours)):
         (directory / name).write_bytes(data)
     run = subprocess.run(
-        ["git", "merge-file", "-p", "yours", "base", "theirs"],
+        ["git", "merge-file", "-p", *options, "yours", "base", "theirs"],
         cwd=directory,
         capture_output=True,
         check=False,
@@ -127,3 +127,32 @@ def test_binary_texts_are_not_merged_unless_one_side_is_unchanged():
     assert merge(b"\0", b"\0", b"\1\0").text == b"\1\0"
     with pytest.raises(BinaryMergeError):
         merge(b"\0", b"\0a", b"\0b")
+
+
+def plain(triple):
+    """The texts in UTF-8 and without NULs, line by line as they were."""
+    return tuple(text.replace(b"\0", b"0").decode("latin-1").encode() for text in triple)
+
+
+def decided(texts, choice):
+    result = merge(*texts)
+    return decide(result.text.decode(), result.conflicts, [choice] * len(result.conflicts)).encode()
+
+
+@pytest.mark.parametrize(
+    ("choice", "option"),
+    [(Choice.YOURS, "--ours"), (Choice.THEIRS, "--theirs"), (Choice.BOTH, "--union")],
+    ids=["yours", "theirs", "both"],
+)
+@settings(max_examples=40)
+@given(triple=triples())
+def test_what_is_decided_is_what_git_decides_so(tmp_path_factory, choice, option, triple):
+    texts = plain(triple)
+    _, text = git_merge_file(*texts, tmp_path_factory.mktemp("merge"), option)
+    assert decided(texts, choice) == text
+
+
+@given(triples())
+def test_deciding_for_one_side_is_deciding_for_the_other_the_other_way_round(triple):
+    base, theirs, yours = plain(triple)
+    assert decided((base, theirs, yours), Choice.YOURS) == decided((base, yours, theirs), Choice.THEIRS)
