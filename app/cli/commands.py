@@ -20,6 +20,7 @@ from app.cli.finding import FINDING
 from app.cli.following import events
 from app.cli.importing import importing
 from app.cli.looking import LOOKING
+from app.cli.members import invitations, members
 from app.cli.rollups import rollups
 from app.cli.signing_in import login, logout, token, whoami
 from app.cli.stages import stage
@@ -196,6 +197,8 @@ verso.add_command(exporting)
 verso.add_command(importing)
 verso.add_command(verify)
 verso.add_command(agents)
+verso.add_command(members)
+verso.add_command(invitations)
 verso.add_command(stage)
 verso.add_command(erase)
 verso.add_command(erasures)
