@@ -20,6 +20,7 @@ from app.client.auth import Auth, Where
 from app.client.login import receiving, through_browser
 from app.errors import VersoError
 from tests.client.browser import visit
+from tests.client.inside import run_inside
 from tests.stack import REPOSITORY
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Terminal:
     def run(
         self, *arguments: str, login: str = "", typed: str = "", **variables: str
     ) -> subprocess.CompletedProcess[str]:
+        if arguments[0] != "login":
+            ran = run_inside(arguments, self.environment | variables, REPOSITORY, typed)
+            return subprocess.CompletedProcess(arguments, ran.exit_code, ran.stdout, ran.stderr)
         process = self.start(*arguments, login=login, **variables)
         out, err = process.communicate(typed, timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from app.cli.commands import verso
 from app.cli.looking_told import safe, told_pair
 from app.client.looking.blaming import blame
 from app.client.looking.compare import Pair, Side
@@ -27,6 +22,7 @@ from app.client.looking.source import History
 from app.client.mirror import Mirror
 from app.client.place import HIDDEN
 from tests.api.world import sign_in
+from tests.client.inside import run_inside
 from tests.stack import REPOSITORY
 
 if TYPE_CHECKING:
@@ -71,7 +67,7 @@ class Project:
     def run(
         self, *arguments: str, code: int = 0, typed: str = "", cwd: Path | None = None, **variables: str
     ) -> str:
-        """What a command prints. It runs in this process: as one of its own each would take ten times as long."""
+        """What a command prints."""
         kept = {name: text for name, text in os.environ.items() if not name.startswith("VERSO_")}
         environment = kept | {
             "VERSO_API": self.server.url,
@@ -81,10 +77,7 @@ class Project:
             "NO_COLOR": "1",
             "TZ": "UTC",
         }
-        with patch.dict(os.environ, environment | variables, clear=True), contextlib.chdir(cwd or self.cwd):
-            time.tzset()
-            ran = CliRunner(catch_exceptions=False).invoke(verso, arguments, input=typed, prog_name="verso")
-        time.tzset()
+        ran = run_inside(arguments, environment | variables, cwd or self.cwd, typed)
         assert ran.exit_code == code, f"{ran.stdout}\n{ran.stderr}"
         return ran.stdout if code == 0 else ran.stdout + ran.stderr
 
