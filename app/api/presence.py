@@ -49,7 +49,7 @@ async def list_presence(
 ) -> Response[PresenceList]:
     """Everybody who said so within the last minute; at most a thousand entries."""
     found = await services.feed.list_presence(actor.token, project=project, document=_id(document), path=path)
-    return Response(PresenceList(items=found), headers={"Cache-Control": "private, no-store"})
+    return Response(PresenceList(items=found.items), headers={"Cache-Control": "private, no-store"})
 
 
 @put(ROUTE, tags=["presence"], summary="Say what one is looking at or editing")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from app.errors import VersoError
+from app.flows.follow_presence import Board, follow_presence
 from app.flows.happened import Happened
 from app.flows.subscribe import Subscription
 
@@ -51,10 +52,13 @@ class Follower:
         self.at = at
         """Number of the newest event that was handed out."""
         self.subscribers: set[Subscription] = set()
+        self.board = Board()
+        """Who is present."""
         self._feed = feed
         self._live = live
         self._signals: Signals | None = None
         self._woken = asyncio.Event()
+        self._presence_due = asyncio.Event()
         # A context of its own: what is bound to the request that came first (ids, counts) is not ours.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
@@ -62,6 +66,16 @@ class Follower:
     def has_ended(self) -> bool:
         """Whether it follows no more: then the next to come need another one."""
         return self._task.done()
+
+    @property
+    def hears(self) -> bool:
+        """Whether signals arrive at this moment."""
+        return self._signals is not None and self._signals.connected
+
+    def reader(self) -> Actor | None:
+        """The subscriber with whose token to read. It lasts longest, so this one changes least often."""
+        usable = [each.actor for each in self.subscribers if each.ended is None]
+        return max(usable, key=lambda actor: (actor.expires_at, actor.token)) if usable else None
 
     def judge(self, subscription: Subscription, error: VersoError) -> bool:
         """End a subscriber's stream when an error says that it must; whether it did. Others may pass."""
@@ -93,6 +107,7 @@ class Follower:
 
     async def _run(self) -> None:
         heard: asyncio.Task[None] | None = None
+        present = asyncio.create_task(follow_presence(self._feed, self, self._presence_due))
         async with contextlib.AsyncExitStack() as stack:
             try:
                 while True:
@@ -110,8 +125,9 @@ class Follower:
                 for each in list(self.subscribers):
                     each.end("server_stopping")
             finally:
-                if heard is not None:
-                    heard.cancel()
+                for task in (present, heard):
+                    if task is not None:
+                        task.cancel()
 
     async def _read(self, reader: Actor) -> None:
         """Read and hand out all that is new, then wait for more."""
@@ -144,29 +160,31 @@ class Follower:
         if event.sequence <= self.at:
             return
         self.at = event.sequence
+        if event.ends is not None:
+            self._presence_due.set()
         for each in list(self.subscribers):
             each.put(event)
         # Their turn: a burst must not fill queues that their streams could empty.
         await asyncio.sleep(0)
 
     async def _reader(self) -> Actor:
-        """The subscriber whose token lasts longest: this one changes least often."""
+        """As `reader`, when there is one."""
         while True:
-            usable = [each.actor for each in self.subscribers if each.ended is None]
-            if usable:
-                return max(usable, key=lambda actor: (actor.expires_at, actor.token))
+            if (found := self.reader()) is not None:
+                return found
             self._woken.clear()
             await self._woken.wait()
 
     async def _rest(self) -> None:
-        connected = self._signals is not None and self._signals.connected
-        seconds = (LATE_SECONDS if connected else POLL_SECONDS) * random.uniform(0.9, 1.0)
+        seconds = (LATE_SECONDS if self.hears else POLL_SECONDS) * random.uniform(0.9, 1.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
 
     async def _listen(self, signals: Signals) -> None:
         async for signal in signals:
+            if signal.kind in {"presence", "back"}:
+                self._presence_due.set()
             if signal.kind == "presence" or (signal.sequence is not None and signal.sequence <= self.at):
                 continue
             self._woken.set()

@@ -15,6 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from app.errors import VersoError
+from app.flows.follow_presence import KIND
 from app.flows.happened import HEARTBEAT, Happened, end_frame, ready_frame
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ STALLED_SECONDS = 30.0
 """How long a client may take nothing before it is cut off. What it missed it gets when it comes back."""
 RETRY_MS = 2000
 _PASSING_SECONDS = 2.0
+NOTHING_SEEN = -1
+"""Of who doesn't want to know who is present."""
 _ENDLESS: contextlib.nullcontext[None] = contextlib.nullcontext()
 
 SENTENCES = {
@@ -75,6 +78,8 @@ class Subscription:
         self._heartbeat = heartbeat
         self._find_hunks = find_hunks
         self._queue: deque[Happened] = deque()
+        self._board = follower.board
+        self._seen: int | None = None if wanted.wants_kind(KIND) else NOTHING_SEEN
         # Who wants what comes from now on needn't read anything first.
         self._live = after >= max(newest, follower.at)
         self._closing = False
@@ -100,6 +105,10 @@ class Subscription:
     def end(self, reason: str) -> None:
         """End the stream for a reason of SENTENCES, as soon as its client takes what is being sent."""
         self.ended = self.ended or reason
+        self._wake()
+
+    def wake(self) -> None:
+        """Look at who is present."""
         self._wake()
 
     def tick(self, now: float) -> None:
@@ -168,7 +177,7 @@ class Subscription:
 
     async def _next(self) -> bytes:
         """What is in the queue, together; a heartbeat when it is time for one."""
-        if not self._queue and self.ended is None:
+        if not self._queue and self.ended is None and not self._presence_changed():
             await self._wait(None)
         frames: list[bytes] = []
         size = 0
@@ -195,9 +204,21 @@ class Subscription:
             # What was awaited above may have cost the queue.
             if self._queue and self._queue[0] is event:
                 self._queue.popleft()
+        frames += self._present()
         if not frames and self.ended is None and time.monotonic() - self._sent_at >= self._heartbeat:
             return HEARTBEAT
         return frames[0] if len(frames) == 1 else b"".join(frames)
+
+    def _presence_changed(self) -> bool:
+        return self._seen not in {self._board.version, NOTHING_SEEN} and self._board.version > 0
+
+    def _present(self) -> list[bytes]:
+        """Who came and went; after every event before it, for who is no longer a member hears of nobody."""
+        if self._queue or self.ended is not None or not self._presence_changed():
+            return []
+        frame = self._board.since(self._seen)
+        self._seen = self._board.version
+        return [frame] if frame else []
 
     async def _frame_of(self, event: Happened) -> bytes:
         return event.frame if self._find_hunks is None else await event.with_hunks(self._find_hunks)

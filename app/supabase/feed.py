@@ -35,6 +35,13 @@ class Reach(msgspec.Struct, frozen=True):
     sessions: list[str]
 
 
+class PresenceRows(msgspec.Struct, frozen=True):
+    """Who is present, and the number of the project's newest event when this was read."""
+
+    newest: int
+    items: list[Presence]
+
+
 class Feed:
     """Reads events, and who is present, with a member's token. Every method raises VersoError."""
 
@@ -75,10 +82,10 @@ class Feed:
 
     async def list_presence(
         self, token: str, *, project: str, document: str | None = None, path: str | None = None
-    ) -> list[Presence]:
+    ) -> PresenceRows:
         """Who is present in a project, or at one document or path of it. Raises `project_not_found`."""
         return await self._pool.call(
-            list[Presence], token, "list_presence", project=project, document=document, path=path
+            PresenceRows, token, "list_presence", project=project, document=document, path=path
         )
 
     async def set_presence(

@@ -31,7 +31,7 @@ async def said(world: World, person: Person | None, team: Team, **what: Any) -> 
 
 
 async def seen(world: World, person: Person | None, team: Team, **where: Any) -> list[tuple[Any, ...]]:
-    found = await world.rpc(person, "list_presence", project=team.id, **where)
+    found = (await world.rpc(person, "list_presence", project=team.id, **where))["items"]
     return [(each["person"]["handle"], each["device"], each["path"], each["state"]) for each in found]
 
 
@@ -78,9 +78,9 @@ async def test_only_what_others_see_is_signalled(world: World, team: Team):
 
     assert await signalled(path="a.md") == 1
     assert await signalled(path="a.md") == 0
-    since = (await world.rpc(team.owner, "list_presence", project=team.id))[0]["since"]
+    since = (await world.rpc(team.owner, "list_presence", project=team.id))["items"][0]["since"]
     assert await signalled(path="a.md", seconds=60) == 0
-    assert (await world.rpc(team.owner, "list_presence", project=team.id))[0]["since"] == since
+    assert (await world.rpc(team.owner, "list_presence", project=team.id))["items"][0]["since"] == since
     assert await signalled(path="a.md", state="editing") == 1
     assert await signalled(path="b.md", state="editing") == 1
     assert await signalled(state="gone") == 1

@@ -128,13 +128,17 @@ declare
   target uuid := private.project_id(project);
 begin
   return (
-    select coalesce(jsonb_agg(to_jsonb(d) order by d.since, d.person ->> 'id', d.device), '[]') from public.presence_details d
+    select jsonb_build_object(
+      'newest', (select p.event_sequence from public.projects p where p.id = target),
+      'items', coalesce(jsonb_agg(to_jsonb(d) order by d.since, d.person ->> 'id', d.device), '[]'))
+    from public.presence_details d
     where d.project = target
       and (list_presence.document is null or d.document = list_presence.document)
       and (list_presence.path is null or d.path = list_presence.path));
 end
 $$;
-comment on function public.list_presence is 'Who is present in a project, or at one document or path of it, by how long they have been.';
+comment on function public.list_presence is
+  'Who is present in a project, or at one document or path of it, by how long they have been; and the project''s newest event then.';
 
 create function public.set_presence(
   project text, device text, state text, document uuid default null, path text default null, seconds integer default 45)
