@@ -23,46 +23,59 @@ create trigger tell_of_ended_account after update of account_deleted_at on publi
   for each row when (old.account_deleted_at is null and new.account_deleted_at is not null)
   execute function private.tell_of_ended_account();
 
-grant execute on function private.folders_of, private.stage_of to authenticated;
+grant execute on function private.folders_of, private.session_of, private.stage_of to authenticated;
 
--- The session of a path and its stage there. By the path then, not by where its document is now.
+-- The session of a path and its stage there, by the path then. In plpgsql, because it runs for many versions.
 create function private.place_of(project uuid, path text, out session uuid, out stage public.stage)
-language sql stable
+language plpgsql stable strict
 set search_path = ''
 as $$
-  select s.id, private.stage_of(path, s.root) from public.sessions s
+begin
+  select s.id, private.stage_of(path, s.root) into session, stage from public.sessions s
   where s.project_id = project and s.root = any (private.folders_of(path))
-  order by octet_length(s.root) desc limit 1
+  order by octet_length(s.root) desc limit 1;
+end
 $$;
 comment on function private.place_of is 'The session that a path lies in, and the stage; nulls outside of sessions.';
 grant execute on function private.place_of to authenticated;
 
--- The paths that a change touches: where each document came to be, and where it was when that was elsewhere.
+-- What a change touches: where each document came to be, and where it was when that was elsewhere. A document that
+-- is still where it came to be has its session at hand; for the others it is found by the path.
 create view public.touched_paths with (security_invoker = true) as
-  select v.project_id as project, v.change_sequence as change, v.position, v.path, o.path as from_path
-  from public.versions v left join public.versions o on o.hash = v.parent and o.path <> v.path;
-comment on view public.touched_paths is 'What paths each change touches: where a document is, and where it was when it moved.';
+  select v.project_id as project, v.change_sequence as change, v.position, v.path, o.path as from_path,
+         d.id is not null as stays, d.session_id as session, d.stage
+  from public.versions v
+  left join public.versions o on o.hash = v.parent and o.path <> v.path
+  left join public.documents d on d.id = v.document_id and d.path = v.path;
+comment on view public.touched_paths is
+  'What paths each change touches: where a document is, and where it was when it moved; its session and stage when it stays there still.';
 revoke all on public.touched_paths from anon, authenticated, service_role;
 grant select on public.touched_paths to authenticated;
 
+-- In plpgsql, because planning it costs more than running it, and a page runs it for each event.
 -- At most so many versions of a change are in its event; whoever needs all reads the change.
 create function private.event_change(project uuid, sequence bigint)
 returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return (select jsonb_build_object(
     'sequence', c.sequence, 'hash', c.hash, 'message', left(c.message, 1000), 'version_count', c.version_count,
     'source', c.source, 'agent', c.agent, 'more', c.version_count > 100,
     'versions', (
       select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
           'document', v.document_id, 'path', v.path, 'from_path', o.path, 'action', v.action, 'number', v.number,
-          'hash', v.hash, 'parent', v.parent, 'session', w.session, 'stage', w.stage)) order by v.position), '[]')
+          'hash', v.hash, 'parent', v.parent,
+          'session', coalesce(d.session_id, w.session), 'stage', coalesce(d.stage, w.stage))) order by v.position), '[]')
       from public.versions v
       left join public.versions o on o.hash = v.parent and o.path <> v.path
-      left join lateral private.place_of(event_change.project, v.path) w on true
+      left join public.documents d on d.id = v.document_id and d.path = v.path
+      -- Strict, so that nothing is looked for where the document says it.
+      left join lateral private.place_of(event_change.project, case when d.id is null then v.path end) w on true
       where v.project_id = event_change.project and v.change_sequence = event_change.sequence and v.position <= 100))
-  from public.changes c where c.project_id = event_change.project and c.sequence = event_change.sequence
+  from public.changes c where c.project_id = event_change.project and c.sequence = event_change.sequence);
+end
 $$;
 comment on function private.event_change is 'A change as its event tells of it, with its first 100 versions.';
 grant execute on function private.event_change to authenticated;
@@ -80,6 +93,9 @@ declare
   newest bigint;
   upto bigint;
   size integer := private.page_rows(page_size);
+  named text[];
+  on_path text[];
+  in_session text[];
   found_ones bigint[];
   page bigint[];
 begin
@@ -92,6 +108,15 @@ begin
   end if;
   -- With a filter a page looks at so many events at most, and says how far it came.
   upto := least(newest, after + 10000);
+  -- Versions are looked up by hashes that stand in a variable: taken out of a payload within the query, row
+  -- security would hold them for leaky, and read all of the project's versions for each event.
+  if prefix is not null or wanted_session is not null then
+    named := array(select distinct e.payload ->> 'version' from public.events e
+                   where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto and e.payload ? 'version');
+    on_path := array(select v.hash from public.versions v where v.hash = any (named) and v.project_id = target and v.path ^@ prefix);
+    in_session := array(select v.hash from public.versions v where v.hash = any (named) and v.project_id = target
+                        and private.session_of(target, v.path) = wanted_session);
+  end if;
   found_ones := array(
     select e.sequence from public.events e
     where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto
@@ -99,15 +124,15 @@ begin
       and (prefix is null
         or exists (select from public.touched_paths t
                    where t.project = target and t.change = e.change_sequence and (t.path ^@ prefix or t.from_path ^@ prefix))
-        or exists (select from public.versions v where v.hash = e.payload ->> 'version' and v.project_id = target and v.path ^@ prefix))
+        or e.payload ->> 'version' = any (on_path))
       and (wanted_session is null
         or e.payload ->> 'session' = wanted_session::text
         or exists (select from public.touched_paths t
-                   cross join lateral private.place_of(target, t.path) w
-                   left join lateral private.place_of(target, t.from_path) o on true
-                   where t.project = target and t.change = e.change_sequence and wanted_session in (w.session, o.session))
-        or exists (select from public.versions v cross join lateral private.place_of(target, v.path) w
-                   where v.hash = e.payload ->> 'version' and v.project_id = target and w.session = wanted_session))
+                   where t.project = target and t.change = e.change_sequence
+                     and (t.session = wanted_session
+                       or not t.stays and private.session_of(target, t.path) = wanted_session
+                       or t.from_path is not null and private.session_of(target, t.from_path) = wanted_session))
+        or e.payload ->> 'version' = any (in_session))
     order by e.sequence limit size);
   -- And it ends early when its changes are heavy; never without any event.
   page := array(
@@ -118,17 +143,21 @@ begin
       where e.project_id = target and e.sequence = any (found_ones)
       window running as (order by e.sequence)) w
     where w.n = 1 or w.versions <= 2000 order by w.sequence);
+  named := array(select e.payload ->> 'version' from public.events e where e.project_id = target and e.sequence = any (page) and e.payload ? 'version');
   return jsonb_build_object(
     'project', target, 'session', wanted_session, 'newest', newest,
     'scanned', case when cardinality(found_ones) < size and cardinality(page) = cardinality(found_ones) then upto
                     else page[cardinality(page)] end,
     'events', (
+      with about as materialized (
+        select v.hash, jsonb_strip_nulls(jsonb_build_object('path', v.path, 'session', private.session_of(target, v.path))) as place
+        from public.versions v where v.hash = any (named) and v.project_id = target)
       select coalesce(jsonb_agg(
         -- What a tag names is a number; `change` is always what the event itself wrote.
         -- How many versions a change has stands with the change.
         case when e.change_sequence is null then e.payload else e.payload - 'versions' end - 'change'
           || case when e.payload ? 'change' then jsonb_build_object('tagged', e.payload -> 'change') else '{}' end
-          || case when v.hash is not null then jsonb_strip_nulls(jsonb_build_object('path', v.path, 'session', w.session)) else '{}' end
+          || coalesce(a.place, '{}')
           || jsonb_build_object(
             'sequence', e.sequence, 'kind', e.kind, 'at', e.created_at,
             'actor', case when e.actor_id is not null then coalesce(to_jsonb(p), jsonb_build_object('id', e.actor_id)) end,
@@ -136,8 +165,7 @@ begin
         order by e.sequence), '[]')
       from public.events e
       left join public.people p on p.id = e.actor_id
-      left join public.versions v on v.hash = e.payload ->> 'version' and v.project_id = target
-      left join lateral private.place_of(target, v.path) w on true
+      left join about a on a.hash = e.payload ->> 'version'
       where e.project_id = target and e.sequence = any (page)));
 end
 $$;
@@ -157,13 +185,14 @@ declare
 begin
   return (
     with touched as materialized (
-      select t.path from public.touched_paths t where t.project = target and t.change = read_event_reach.change
+      select t.path, t.from_path, t.stays, t.session from public.touched_paths t
+      where t.project = target and t.change = read_event_reach.change)
+    select jsonb_build_object('paths', coalesce(jsonb_agg(r.path order by r.path), '[]'),
+                              'sessions', coalesce(jsonb_agg(distinct r.session) filter (where r.session is not null), '[]'))
+    from (
+      select t.path, case when t.stays then t.session else private.session_of(target, t.path) end as session from touched t
       union
-      select t.from_path from public.touched_paths t where t.project = target and t.change = read_event_reach.change and t.from_path is not null)
-    select jsonb_build_object(
-      'paths', coalesce(jsonb_agg(t.path order by t.path), '[]'),
-      'sessions', coalesce(jsonb_agg(distinct w.session) filter (where w.session is not null), '[]'))
-    from touched t left join lateral private.place_of(target, t.path) w on true);
+      select t.from_path, private.session_of(target, t.from_path) from touched t where t.from_path is not null) r);
 end
 $$;
 comment on function public.read_event_reach is '{paths, sessions}: every path that a change touches, in byte order, and the sessions that these lie in.';
