@@ -68,6 +68,25 @@ async def test_the_overview_says_what_changed_last_and_by_whom(web: Site, writte
     assert "editor" in await document.inner_text()
 
 
+async def test_the_checks_of_pages_find_what_is_wrong(web: Site) -> None:
+    page = await web.page(None, "/")
+    await page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    with pytest.raises(AssertionError, match="button-name"):
+        await check_page(page)
+    await page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\">')")
+    with pytest.raises(AssertionError, match="Content Security Policy"):
+        await web.close_all()
+
+
+async def test_what_isn_t_there_is_a_page_for_people_and_a_problem_for_programs(web: Site) -> None:
+    page = await web.page(None, "/no/such/page")
+    assert "Nothing at this address" in await page.get_by_role("heading").inner_text()
+    await check_page(page)
+    for path, accept in (("/no/such/page", "*/*"), ("/v1/no/such", "text/html")):
+        answer = await page.request.get(path, headers={"Accept": accept})
+        assert (answer.status, (await answer.json())["code"]) == (404, "not_found")
+
+
 async def test_a_project_of_others_is_not_there(web: Site, written: Project) -> None:
     page = await web.page("outsider", f"/p/{written.id}")
     there = await page.get_by_role("main").inner_text()
