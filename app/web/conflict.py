@@ -108,7 +108,8 @@ async def resolve_conflict(
         text = decide(merged.text, merged.conflicts, [Choice(each) for each in choices])
         decided = msgspec.structs.replace(decided, text=text)
     try:
-        change = await save(visitor, here=here, typed=decided, merged_from=yours.base)
+        merged_from = yours.base if yours.base != decided.base else None
+        change = await save(visitor, here=here, typed=decided, merged_from=merged_from)
     except VersoError as error:
         if error.code != "stale_base":
             raise
