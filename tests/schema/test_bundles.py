@@ -326,6 +326,8 @@ TAMPERINGS = {
     "a document too few": lambda rows: rows["documents"].pop(),
     "another project's id": lambda rows: rows["project"][0].update(id=str(uuid.uuid4())),
     "a stage report left out": lambda rows: rows["stage_events"].pop(0),
+    "the newest stage report left out": lambda rows: rows["stage_events"].pop(),
+    "what a stage report says": lambda rows: rows["stage_events"][4].update(stage="context", before="pending"),
     "a stage's leap": lambda rows: rows["stage_events"][0].update(state="complete"),
     "a late report made newest": lambda rows: rows["stage_events"][2].update(at="2026-03-02T11:00:00+00:00"),
     "a version that no stage could use": lambda rows: rows["stage_events"][1]["versions"][0].update(version="0" * 64),

@@ -718,6 +718,7 @@ as $$
 declare
   here jsonb := jsonb_build_object('project_id', project);
   report public.stage_events;
+  astray bigint;
 begin
   -- One by one: the rules above hold for each after those before it, and make the stages anew.
   for report in
@@ -730,6 +731,15 @@ begin
   select project, (s.data ->> 'id')::uuid, (u ->> 'role')::public.stage_use, u ->> 'version'
   from private.restore_rows s, jsonb_array_elements(s.data -> 'versions') u
   where s.project_id = project and s.part = 'stage_events' and (s.data ->> 'sequence')::bigint > after;
+  -- The newest report of a session could be left out and the rules above would hold: its event would not.
+  select coalesce(e.sequence, r.sequence) into astray
+  from (select * from public.events e where e.project_id = project and e.kind = 'stage.reported') e
+  full join (select * from public.stage_events r where r.project_id = project) r on r.sequence = e.sequence
+  where (e.payload ->> 'report', e.payload ->> 'stage', e.payload ->> 'state') is distinct from (r.id::text, r.stage::text, r.state::text)
+  limit 1;
+  if astray is not null then
+    perform private.refuse_restore('A stage report and its event don''t agree.', jsonb_build_object('event', astray));
+  end if;
 end
 $$;
 comment on function private.restore_stage_events is 'Writes the stage reports of a bundle that are not here yet.';
