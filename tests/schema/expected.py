@@ -94,6 +94,7 @@ PARTS = {
             "session_id",
             "set_folders",
             "set_member",
+            "tree_page",
             "update_project",
             "update_session",
             "uuid_or_null",

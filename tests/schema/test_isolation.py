@@ -340,6 +340,30 @@ async def test_no_function_tells_a_stranger_whether_something_exists(world, sieg
     assert after == before
 
 
+OWNERS_RIGHTS = (
+    "select to_jsonb(v)::text from private.version_rows(array['{hash}']) v",
+    "select to_jsonb(c)::text from private.change_rows('{project}', array[1]) c",
+    "select x from private.version_answer('{hash}') x where x is not null",
+    "select x from unnest(private.tree_page('{project}', 1, '', '', 10)) x",
+    "select x from public.version_answer('{hash}') x where x is not null",
+    "select private.change_answer('{project}', 1) x where private.change_answer('{project}', 1) is not null",
+)
+"""What is joined for answers with its owner's rights: each must ask for the caller's projects itself."""
+
+
+@pytest.mark.parametrize("call", OWNERS_RIGHTS, ids=range(len(OWNERS_RIGHTS)))
+async def test_what_reads_with_its_owners_rights_reads_for_members_only(world, siege, call):
+    text = call.format(**vars(siege.inside))
+    for person in await attackers(siege):
+        async with world.as_person(person) as conn:
+            assert await conn.fetch(text) == []
+    for claims in ({}, {"sub": None}):
+        async with world.acting("authenticated", claims) as conn:
+            assert await conn.fetch(text) == []
+    async with world.as_person(siege.team.reader) as conn:
+        assert len(await conn.fetch(text)) == 1
+
+
 async def test_an_invited_person_is_found_by_handle_alone(world, siege):
     """The one thing an owner may learn of a stranger: whether a handle that they know is somebody's."""
     person = await world.rpc(

@@ -283,6 +283,42 @@ comment on function public.read_file is 'The version that a path has, now or at 
 revoke execute on function public.read_file from public, anon, service_role;
 grant execute on function public.read_file to authenticated;
 
+-- With its owner's rights, and the caller asked once: the walk is two looks into an index for each path.
+create function private.tree_page(project uuid, upto bigint, prefix text, after text, page_size integer)
+returns text[]
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  first_path text := greatest(prefix collate "C", after collate "C");
+begin
+  if not exists (select from private.my_memberships m where m.project_id = tree_page.project) then
+    return '{}';
+  end if;
+  return array(
+    -- A loose index scan: from each path to the next one, and at each the newest entry up to the point.
+    -- A page costs what its paths cost, however long their history is. The walk is in byte order and the
+    -- limit ends it, so nothing may be joined to it before the limit.
+    with recursive walk (path) as (
+      (select t.path::text from public.tree_entries t
+       where t.project_id = tree_page.project and t.path >= first_path and t.path > tree_page.after order by t.path limit 1)
+      union all
+      select (select t.path::text from public.tree_entries t
+              where t.project_id = tree_page.project and t.path > w.path order by t.path limit 1)
+      from walk w where w.path ^@ tree_page.prefix
+    )
+    select e.version
+    from (select (select t.version from public.tree_entries t
+                  where t.project_id = tree_page.project and t.path = w.path and t.sequence <= upto
+                  order by t.sequence desc limit 1) as version
+          from walk w where w.path ^@ tree_page.prefix) e
+    where e.version is not null
+    limit private.page_rows(page_size));
+end
+$$;
+comment on function private.tree_page is 'The versions, by hash, that a page of the paths of a project of the caller''s has at a change.';
+grant execute on function private.tree_page to authenticated;
+
 create function public.list_tree(project text, at text default null, prefix text default '', after text default '', page_size integer default 200)
 returns jsonb
 language plpgsql stable
@@ -291,28 +327,8 @@ as $$
 declare
   target uuid := private.project_id(project);
   upto bigint := private.change_at(target, at);
-  first_path text := greatest(prefix collate "C", after collate "C");
-  page text[];
+  page text[] := private.tree_page(target, upto, prefix, after, page_size);
 begin
-  page := array(
-    -- A loose index scan: from each path to the next one, and at each the newest entry up to the point.
-    -- A page costs what its paths cost, however long their history is. The walk is in byte order and the
-    -- limit ends it, so nothing may be joined to it before the limit.
-    with recursive walk (path) as (
-      (select t.path::text from public.tree_entries t
-       where t.project_id = target and t.path >= first_path and t.path > list_tree.after order by t.path limit 1)
-      union all
-      select (select t.path::text from public.tree_entries t
-              where t.project_id = target and t.path > w.path order by t.path limit 1)
-      from walk w where w.path ^@ prefix
-    )
-    select e.version
-    from (select (select t.version from public.tree_entries t
-                  where t.project_id = target and t.path = w.path and t.sequence <= upto
-                  order by t.sequence desc limit 1) as version
-          from walk w where w.path ^@ prefix) e
-    where e.version is not null
-    limit private.page_rows(page_size));
   return jsonb_build_object('sequence', upto, 'entries', (
     select coalesce(jsonb_agg(to_jsonb(e) order by e.path), '[]') from (
       select v.path, v.document_id as document, v.hash as version, v.number, v.sha256, v.size, v.media_type, v.mode,
