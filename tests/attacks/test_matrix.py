@@ -98,7 +98,7 @@ def test_a_stranger_that_is_refused_has_written_nothing(world: World, answers: A
         log = client.get(f"{project}/changes", params={"limit": 200}).json()
         assert log["next"] is None
         writers = {change["author"]["handle"].rsplit("-", 1)[0] for change in log["items"]}
-        assert writers == {"owner", "editor", "writer"}
+        assert writers == {"owner", "editor", "writer", "ours"}
         members = client.get(f"{project}/members").json()
         found = members["items"] if isinstance(members, dict) else members
         roles = {each["person"]["handle"].rsplit("-", 1)[0]: each["role"] for each in found}
@@ -107,6 +107,7 @@ def test_a_stranger_that_is_refused_has_written_nothing(world: World, answers: A
             "editor": "editor",
             "deleted": "editor",  # keeps its place among the members; the account is no more
             "writer": "editor",
+            "ours": "editor",
             "reviewer": "reviewer",
             "reader": "reader",
             "spare": "reader",

@@ -154,7 +154,6 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
         spares = dict(
             zip(needs_spare, pool.map(lambda cell: sign_in(stack, _spare(cell)), needs_spare), strict=True)
         )
-        agent = Person(api, _agent(stack), contract)
         project = make_project(
             People(*(people[role] for role in ("owner", "editor", "reviewer", "reader", "outsider")))
         )
@@ -166,7 +165,9 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
             member = f"{project.url}/members/{spare['user']['id']}"
             role = "editor" if _spare(cell) == "scribe" else "reader"
             owner.put(member, json={"role": role}).raise_for_status()
-        _project_of_its_own(agent)
+        elsewhere = people["outsider"].post("/v1/projects", json={"slug": f"other-{uuid.uuid4().hex[:8]}"})
+        own_agent = Person(api, _agent(stack, "ours", project.id, owner), contract)
+        agent = Person(api, _agent(stack, "theirs", elsewhere.json()["id"], people["outsider"]), contract)
         own = _cells_own(project, writer, cells)
         for cell, spare in spares.items():
             own[cell]["person"] = spare["user"]["id"]
@@ -198,9 +199,9 @@ def build_world(stack: Stack, api: Api, contract: Contract, rows: list[Row]) -> 
     ).raise_for_status()
     tokens: dict[str, str | None] = {role: person.token for role, person in people.items()}
     claims = jwt.decode(owner.token, options={"verify_signature": False})
-    tokens |= {"agent": agent.token, "anonymous": None}
+    tokens |= {"own_agent": own_agent.token, "agent": agent.token, "anonymous": None}
     tokens["expired"] = stack.sign(**claims | {"exp": claims["iat"] - 60, "iat": claims["iat"] - 3660})
-    for person in (*people.values(), agent):
+    for person in (*people.values(), own_agent, agent):
         person.close()
     return World(api.url, tokens, shared, own)
 
@@ -210,24 +211,26 @@ def _spare(cell: tuple[str, str]) -> str:
     return "scribe" if cell[0].endswith("/folders") else "spare"
 
 
-def _agent(stack: Stack) -> dict[str, Any]:
-    """An agent's account, as an operator makes one: editor of a project of its own, nobody here."""
-    email, password = f"agent-{uuid.uuid4().hex[:8]}@example.com", "correct-horse"
-    body = {"email": email, "password": password, "email_confirm": True}
-    with httpx.Client(base_url=f"{stack.supabase_url}/auth/v1", timeout=30, trust_env=False) as auth:
-        body["app_metadata"] = {"verso_agent": "planner"}
-        auth.post("/admin/users", headers={"apikey": stack.secret_key}, json=body).raise_for_status()
-        answer = auth.post(
-            "/token?grant_type=password",
+def _agent(stack: Stack, name: str, project: str, owner: Person) -> dict[str, Any]:
+    """An agent that an owner registered, editor of a project: made as `verso agents add` makes it."""
+    email, password = f"{name}-{uuid.uuid4().hex[:8]}@example.com", "correct-horse"
+    said = {"verso_agent": "planner", "verso_project": project, "verso_owner": owner.id}
+    body = {"email": email, "password": password, "email_confirm": True, "app_metadata": said}
+    with httpx.Client(base_url=stack.supabase_url, timeout=30, trust_env=False) as supabase:
+        made = supabase.post("/auth/v1/admin/users", headers={"apikey": stack.secret_key}, json=body)
+        made.raise_for_status()
+        supabase.post(
+            "/rest/v1/rpc/register_agent",
+            headers={"apikey": stack.publishable_key, "Authorization": f"Bearer {owner.token}"},
+            json={"project": project, "account": made.json()["id"], "role": "editor"},
+        ).raise_for_status()
+        answer = supabase.post(
+            "/auth/v1/token?grant_type=password",
             headers={"apikey": stack.publishable_key},
             json={"email": email, "password": password},
         )
         answer.raise_for_status()
         return dict(answer.json())
-
-
-def _project_of_its_own(agent: Person) -> None:
-    agent.post("/v1/projects", json={"slug": f"agents-{uuid.uuid4().hex[:8]}"}).raise_for_status()
 
 
 def _cells_own(
