@@ -263,7 +263,7 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
     """The rollups of a project, without what came to nothing. Times have their slice first."""
     tally = Tally()
     for row in await world.sql(
-        "select * from public.analytics_counts where project_id = $1 and level = $2::text::public.analytics_level",
+        "select * from public.analytics_counts where project_id = $1 and level = $2",
         project,
         level,
     ):
@@ -271,7 +271,7 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
             if n:
                 tally.counts[row["start"], row["stage"], row["actor"], name] = n
     for row in await world.sql(
-        "select * from public.analytics_times where project_id = $1 and level = $2::text::public.analytics_level",
+        "select * from public.analytics_times where project_id = $1 and level = $2",
         project,
         level,
     ):
