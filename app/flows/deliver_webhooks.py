@@ -86,19 +86,15 @@ class Deliverer:
                 task = asyncio.create_task(self._deliver(claim))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            await self._until_due(tasks, pause, claimed=bool(claims))
+            await self._until_due(tasks, pause)
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _until_due(self, tasks: set[asyncio.Task[None]], pause: float, *, claimed: bool) -> None:
-        """Wait for the next look: for a task that ends, when something was claimed, else for the pause."""
+    async def _until_due(self, tasks: set[asyncio.Task[None]], pause: float) -> None:
+        """Wait for the next look: for the pause, or for a task that ends, which may have left something."""
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait(
-                [stopping, *(tasks if claimed or len(tasks) >= self._at_once else ())],
-                timeout=pause,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait([stopping, *tasks], timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
 

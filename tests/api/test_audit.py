@@ -65,6 +65,21 @@ def test_exports_are_noted_with_whom_and_from_where_and_cost_no_round_trip(
     assert archive["session"]
 
 
+def test_a_fetch_by_git_is_an_export_and_a_stranger_to_git_is_refused_like_any_other(
+    project: Project, people: People
+) -> None:
+    project.written("a.md", "a")
+    kind = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
+    ask = {"headers": kind, "content": b"0014command=ls-refs\n0000"}
+    url = f"/git/{project.id}/git-upload-pack"
+    with people.reader.stream("POST", url, **ask) as answer:
+        assert answer.status_code == 200, answer.read()
+    with people.outsider.stream("POST", url, **ask) as answer:
+        assert answer.status_code == 404
+    found = await_entries(lambda: [*trail(project, kind="export.git"), *trail(project, kind="refused")], 2)
+    assert [each["person"]["id"] for each in found] == [people.reader.id, people.outsider.id]
+
+
 def test_who_is_refused_is_noted_and_what_is_there_stays_unsaid(project: Project, people: People) -> None:
     outsider, editor = people.outsider, people.editor
     assert code_of(outsider.get(project.url)) == "project_not_found"

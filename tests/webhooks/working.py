@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,22 +31,27 @@ class Worker:
 
     def __init__(self, stack: Stack, *arguments: str) -> None:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("VERSO_", "SUPABASE_"))}
+        self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is stopped
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "webhooks", "deliver", *arguments],
             env=kept | {"SUPABASE_URL": stack.supabase_url, "SUPABASE_SECRET_KEY": stack.secret_key},
             cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
+            # A pipe that nobody reads would be full after some hundred lines, and stop it.
+            stdout=self._told,
             stderr=subprocess.STDOUT,
-            text=True,
         )
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self._told.close()
 
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=PATIENCE)[0]
+        self.process.wait(PATIENCE)
+        self._told.seek(0)
+        with self._told as told:
+            return told.read().decode()
 
 
 def register(project: Project, receiver: Receiver, **more: Any) -> dict[str, Any]:
