@@ -206,6 +206,13 @@ async def test_one_is_not_told_that_what_one_was_refused_is_there(world, team):
     assert len(await trail(world, team, kind="refused")) == 3
 
 
+async def test_a_member_who_looks_for_what_is_not_there_is_no_entry(world, team):
+    written = await world.write(team.editor, team.id, "a.md", "a")
+    for about in (team.id, team.slug, written["document"], written["hash"]):
+        await say(world, team.reader, "refused.absent", about)
+    assert await trail(world, team, kind="refused") == await mine(world, team.reader, kind="refused") == []
+
+
 async def test_what_is_said_often_is_counted_not_heaped(world, team):
     for _ in range(3):
         await say(world, team.editor, "refused.role", team.id, count=50)

@@ -261,6 +261,20 @@ async def test_a_webhook_gets_its_own_projects_events_only_and_as_members_read_t
         assert await conn.fetchval("select auth.uid()") is None
 
 
+async def test_a_webhook_whose_events_cannot_be_read_keeps_no_other_waiting(world):
+    one, two = await world.team(), await world.team()
+    broken, whole = await hook(world, one), await hook(world, two)
+    # As if it had been set back: it asks for what comes after a number that there isn't.
+    await world.sql(
+        "update private.webhooks set replay_first = 10^6, replay_last = 10^6 where id = $1",
+        uuid.UUID(broken["id"]),
+    )
+    found = await claims(world, broken, whole)
+    assert [each["webhook"] for each in found] == [whole["id"]]
+    state = await shown(world, one, broken)
+    assert (state["last_error"], state["state"]) == ("its events cannot be read", "active")
+
+
 async def test_without_a_living_owner_nothing_is_sent(world, team):
     webhook = await hook(world, team)
     await world.sql("delete from auth.users where id = $1", team.owner.id, role="supabase_auth_admin")

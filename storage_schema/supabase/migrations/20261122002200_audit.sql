@@ -198,6 +198,7 @@ begin
     end if;
     target := private.audited_project(entry ->> 'about', account);
     mine := exists (select from public.members m where m.user_id = account and m.project_id = target);
+    continue when mine and what = 'refused.absent';  -- a member who looks for what isn't there is turned away from nothing
     -- Of a project that isn't one's own there is one thing to say: that one was turned away.
     if not mine and what not like 'refused.%' then
       target := null;

@@ -433,6 +433,7 @@ declare
   wanted jsonb;
   claimed jsonb := '[]';
   claim uuid;
+  began timestamptz := clock_timestamp();
 begin
   for due in
     select w.* from private.webhooks w join public.projects p on p.id = w.project_id
@@ -442,9 +443,18 @@ begin
     order by w.next_attempt_at, w.id limit least(greatest(webhooks, 1), 100)
     for update of w skip locked
   loop
-    page := private.events_for_webhook(due.project_id, coalesce(due.replay_first - 1, due.place),
-      -- What failed goes alone: nothing after it is tried before it.
-      case when due.attempts > 0 then 1 else least(greatest(events, 1), 100) end, due.kinds, due.prefix);
+    -- A call ends in good time, and what it has found by then is kept: a timeout would undo it for all of them.
+    exit when clock_timestamp() > began + interval '2 s';
+    begin
+      page := private.events_for_webhook(due.project_id, coalesce(due.replay_first - 1, due.place),
+        -- What failed goes alone: nothing after it is tried before it.
+        case when due.attempts > 0 then 1 else least(greatest(events, 1), 100) end, due.kinds, due.prefix);
+    exception when others then
+      raise warning 'The events of webhook % cannot be read: %', due.id, sqlerrm;
+      update private.webhooks w set next_attempt_at = clock_timestamp() + interval '1 minute', last_error = 'its events cannot be read'
+      where w.id = due.id;
+      continue;
+    end;
     continue when page is null;
     select coalesce(jsonb_agg(e order by e -> 'sequence'), '[]') into wanted
     from jsonb_array_elements(page -> 'events') e
