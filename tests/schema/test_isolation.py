@@ -54,6 +54,7 @@ class Target:
     comment: str
     invitation: str
     report: str
+    erasure: str
     path: str
 
     @classmethod
@@ -72,6 +73,7 @@ class Target:
             comment=str(uuid.uuid4()),
             invitation=str(uuid.uuid4()),
             report=str(uuid.uuid4()),
+            erasure=str(uuid.uuid4()),
             path="no/such.md",
         )
 
@@ -124,6 +126,13 @@ async def siege(world: World) -> Siege:
     if "set_presence" in EXPOSED:
         there = {"device": "tab", "state": "viewing", "path": first["path"], "seconds": 60}
         await world.rpc(team.editor, "set_presence", project=team.id, **there)
+    gone = await world.write(team.editor, team.id, "gone.md", "secret that went")
+    why = {"content": gone["sha256"], "reason": "secret reason"}
+    erased = await world.rpc(team.owner, "erase_content", project=team.id, **why)
+    async with world.as_person(team.owner) as conn:
+        await conn.execute("select set_config('storage.allow_delete_query', 'true', true)")
+        await conn.execute("delete from storage.objects where name = any ($1)", erased["objects"])
+    await world.rpc(team.owner, "finish_erasure", project=team.id, erasure=erased["erasure"]["id"])
     said = {"verso_agent": "secret-agent", "verso_project": team.id, "verso_owner": team.owner.id}
     agent = await world.person("agent", app_metadata=said)
     await world.rpc(team.owner, "register_agent", project=team.id, account=agent.id, role="editor")
@@ -142,6 +151,7 @@ async def siege(world: World) -> Siege:
         comment=comment["id"],
         invitation=invitation["id"],
         report=report["id"],
+        erasure=erased["erasure"]["id"],
         path=first["path"],
     )
     return Siege(team, target, neighbour, await world.person("stranger"))
@@ -177,6 +187,10 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "prefix": "",
         "after": 0 if kind in {"bigint", "integer"} else "",
         "contents": f"{{{target.sha256}}}",
+        "content": target.sha256,
+        "erasure": target.erasure,
+        "reason": "x",
+        "pending": False,
         "root": "sessions/secret-session",
         "parent": target.session,
         "slug": f"s{secrets.token_hex(4)}",
@@ -345,6 +359,7 @@ OWNERS_RIGHTS = (
     "select to_jsonb(c)::text from private.change_rows('{project}', array[1]) c",
     "select x from private.version_answer('{hash}') x where x is not null",
     "select x from unnest(private.tree_page('{project}', 1, '', '', 10)) x",
+    "select to_jsonb(d)::text from private.diffstats('{project}', array[1]) d",
     "select x from public.version_answer('{hash}') x where x is not null",
     "select private.change_answer('{project}', 1) x where private.change_answer('{project}', 1) is not null",
 )

@@ -455,8 +455,10 @@ begin
       select c.sequence from public.changes c where c.project_id = target and c.committed_at < since
       order by c.committed_at desc, c.sequence desc limit 1) c;
   end if;
-  select p.id into wanted from public.people p
-  where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
+  if author is not null then
+    select p.id into wanted from public.people p
+    where p.handle = lower(author) or p.id = private.uuid_or_null(lower(author));
+  end if;
   -- Whoever imported a change is not its author. With author and search the log is walked until the page is full:
   -- name a time (since) to end the walk sooner.
   if prefix is null then

@@ -372,24 +372,31 @@ comment on function private.diffstat is
   '{added, removed, unknown, versions: [{version, lines, added, removed}]} of a change: numbers are null where they are not kept, sums are of those that are, unknown is how many versions have none.';
 
 -- For a page of the log, so with a limit: a page costs what its changes cost, however many versions one of them has.
+-- With its owner's rights, and the caller asked once.
 create function private.diffstats(project uuid, sequences bigint[])
 returns table (sequence bigint, diffstat jsonb)
-language sql stable
+language plpgsql stable security definer
 set search_path = ''
 as $$
-  select s.sequence, jsonb_build_object(
-    'added', case when count(k.hash) = 0 then 0 else sum(k.added) end, 'removed', case when count(k.hash) = 0 then 0 else sum(k.removed) end,
-    'unknown', count(k.hash) - count(k.added))
-  from unnest(sequences) s (sequence)
-  left join lateral (
-    select v.hash, case when v.action = 'delete' then a.lines - a.lines else a.lines_added end as added,
-           case when v.action = 'delete' then a.lines else a.lines_removed end as removed
-    from public.versions v
-    left join public.attributions a on a.version = case when v.action = 'delete' then v.parent else v.hash end
-    where v.project_id = diffstats.project and v.change_sequence = s.sequence
-    limit 21) k on true
-  group by s.sequence
-  having count(k.hash) <= 20
+begin
+  if not exists (select from private.my_memberships m where m.project_id = diffstats.project) then
+    return;
+  end if;
+  return query
+    select s.sequence, jsonb_build_object(
+      'added', case when count(k.hash) = 0 then 0 else sum(k.added) end, 'removed', case when count(k.hash) = 0 then 0 else sum(k.removed) end,
+      'unknown', count(k.hash) - count(k.added))
+    from unnest(sequences) s (sequence)
+    left join lateral (
+      select v.hash, case when v.action = 'delete' then a.lines - a.lines else a.lines_added end as added,
+             case when v.action = 'delete' then a.lines else a.lines_removed end as removed
+      from public.versions v
+      left join public.attributions a on a.version = case when v.action = 'delete' then v.parent else v.hash end
+      where v.project_id = diffstats.project and v.change_sequence = s.sequence
+      limit 21) k on true
+    group by s.sequence
+    having count(k.hash) <= 20;
+end
 $$;
 comment on function private.diffstats is '{added, removed, unknown} of changes as far as it is kept; none of a change of more than 20 versions.';
 
