@@ -7,6 +7,7 @@ goes on after the last change that was accepted.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -130,6 +131,17 @@ class Seeding:
             except RefusedError as refusal:
                 if refusal.status != 409:  # noqa: PLR2004 - it was made before an interruption
                     raise
+            self._report(api, session.slug)
+
+    def _report(self, api: Site, session: str) -> None:
+        """Tell of a session's stages what isn't told yet."""
+        stages = f"{self._home}/sessions/{session}/stages"
+        told = len(self._ask(api, "owner", "GET", f"{stages}/history")["items"])
+        for report in [each for each in self._story.reports if each.session == session][told:]:
+            at = datetime.now(UTC) - timedelta(hours=report.hours_ago)
+            body = {"state": report.state, "at": at, "run": report.run, "validation": report.validation}
+            wanted = {name: msgspec.to_builtins(value) for name, value in body.items() if value is not None}
+            self._ask(api, report.author, "POST", f"{stages}/{report.stage}/reports", wanted)
 
     def _write(self, api: Site, told: Told, *, heads: Mapping[str, str]) -> Any:
         items: list[dict[str, Any]] = [_written_item(path, text, heads) for path, text in told.texts.items()]

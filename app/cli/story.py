@@ -50,6 +50,18 @@ class DemoSession(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent: str | None = None
 
 
+class DemoReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was reported of a stage, so many hours before the demo began."""
+
+    session: str
+    stage: str
+    state: str
+    author: str
+    hours_ago: float
+    run: str | None = None
+    validation: Mapping[str, int] | None = None
+
+
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One passage of a document replaced by another."""
 
@@ -91,6 +103,8 @@ class Story(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     project: DemoProject
     sessions: list[DemoSession]
+    reports: list[DemoReport]
+    """In the order in which they were made."""
     files: dict[str, str]
     """Where the texts of some paths are, which not every file system can hold."""
     changes: list[DemoChange]
