@@ -198,7 +198,7 @@ async def list_all_pipelines(
         after=position_of(cursor, str),
         page_size=size + 1,
     )
-    following = cursor_of(_place(found[size - 1])) if len(found) > size else None
+    following = cursor_of(place_of(found[size - 1])) if len(found) > size else None
     return Response(Page(found[:size], following), headers=next_link(request, following))
 
 
@@ -220,5 +220,6 @@ def _narrowing(stage: Stage | None, state: StageState | None) -> Stage | None:
     return stage
 
 
-def _place(row: Pipeline) -> str:
+def place_of(row: Pipeline) -> str:
+    """Where a row stands on the board of all projects: what its cursor says."""
     return f"{row.project.slug} {row.project.id} {row.session.slug}"

@@ -32,6 +32,7 @@ SENTENCES = {
     "restored": "Version {number} is back, as change #{change}.",
     "commented": "Your comment is there.",
     "thread_changed": "Done.",
+    "stage_reported": "Reported: {stage} is {state}.",
     "reviewed": "Your verdict is recorded.",
 }
 """What a notice of a code says. Who adds a page that writes adds its sentences here."""

@@ -59,6 +59,7 @@ class Tab(msgspec.Struct, frozen=True):
 TABS = (
     Tab("overview", "Overview", ""),
     Tab("history", "History", "/history"),
+    Tab("pipelines", "Pipelines", "/pipelines"),
 )
 """The parts of a project that have pages. Who adds one adds it here."""
 

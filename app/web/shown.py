@@ -14,6 +14,7 @@ import msgspec
 from markupsafe import Markup, escape
 
 from app.model import ActorKind
+from app.model.pipelines import StageReport
 from app.supabase.reviews import Comment
 
 if TYPE_CHECKING:
@@ -58,9 +59,15 @@ def person(account: Person) -> Who:
     return _chip(_name_of(account), account.id, "human", "")
 
 
-def spoken_by(said: Comment | Review) -> Who:
-    """Who commented, or gave a verdict."""
-    account = said.author if isinstance(said, Comment) else said.reviewer
+def spoken_by(said: Comment | Review | StageReport) -> Who:
+    """Who commented, gave a verdict, or reported a stage."""
+    account = (
+        said.author
+        if isinstance(said, Comment)
+        else said.reporter
+        if isinstance(said, StageReport)
+        else said.reviewer
+    )
     if said.actor is ActorKind.agent:
         return _chip(said.agent or _name_of(account), account.id, "agent", "an agent")
     return person(account)
@@ -94,6 +101,31 @@ def size(count: int | None) -> str:
         if value < _KIB or unit == "TB":
             break
     return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"  # noqa: PLR2004
+
+
+def span(seconds: float | None) -> str:
+    """A time in the two largest units that it has."""
+    if seconds is None:
+        return "none"
+    left = round(seconds)
+    if left < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s" if seconds < 10 else f"{left} s"  # noqa: PLR2004
+    parts: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, length)
+        if number or parts:
+            parts.append(f"{number} {unit}" if number else "")
+    return " ".join(each for each in parts[:2] if each)
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1."""
+    return "none" if share is None else f"{share:.0%}"
+
+
+def spoken(word: str) -> str:
+    """A state's name as a word."""
+    return word.replace("_", " ")
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -176,6 +208,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "day": day,
     "size": size,
     "count_of": count,
+    "span": span,
+    "percent": percent,
+    "spoken": spoken,
     "in_url": in_url,
     "in_query": in_query,
     "headline": headline,

@@ -24,5 +24,6 @@ FORMS: dict[str, dict[str, Any]] = {
     "POST /p/{project}/comments/{comment}/replies": {"body": "by {unique}", "next": "/"},
     "POST /p/{project}/comments/{comment}/act": {"act": "resolve", "next": "/"},
     "POST /p/{project}/versions/{version}/reviews": {"verdict": "request_changes", "next": "/"},
+    "POST /p/{project}/sessions/{session}/stages/{stage}": {"state": "in_progress", "seen": "none"},
 }
 """A multipart form has `fields` and `files` in place of plain fields."""

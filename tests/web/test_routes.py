@@ -41,6 +41,11 @@ def own_things(project: Project, row: Row) -> dict[str, str]:
     if "{comment}" in row.template:
         said = project.people.reviewer.post(f"/v1/versions/{version['hash']}/comments", json={"body": "Why?"})
         names["comment"] = said.json()["id"]
+    if "{session}" in row.template:
+        slug = f"s-{uuid.uuid4().hex[:8]}"
+        session = {"slug": slug, "type": "blueprint", "root": f"sessions/{slug}"}
+        project.people.editor.post(f"{project.url}/sessions", json=session).raise_for_status()
+        names |= {"session": slug, "stage": "intent"}
     return names | {"sequence": str(version["change"]["sequence"])}
 
 

@@ -23,7 +23,8 @@ document.addEventListener("keydown", (event) => {
   const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (target !== null) {
     event.preventDefault();
-    target.click();
+    if (target.matches("input")) target.focus();
+    else target.click();
   }
 });
 
