@@ -40,6 +40,8 @@ class Tally:
 
     counts: Counter[Key] = field(default_factory=Counter)
     times: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    histograms: dict[Key, tuple[int, dict[int, int]]] = field(default_factory=dict)
+    """At a level: the sum of milliseconds, and how many there are in each bucket."""
     contested: Counter[Key] = field(default_factory=Counter)
 
     def count(self, at: datetime, stage: str | None, actor: str, figure: str, n: int = 1) -> None:
@@ -260,7 +262,7 @@ SLICES = {"all": (False, False), "stage": (True, False), "actor": (False, True)}
 
 
 async def kept(world: World, project: str, level: str = "day") -> Tally:
-    """The rollups of a project, without what came to nothing. Times have their slice first."""
+    """The rollups of a project, without what came to nothing."""
     tally = Tally()
     for row in await world.sql(
         "select * from public.analytics_counts where project_id = $1 and level = $2",
@@ -275,9 +277,13 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
         project,
         level,
     ):
+        key = (row["start"], row["slice"], row["stage"], row["actor"], row["figure"])
+        assert row["n"] == sum(row["counts"])
+        assert row["buckets"] == sorted(row["buckets"])
+        assert all(row["counts"])
         if row["n"] or row["milliseconds"]:
-            key = (row["start"], row["slice"], row["stage"], row["actor"], row["figure"], row["bucket"])
-            tally.times[key] = (row["n"], row["milliseconds"])
+            histogram = dict(zip(row["buckets"], row["counts"], strict=True))
+            tally.histograms[key] = (row["milliseconds"], histogram)
     for row in await world.sql("select * from public.analytics_contested where project_id = $1", project):
         for name in ("handovers", "merges"):
             if row[name]:
@@ -297,9 +303,10 @@ def at_level(tally: Tally, level: str) -> Tally:
     if level != "week":  # there are few counts: weeks have none of their own
         for (day, *rest), n in tally.counts.items():
             made.counts[first(day), *rest] += n
-    for (day, stage, actor, *rest), (n, total) in tally.times.items():
+    for (day, stage, actor, figure, place), (n, total) in tally.times.items():
         for name, (by_stage, by_actor) in SLICES.items():
-            key = (first(day), name, stage if by_stage else None, actor if by_actor else None, *rest)
-            had, sum_ = made.times.get(key, (0, 0))
-            made.times[key] = (had + n, sum_ + total)
+            key = (first(day), name, stage if by_stage else None, actor if by_actor else None, figure)
+            had, histogram = made.histograms.get(key, (0, {}))
+            made.histograms[key] = (had + total, histogram)
+            histogram[place] = histogram.get(place, 0) + n
     return made

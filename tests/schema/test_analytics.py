@@ -49,7 +49,7 @@ async def agree(world: World, project: str) -> Tally:
         for level in ("day", "week", "month", "year"):
             held, expected = await kept(world, project, level), at_level(by_hand, level)
             assert held.counts == +expected.counts, (level, again)
-            assert held.times == expected.times, (level, again)
+            assert held.histograms == expected.histograms, (level, again)
             assert held.contested == by_hand.contested, again
     return by_hand
 

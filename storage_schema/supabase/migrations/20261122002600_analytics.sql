@@ -79,8 +79,8 @@ comment on column public.analytics_counts.threads_resolved is 'Threads resolved.
 comment on column public.analytics_counts.approvals is 'Reviews that approve.';
 comment on column public.analytics_counts.changes_requested is 'Reviews that request changes.';
 
--- A histogram has many rows, so it is kept apart by each of what one can ask for, not by all of it at once: whatever is
--- asked, no row is read that isn't told.
+-- A histogram is read whole, so it is one row, and it is kept apart by each of what one can ask for, not by all of it at once:
+-- whatever is asked, nothing is read that isn't told.
 create table public.analytics_times (
   project_id uuid not null references public.projects,
   slice text collate "C" not null constraint analytics_times_slice_known check (slice in ('all', 'stage', 'actor')),
@@ -89,15 +89,16 @@ create table public.analytics_times (
   figure public.analytics_time not null,
   stage public.stage,
   actor public.actor_kind,
-  bucket integer not null,
   n bigint not null,
-  milliseconds bigint not null
+  milliseconds bigint not null,
+  buckets integer[] not null,
+  counts integer[] not null
 ) with (fillfactor = 80);
 create unique index analytics_times_key
-  on public.analytics_times (project_id, slice, level, start, figure, stage, actor, bucket) nulls not distinct;
+  on public.analytics_times (project_id, slice, level, start, figure, stage, actor) nulls not distinct;
 alter table public.analytics_times enable row level security;
 
-comment on table public.analytics_times is 'Histograms of times, one row a bucket, by day, week, month and year. Derived.';
+comment on table public.analytics_times is 'Histograms of times, by day, week, month and year. Derived.';
 comment on column public.analytics_times.project_id is 'The project.';
 comment on column public.analytics_times.slice is 'What it is apart by.';
 comment on column public.analytics_times.level is 'Whether it sums up a day, a week from Monday on, a month or a year, in UTC.';
@@ -105,9 +106,10 @@ comment on column public.analytics_times.start is 'The first day of it.';
 comment on column public.analytics_times.figure is 'What was measured.';
 comment on column public.analytics_times.stage is 'In slices by stage: the stage, or null for what belongs to none.';
 comment on column public.analytics_times.actor is 'In slices by actor: whose it is.';
-comment on column public.analytics_times.bucket is 'Which times: private.time_bucket of them.';
 comment on column public.analytics_times.n is 'How many times.';
 comment on column public.analytics_times.milliseconds is 'Their sum.';
+comment on column public.analytics_times.buckets is 'Which buckets there are any in (private.time_bucket), in order.';
+comment on column public.analytics_times.counts is 'How many there are in each of those.';
 
 create table public.analytics_contested (
   project_id uuid not null references public.projects,
@@ -498,19 +500,29 @@ begin
     approvals = a.approvals + excluded.approvals,
     changes_requested = a.changes_requested + excluded.changes_requested;
 
-  insert into public.analytics_times as a (project_id, slice, level, start, figure, stage, actor, bucket, n, milliseconds)
-  select f.project_id, s.slice, l.level, l.start, f.figure::public.analytics_time, s.stage, s.actor, f.bucket, sum(f.n), sum(f.milliseconds)
-  from unnest(net) f cross join lateral (values
-    ('day', f.day),
-    ('week', f.day - (extract(isodow from f.day)::integer - 1)),
-    ('month', make_date(extract(year from f.day)::integer, extract(month from f.day)::integer, 1)),
-    ('year', make_date(extract(year from f.day)::integer, 1, 1))) l (level, start)
-  cross join lateral (values
-    ('all', null, null), ('stage', f.stage, null), ('actor', null, f.actor)) s (slice, stage, actor)
-  where f.bucket is not null
-  group by f.project_id, s.slice, l.level, l.start, f.figure, s.stage, s.actor, f.bucket
-  on conflict (project_id, slice, level, start, figure, stage, actor, bucket) do update set
-    n = a.n + excluded.n, milliseconds = a.milliseconds + excluded.milliseconds;
+  insert into public.analytics_times as a (project_id, slice, level, start, figure, stage, actor, n, milliseconds, buckets, counts)
+  select t.project_id, t.slice, t.level, t.start, t.figure, t.stage, t.actor, sum(t.n), sum(t.milliseconds),
+         array_agg(t.bucket order by t.bucket), array_agg(t.n order by t.bucket)
+  from (
+    select f.project_id, s.slice, l.level, l.start, f.figure::public.analytics_time as figure, s.stage, s.actor, f.bucket,
+           sum(f.n)::integer as n, sum(f.milliseconds) as milliseconds
+    from unnest(net) f cross join lateral (values
+      ('day', f.day),
+      ('week', f.day - (extract(isodow from f.day)::integer - 1)),
+      ('month', make_date(extract(year from f.day)::integer, extract(month from f.day)::integer, 1)),
+      ('year', make_date(extract(year from f.day)::integer, 1, 1))) l (level, start)
+    cross join lateral (values ('all', null, null), ('stage', f.stage, null), ('actor', null, f.actor)) s (slice, stage, actor)
+    where f.bucket is not null
+    group by f.project_id, s.slice, l.level, l.start, f.figure, s.stage, s.actor, f.bucket) t
+  group by t.project_id, t.slice, t.level, t.start, t.figure, t.stage, t.actor
+  on conflict (project_id, slice, level, start, figure, stage, actor) do update set
+    n = a.n + excluded.n, milliseconds = a.milliseconds + excluded.milliseconds,
+    (buckets, counts) = (
+      select coalesce(array_agg(m.bucket order by m.bucket), '{}'), coalesce(array_agg(m.n order by m.bucket), '{}')
+      from (select u.bucket, sum(u.n)::integer as n
+            from (select unnest(a.buckets) as bucket, unnest(a.counts) as n
+                  union all select unnest(excluded.buckets), unnest(excluded.counts)) u
+            group by u.bucket having sum(u.n) <> 0) m);
 
   insert into public.analytics_contested as a (project_id, day, document_id, handovers, merges)
   select f.project_id, f.day, f.document_id,
@@ -585,7 +597,7 @@ begin
         (select to_jsonb(u) from unnest(contested) u except select to_jsonb(a) from public.analytics_contested a where a.project_id = project)
         union all
         (select to_jsonb(a) from public.analytics_contested a where a.project_id = project except select to_jsonb(u) from unnest(contested) u)) k
-      where jsonb_path_exists(k.key - 'bucket', '$.* ? (@ > 0 || @ < 0)')) differing);
+      where jsonb_path_exists(k.key - array['buckets', 'counts'], '$.* ? (@ > 0 || @ < 0)')) differing);
 end
 $$;
 comment on function private.recount_rollups is 'Counts the rollups of a project anew, and says how many rows of them say something else than before.';
@@ -881,7 +893,7 @@ grant execute on function private.counts_of to authenticated;
 
 create function private.times_of(targets uuid[], first_day date, last_day date, step text, part text)
 returns table (project_id uuid, period date, stage public.stage, actor public.actor_kind, figure public.analytics_time,
-  bucket integer, n bigint, milliseconds bigint)
+  n bigint, milliseconds bigint, buckets integer[], counts integer[])
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
@@ -896,7 +908,7 @@ begin
     select case when part in ('project', 'project,stage') then a.project_id end,
            case when step is null then first_day when step = 'day' then a.start
                 else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end,
-           a.stage, a.actor, a.figure, a.bucket, a.n, a.milliseconds
+           a.stage, a.actor, a.figure, a.n, a.milliseconds, a.buckets, a.counts
     from public.analytics_times a
     where a.project_id = any (targets) and a.slice = wanted and a.level = span.level and a.start >= span.low and a.start < span.high;
   end loop;
@@ -944,22 +956,29 @@ begin
              sum(a.stages_started - a.stages_left) as in_progress,
              sum(a.threads_opened + a.threads_reopened - a.threads_resolved) as open
       from private.counts_of(targets, '1000-01-01', first_day - 1, null, part) a group by 1, 2, 3
+    ), histograms as materialized (
+      select h.*, dense_rank() over (order by h.project_id, h.period, h.stage, h.actor, h.figure) as place
+      from private.times_of(targets, first_day, last_day, step, part) h where h.n > 0
     ), buckets as (
-      select a.project_id, a.period, a.stage, a.actor, a.figure, a.bucket, sum(a.n) as n, sum(a.milliseconds) as milliseconds
-      from private.times_of(targets, first_day, last_day, step, part) a group by 1, 2, 3, 4, 5, 6 having sum(a.n) > 0
-    ), counted as (
-      select b.*, sum(b.n) over (partition by b.project_id, b.period, b.stage, b.actor, b.figure order by b.bucket) as upto,
-             sum(b.n) over (partition by b.project_id, b.period, b.stage, b.actor, b.figure) as total
+      select h.place, u.bucket, sum(u.n) as n
+      from histograms h cross join lateral unnest(h.buckets, h.counts) u (bucket, n) group by h.place, u.bucket
+    ), ranked as (
+      -- As floating point, which is exact so far and quick to add up; the sum of bigints is a numeric.
+      select b.place, b.bucket, sum(b.n::double precision) over (partition by b.place order by b.bucket) as upto,
+             sum(b.n::double precision) over (partition by b.place) as total
       from buckets b
+    ), quantiles as (
+      select b.place, min(b.bucket) filter (where b.upto >= ceil(b.total * 0.5)) as p50,
+             min(b.bucket) filter (where b.upto >= ceil(b.total * 0.9)) as p90
+      from ranked b group by b.place
     ), times as materialized (
       select t.project_id, t.period, t.stage, t.actor, jsonb_object_agg(t.figure, jsonb_build_object(
-        'count', t.total, 'mean', round(t.milliseconds / t.total / 1000.0, 3),
-        'p50', private.bucket_seconds(t.p50), 'p90', private.bucket_seconds(t.p90))) as told
+        'count', t.n, 'mean', round(t.milliseconds / t.n / 1000.0, 3),
+        'p50', private.bucket_seconds(q.p50), 'p90', private.bucket_seconds(q.p90))) as told
       from (
-        select b.project_id, b.period, b.stage, b.actor, b.figure, b.total, sum(b.milliseconds) as milliseconds,
-               min(b.bucket) filter (where b.upto >= ceil(b.total * 0.5)) as p50,
-               min(b.bucket) filter (where b.upto >= ceil(b.total * 0.9)) as p90
-        from counted b group by 1, 2, 3, 4, 5, 6) t
+        select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds
+        from histograms h group by 1, 2, 3, 4, 5, 6) t
+      join quantiles q on q.place = t.place
       group by 1, 2, 3, 4
     ), keys as (
       select k.project_id, k.stage, k.actor from c k
