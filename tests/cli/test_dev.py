@@ -140,6 +140,15 @@ def test_the_pasted_diff_turns_the_old_version_into_the_new_one(
     assert (tmp_path / path).read_bytes() == api.get(f"{versions}/3/content").content
 
 
+def test_the_demo_sessions_stages_stand_where_its_reports_leave_them(dev: Dev, api: httpx.Client) -> None:
+    told = {(each.session, each.stage): each.state for each in read_story(demo_directory()).reports}
+    board = api.get(f"/v1/projects/{dev.values['project']}/pipelines").json()["items"]
+    stand = {
+        (row["session"]["slug"], each["stage"]): each["state"] for row in board for each in row["stages"]
+    }
+    assert {place: state for place, state in stand.items() if state != "pending"} == told
+
+
 def test_the_demo_project_tells_the_story_of_its_fixture(api: httpx.Client) -> None:
     story = read_story(demo_directory())
     log = changes_of(api)[: len(story.changes)]
