@@ -83,7 +83,7 @@ async def search_project(
         since=since,
         until=until,
         page_size=size,
-        before=_place_of(cursor),
+        before=place_of(cursor),
     )
     searched = await search(services.insights, services.blobs, services.memory, actor=actor, query=query)
     page = searched.page
@@ -120,7 +120,8 @@ async def find_text(
     )
 
 
-def _place_of(cursor: str | None) -> tuple[int, int] | None:
+def place_of(cursor: str | None) -> tuple[int, int] | None:
+    """The change and the position in it of the last hit seen. Raises VersoError `bad_cursor`."""
     place = position_of(cursor, str)
     if place is None:
         return None
