@@ -857,12 +857,13 @@ comment on function private.spans is 'The rows of rollups that together are a pe
 grant execute on function private.spans to authenticated;
 
 -- One span after the other: each is a piece of an index. Statistics don't know that days, months and years of a table are
--- apart, so plans would be tempted to read all of it instead.
+-- apart, so plans would be tempted to read all of it instead; nor would a plan for these very days be another one.
 create function private.counts_of(targets uuid[], first_day date, last_day date, step text, part text)
 returns setof public.analytics_counts
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
+set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = 'off'
 as $$
 declare
@@ -897,6 +898,7 @@ returns table (project_id uuid, period date, stage public.stage, actor public.ac
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
+set plan_cache_mode = 'force_generic_plan'
 set enable_seqscan = 'off'
 as $$
 declare
@@ -922,6 +924,7 @@ returns jsonb
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
+set plan_cache_mode = 'force_generic_plan'
 as $$
 begin
   if step not in ('day', 'week', 'month') or part not in ('stage', 'actor', 'project', 'project,stage')
