@@ -90,13 +90,18 @@ def shown_of(hit: Hit) -> Shown:
 
 def marked(snippet: Snippet) -> Markup:
     """A passage as HTML: escaped, odd characters named, matches in `mark`."""
+    text = snippet.text.replace("\r", " ").replace("\n", " ")  # as long as before: matches are places in it
     parts: list[str] = []
     at = 0
     for match in snippet.matches:
-        parts += [visible(snippet.text[at : match.start]), "<mark>"]
-        parts += [visible(snippet.text[match.start : match.end]), "</mark>"]
+        parts += [
+            visible(text[at : match.start]),
+            "<mark>",
+            visible(text[match.start : match.end]),
+            "</mark>",
+        ]
         at = match.end
-    return Markup("".join([*parts, visible(snippet.text[at:])]))  # noqa: S704 - each part is escaped
+    return Markup("".join([*parts, visible(text[at:])]))  # noqa: S704 - each part is escaped
 
 
 async def _search(visitor: Visitor, query: Query) -> Any:

@@ -33,6 +33,7 @@ async def test_words_are_found_marked_and_lead_to_their_line(web: Site, written:
     assert await page.locator("mark").all_inner_texts() == ["snail", "snail"]
     hit = page.locator(".hits > li").filter(has_text="one.md")
     assert "slow snail" in await hit.inner_text()
+    assert "[LF]" not in await hit.inner_text()
     await check_page(page)
     await hit.get_by_role("link", name="Line").click()
     assert "snail" in await page.locator(".source").inner_text()
