@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.schema.test_agents import agent_of
 from tests.schema.world import Person, refused
 from tests.stack import REPOSITORY
 
@@ -221,6 +222,11 @@ async def test_an_agents_report_says_so(world, team):
     await world.rpc(team.owner, "set_member", project=team.id, person=agent.handle, role="editor")
     made = await report(world, team, "in_progress", by=agent)
     assert (made["actor"], made["agent"], made["on_behalf_of"]) == ("agent", "spec-writer", None)
+    registered = await agent_of(world, team, "planner")
+    made = await report(world, team, "in_progress", by=registered)
+    assert (made["actor"], made["agent"], made["on_behalf_of"]["id"]) == ("agent", "planner", team.owner.id)
+    await world.rpc(team.owner, "revoke_agent", project=team.id, agent="planner")
+    assert (await denied(world, team, "complete", by=registered)).code == "project_not_found"
 
 
 async def test_an_owner_imports_what_older_records_say(world, team):

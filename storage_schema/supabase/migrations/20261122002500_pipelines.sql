@@ -688,7 +688,7 @@ begin
     page := page || array(
       select s.id from public.sessions s
       where s.project_id = home.id
-        and s.slug > case when after like home.place || ' %' then split_part(after, ' ', 3) else '' end
+        and s.slug > case when starts_with(after, home.place || ' ') then split_part(after, ' ', 3) else '' end
         and (list_all_pipelines.status is null or s.status = list_all_pipelines.status)
         and (list_all_pipelines.state is null or exists (
           select from public.stages g
