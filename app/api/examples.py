@@ -86,6 +86,7 @@ project = Project(
     created_at=_MOMENT,
     change_sequence=42,
     change_hash=_CHANGE,
+    event_sequence=97,
     joined_at=_MOMENT,
 )
 member = Member(person=person, role=Role.editor, created_at=_MOMENT)

@@ -91,6 +91,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the newest change; 0 before the first."""
     change_hash: str | None = None
     """Hash of the newest change: certifies the whole history."""
+    event_sequence: int
+    """Number of the newest event: who follows the project goes on from here."""
     joined_at: datetime
     folders: list[str] | None = None
     """The folders that the caller is an editor of; null when their role holds everywhere."""

@@ -48,7 +48,7 @@ async def read_edit(
     ledger, path = visitor.services.ledger, path_after(request, "edit")
     here = await ledger.read_project(visitor.token, project=project)
     read = await ledger.read_file(visitor.token, project=project, path=path)
-    return await edit_page(visitor, here=here, typed=await typed_of(visitor, read))
+    return await edit_page(visitor, here=here, typed=await typed_of(visitor, read), read=read)
 
 
 @post("/p/{project:str}/create", status_code=303)
@@ -94,9 +94,13 @@ async def edit_page(
     typed: Typed,
     error: VersoError | None = None,
     newer: VersionRead | None = None,
+    read: VersionRead | None = None,
     status: int = 200,
 ) -> Response[Any]:
-    """The form, with what was typed; `newer` is the version that somebody else wrote meanwhile."""
+    """The form, with what was typed; `newer` is the version that somebody else wrote meanwhile.
+
+    `read` is the version that the form begins with.
+    """
     home = home_of(here, await visitor.me())
     crumbs = [Crumb("Projects", "/"), Crumb(here.name, home)]
     if typed.base:
@@ -111,6 +115,7 @@ async def edit_page(
         sentence=error.sentence if error is not None else "",
         troubles=troubles_of(error),
         newer=newer,
+        read=read,
         status=status,
     )
 

@@ -9,7 +9,7 @@ grant select on public.people to authenticated;
 
 create view public.project_details with (security_invoker = true) as
   select p.id, p.slug::text, p.name, p.description, p.created_at, p.archived_at,
-         p.change_sequence, p.change_hash::text, m.role,
+         p.change_sequence, p.change_hash::text, p.event_sequence, m.role,
          m.created_at as joined_at, m.folders
   from public.projects p
   join public.members m on m.project_id = p.id and m.user_id = (select auth.uid());
