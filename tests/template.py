@@ -53,12 +53,14 @@ def _make(home: Path, make: Callable[[Path], None]) -> Path:
     for old in kept[: 1 - KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix="verso-template-"))
-    make(fresh)
-    made = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
-    for part in _PARTS:
-        shutil.move(fresh / part, made / part)
-    shutil.rmtree(fresh, ignore_errors=True)
-    return made
+    try:
+        make(fresh)
+        made = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
+        for part in _PARTS:
+            shutil.move(fresh / part, made / part)
+        return made
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _state(migrations: Path | None, bin_dir: Path | None) -> str:
