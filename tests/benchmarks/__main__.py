@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import cases, client, derived, events_cost, feed, importing, policies, texts
+from tests.benchmarks import analytics, cases, client, derived, events_cost, feed, importing, policies, texts
 from tests.benchmarks.bench import benches
 
 if TYPE_CHECKING:
@@ -67,6 +67,12 @@ def _measured(directory: Path, chosen: argparse.Namespace) -> Iterator[Row]:
         ),
         ("gigabyte", lambda bench: cases.gigabyte(bench, size=128 * MIB if quick else 1024 * MIB)),
         ("upkeep", lambda bench: derived.upkeep(bench, rounds=rounds)),
+        (
+            "analytics",
+            lambda bench: analytics.analytics(
+                bench, events=100_000 if quick else 1_000_000, turns=turns // 4
+            ),
+        ),
         ("blame_of_a_head", lambda bench: derived.blame_of_a_head(bench, turns=turns // 2)),
         (
             "points_in_time",

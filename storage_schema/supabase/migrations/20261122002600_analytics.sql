@@ -231,6 +231,7 @@ create function private.stage_facts(sessions uuid[], without uuid[])
 returns setof private.fact
 language plpgsql stable
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 begin
   return query
@@ -432,6 +433,7 @@ create function private.add_facts(facts private.fact[])
 returns void
 language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
   net private.fact[];
@@ -662,6 +664,7 @@ create function private.rework_facts(sessions uuid[], without uuid[], since time
 returns setof private.fact
 language plpgsql stable
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 begin
   return query
