@@ -171,7 +171,7 @@ PARTS = {
     "feed": Part(
         views={"touched_paths"},
         exposed={"list_events", "read_event_reach"},
-        on_behalf={"event_change", "folders_of", "place_of", "session_of", "stage_of"},
+        on_behalf={"event_change", "folders_of", "place_of", "session_of", "stage_of", "versions_of"},
     ),
     "presence": Part(
         other_tables={"presence"},

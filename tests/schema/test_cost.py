@@ -283,3 +283,31 @@ async def test_who_wrote_a_version_costs_the_same_wherever_it_is(world, long):
     await alike(world, long, *(call.format(at) for at in (2, VERSIONS // 2, VERSIONS)))
     call = f"list_attributions('{long.document}', {{}})"
     await alike(world, long, *(call.format(number) for number in (32 * 10 + 8, 50_024, VERSIONS - 32 + 8)))
+
+
+EVENTS = """
+insert into public.events (project_id, sequence, kind, actor_id, change_sequence, payload)
+select '{project}', n, 'change.added', '{author}', n + {versions} - 4000, '{{"versions": 1}}' from generate_series(1, 4000) n;
+insert into public.events (project_id, sequence, kind, actor_id, payload)
+select '{project}', n, 'comment.added', '{author}',
+  jsonb_build_object('version', encode(sha256(('v{project}' || n)::bytea), 'hex')) from generate_series(4001, 8000) n;
+update public.projects set event_sequence = 8000 where id = '{project}';
+"""
+
+
+async def test_events_cost_the_same_on_every_page_and_a_filter_reads_no_more_than_its_window(world, long):
+    names = {"project": long.team.id, "author": long.team.editor.id, "versions": VERSIONS}
+    async with world.pool.acquire() as conn, conn.transaction():
+        await conn.execute("set local session_replication_role = replica")
+        await conn.execute(
+            f"delete from public.events where project_id = '{long.team.id}'; " + EVENTS.format(**names)
+        )
+    await world.pool.execute("vacuum analyze public.events")
+    call = f"list_events('{long.team.id}', {{}}, 20)"
+    await alike(world, long, *(call.format(after) for after in (0, 2000, 3900)))  # about changes
+    await alike(world, long, *(call.format(after) for after in (4000, 6000, 7980)))  # about versions
+    nowhere = f"list_events('{long.team.id}', 0, 20, null, 'nowhere/')"
+    assert await pages(world, long.team.reader, nowhere) < 20 * 8000
+    page = await world.rpc(long.team.reader, "list_events", project=long.team.id, after=7990, prefix="docs/")
+    assert [each["sequence"] for each in page["events"]] == list(range(7991, 8001))
+    assert {each["path"] for each in page["events"]} == {"docs/long.md"}

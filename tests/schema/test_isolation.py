@@ -276,6 +276,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "size": 10,
         "completion_needs_document": True,
         "completion_needs_validation": True,
+        "hashes": f"{{{target.hash}}}",
         "device": "tab",
         "seconds": 45,
         "value": target.project,

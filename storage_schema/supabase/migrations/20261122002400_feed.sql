@@ -39,16 +39,19 @@ $$;
 comment on function private.place_of is 'The session that a path lies in, and the stage; nulls outside of sessions.';
 grant execute on function private.place_of to authenticated;
 
--- What a change touches: where each document came to be, and where it was when that was elsewhere. A document that
--- is still where it came to be has its session at hand; for the others it is found by the path.
+-- What a change touches: where each document came to be, and where it was when that was elsewhere (only what
+-- moves or is restored can come from elsewhere). A document that is still where it came to be has its session at
+-- hand; for the others it is found by the path.
 create view public.touched_paths with (security_invoker = true) as
   select v.project_id as project, v.change_sequence as change, v.position, v.path, o.path as from_path,
-         d.id is not null as stays, d.session_id as session, d.stage
+         d.path is not null as stays, d.session_id as session
   from public.versions v
-  left join public.versions o on o.hash = v.parent and o.path <> v.path
-  left join public.documents d on d.id = v.document_id and d.path = v.path;
+  -- One by one: a join of all would rather read every version there is.
+  left join lateral (select p.path from public.versions p where p.hash = v.parent limit 1) o
+    on v.action in ('move', 'restore') and o.path <> v.path
+  left join lateral (select x.path, x.session_id from public.documents x where x.id = v.document_id limit 1) d on d.path = v.path;
 comment on view public.touched_paths is
-  'What paths each change touches: where a document is, and where it was when it moved; its session and stage when it stays there still.';
+  'What paths each change touches: where a document is, and where it was when it moved; its session when it is there still.';
 revoke all on public.touched_paths from anon, authenticated, service_role;
 grant select on public.touched_paths to authenticated;
 
@@ -80,6 +83,18 @@ $$;
 comment on function private.event_change is 'A change as its event tells of it, with its first 100 versions.';
 grant execute on function private.event_change to authenticated;
 
+create function private.versions_of(project uuid, hashes text[])
+returns table (hash text, path text)
+language sql stable
+set search_path = ''
+as $$
+  select v.hash, v.path from unnest(hashes) h
+  cross join lateral (
+    select x.hash, x.path from public.versions x where x.hash = h and x.project_id = versions_of.project limit 1) v
+$$;
+comment on function private.versions_of is 'The paths of a project''s versions by their hashes, one by one.';
+grant execute on function private.versions_of to authenticated;
+
 create function public.list_events(
   project text, after bigint default null, page_size integer default 200,
   kinds text[] default null, prefix text default null, session text default null)
@@ -93,9 +108,13 @@ declare
   newest bigint;
   upto bigint;
   size integer := private.page_rows(page_size);
+  first_change bigint;
+  last_change bigint;
   named text[];
   on_path text[];
+  changes_on_path bigint[];
   in_session text[];
+  changes_in_session bigint[];
   found_ones bigint[];
   page bigint[];
 begin
@@ -107,32 +126,46 @@ begin
       format('The project has events 1 to %s. Begin anew: without a number, or after 0.', newest), jsonb_build_object('newest', newest));
   end if;
   -- With a filter a page looks at so many events at most, and says how far it came.
-  upto := least(newest, after + 10000);
-  -- Versions are looked up by hashes that stand in a variable: taken out of a payload within the query, row
-  -- security would hold them for leaky, and read all of the project's versions for each event.
+  upto := least(newest, after + 5000);
   if prefix is not null or wanted_session is not null then
+    -- And at so many versions, but at one whole change at least.
+    select max(w.sequence) into upto from (
+      select e.sequence, row_number() over running as n, sum(coalesce(c.version_count, 0)) over running as versions
+      from public.events e left join public.changes c on c.project_id = target and c.sequence = e.change_sequence
+      where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto
+      window running as (order by e.sequence)) w
+    where w.n = 1 or w.versions <= 50000;
+    upto := coalesce(upto, newest);
+    -- Changes come in the order of their events, so these are a range; versions are looked up by hashes that stand in a
+    -- variable: taken out of a payload within the query, row security would hold them for leaky, and read all versions.
+    select min(e.change_sequence), max(e.change_sequence) into first_change, last_change from public.events e
+    where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto;
     named := array(select distinct e.payload ->> 'version' from public.events e
                    where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto and e.payload ? 'version');
-    on_path := array(select v.hash from public.versions v where v.hash = any (named) and v.project_id = target and v.path ^@ prefix);
-    in_session := array(select v.hash from public.versions v where v.hash = any (named) and v.project_id = target
-                        and private.session_of(target, v.path) = wanted_session);
+  end if;
+  if prefix is not null then
+    changes_on_path := array(
+      select distinct t.change from public.touched_paths t
+      where t.project = target and t.change >= first_change and t.change <= last_change
+        and (t.path ^@ prefix or t.from_path ^@ prefix));
+    on_path := array(select v.hash from private.versions_of(target, named) v where v.path ^@ prefix);
+  end if;
+  if wanted_session is not null then
+    changes_in_session := array(
+      select distinct t.change from public.touched_paths t
+      where t.project = target and t.change >= first_change and t.change <= last_change
+        and (t.session = wanted_session
+          or not t.stays and private.session_of(target, t.path) = wanted_session
+          or t.from_path is not null and private.session_of(target, t.from_path) = wanted_session));
+    in_session := array(select v.hash from private.versions_of(target, named) v where private.session_of(target, v.path) = wanted_session);
   end if;
   found_ones := array(
     select e.sequence from public.events e
     where e.project_id = target and e.sequence > list_events.after and e.sequence <= upto
       and (kinds is null or e.kind = any (kinds) or split_part(e.kind, '.', 1) || '.*' = any (kinds))
-      and (prefix is null
-        or exists (select from public.touched_paths t
-                   where t.project = target and t.change = e.change_sequence and (t.path ^@ prefix or t.from_path ^@ prefix))
-        or e.payload ->> 'version' = any (on_path))
-      and (wanted_session is null
-        or e.payload ->> 'session' = wanted_session::text
-        or exists (select from public.touched_paths t
-                   where t.project = target and t.change = e.change_sequence
-                     and (t.session = wanted_session
-                       or not t.stays and private.session_of(target, t.path) = wanted_session
-                       or t.from_path is not null and private.session_of(target, t.from_path) = wanted_session))
-        or e.payload ->> 'version' = any (in_session))
+      and (prefix is null or e.change_sequence = any (changes_on_path) or e.payload ->> 'version' = any (on_path))
+      and (wanted_session is null or e.payload ->> 'session' = wanted_session::text
+        or e.change_sequence = any (changes_in_session) or e.payload ->> 'version' = any (in_session))
     order by e.sequence limit size);
   -- And it ends early when its changes are heavy; never without any event.
   page := array(
@@ -143,7 +176,8 @@ begin
       where e.project_id = target and e.sequence = any (found_ones)
       window running as (order by e.sequence)) w
     where w.n = 1 or w.versions <= 2000 order by w.sequence);
-  named := array(select e.payload ->> 'version' from public.events e where e.project_id = target and e.sequence = any (page) and e.payload ? 'version');
+  named := array(select distinct e.payload ->> 'version' from public.events e
+                 where e.project_id = target and e.sequence = any (page) and e.payload ? 'version');
   return jsonb_build_object(
     'project', target, 'session', wanted_session, 'newest', newest,
     'scanned', case when cardinality(found_ones) < size and cardinality(page) = cardinality(found_ones) then upto
@@ -151,7 +185,7 @@ begin
     'events', (
       with about as materialized (
         select v.hash, jsonb_strip_nulls(jsonb_build_object('path', v.path, 'session', private.session_of(target, v.path))) as place
-        from public.versions v where v.hash = any (named) and v.project_id = target)
+        from private.versions_of(target, named) v)
       select coalesce(jsonb_agg(
         -- What a tag names is a number; `change` is always what the event itself wrote.
         -- How many versions a change has stands with the change.
