@@ -68,6 +68,25 @@ async def test_the_overview_says_what_changed_last_and_by_whom(web: Site, writte
     assert "editor" in await document.inner_text()
 
 
+async def test_everything_is_reached_by_keys_alone(web: Site, written: Project) -> None:
+    page = await web.page("reader", f"/p/{written.slug}")
+    await page.keyboard.press("Tab")
+    assert await page.locator(":focus").inner_text() == "Skip to the content"
+    await page.keyboard.press("Enter")
+    assert await page.locator(":focus").get_attribute("id") == "main"
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.get_by_label("As it was after change number").focus()
+    await page.keyboard.type("1")
+    await page.keyboard.press("Escape")
+    assert await page.get_by_label("As it was after change number").is_hidden()
+    assert "Now" in await page.locator(":focus").inner_text()
+    await page.keyboard.press("Enter")
+    await page.get_by_label("As it was after change number").focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**at=1")
+
+
 async def test_the_checks_of_pages_find_what_is_wrong(web: Site) -> None:
     page = await web.page(None, "/")
     await page.evaluate("document.querySelector('main').append(document.createElement('button'))")

@@ -56,6 +56,26 @@ async def test_an_upload_shows_its_way_and_files_may_be_dropped(web: Site, proje
     assert "2 documents are uploaded" in await said(page)
 
 
+async def test_files_may_be_dropped_onto_a_folder_s_page(web: Site, project: Project) -> None:
+    project.written("inbox/a.md", "a")
+    page = await web.page("editor", f"/p/{project.slug}/files/inbox")
+    drop = """name => {
+      const files = new DataTransfer();
+      files.items.add(new File(["dropped"], name));
+      const said = { dataTransfer: files, bubbles: true, cancelable: true };
+      document.querySelector("h1").dispatchEvent(new DragEvent("drop", said));
+    }"""
+    await page.evaluate(drop, "b.md")
+    await page.wait_for_url(f"{web.url}/p/{project.slug}/files/inbox/b.md")
+    assert text_of(project, "inbox/b.md") == "dropped"
+    await page.goto(f"/p/{project.slug}/files/inbox")
+    await page.evaluate(drop, "a.md")
+    await page.locator(".progress.wrong").wait_for()
+    assert "There already" in await page.locator(".anywhere").inner_text()
+    await check_page(page)
+    assert text_of(project, "inbox/a.md") == "a"
+
+
 async def test_what_is_there_is_replaced_only_if_asked_for_and_seen(web: Site, project: Project) -> None:
     name = f"{uuid.uuid4().hex}.md"
     first = project.written(name, "first")

@@ -1,10 +1,12 @@
-// Uploads: files may be dropped, and their way is shown. Without this the form is posted as it is.
+// Uploads: files may be dropped, and their way is shown. Without this the form is posted as it is. A form with
+// data-anywhere is hidden until files are dropped onto its page, and then sends them at once.
 
 const SIZES = new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 });
 
 function enhance(form) {
   const input = form.querySelector("input[type=file]");
-  const drop = form.querySelector(".drop");
+  const anywhere = "anywhere" in form.dataset;
+  const drop = anywhere ? document.body : form.querySelector(".drop");
   const chosen = form.querySelector(".chosen");
   const box = form.querySelector(".progress");
   const bar = box.querySelector("progress");
@@ -23,6 +25,7 @@ function enhance(form) {
 
   for (const kind of ["dragenter", "dragover"]) {
     drop.addEventListener(kind, (event) => {
+      if (!event.dataTransfer.types.includes("Files")) return;
       event.preventDefault();
       drop.classList.add("over");
     });
@@ -31,12 +34,17 @@ function enhance(form) {
     if (!drop.contains(event.relatedTarget)) drop.classList.remove("over");
   });
   drop.addEventListener("drop", (event) => {
+    if (event.dataTransfer.files.length === 0) return;
     event.preventDefault();
     drop.classList.remove("over");
     const files = new DataTransfer();
     for (const file of Array.from(event.dataTransfer.files).slice(0, input.multiple ? undefined : 1)) files.items.add(file);
     input.files = files.files;
     list();
+    if (anywhere) {
+      form.hidden = false;
+      form.requestSubmit();
+    }
   });
 
   form.addEventListener("submit", (event) => {
