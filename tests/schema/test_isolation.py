@@ -55,6 +55,7 @@ class Target:
     invitation: str
     report: str
     erasure: str
+    webhook: str
     path: str
 
     @classmethod
@@ -74,6 +75,7 @@ class Target:
             invitation=str(uuid.uuid4()),
             report=str(uuid.uuid4()),
             erasure=str(uuid.uuid4()),
+            webhook=str(uuid.uuid4()),
             path="no/such.md",
         )
 
@@ -136,6 +138,16 @@ async def siege(world: World) -> Siege:
     said = {"verso_agent": "secret-agent", "verso_project": team.id, "verso_owner": team.owner.id}
     agent = await world.person("agent", app_metadata=said)
     await world.rpc(team.owner, "register_agent", project=team.id, account=agent.id, role="editor")
+    # Times and documents of many writers, for the figures of them.
+    shared = await world.write(team.editor, team.id, "shared.md", "one")
+    await world.write(team.owner, team.id, "shared.md", "two", base=shared["hash"])
+    for state in ("in_progress", "complete"):
+        await world.rpc(
+            team.editor, "report_stage", project=team.id, session=session["id"], stage="plan", state=state
+        )
+    webhook = await world.rpc(
+        team.owner, "create_webhook", project=team.id, url="https://example.com/secret", kinds="{change.*}"
+    )
     neighbour = await world.team()
     await world.write(neighbour.editor, neighbour.id, "own.md", "own")
     target = Target(
@@ -152,6 +164,7 @@ async def siege(world: World) -> Siege:
         invitation=invitation["id"],
         report=report["id"],
         erasure=erased["erasure"]["id"],
+        webhook=webhook["id"],
         path=first["path"],
     )
     return Siege(team, target, neighbour, await world.person("stranger"))
@@ -283,6 +296,30 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "code": "c",
         "sentence": "s",
         "detail": "{}",
+        "bucket": 1,
+        "change": 1,
+        "days": 30,
+        "entries": "[]",
+        "failed": False,
+        "first": 1,
+        "last": 9,
+        "first_day": "2026-01-01",
+        "earlier": "2026-01-01",
+        "later": "2026-12-31",
+        "attributed_to": target.person,
+        "origin_id": "0" * 40,
+        "author_email": "a@example.com",
+        "author_name": "A",
+        "last_day": "2026-12-31",
+        "kind": "project.archived",
+        "kinds": "{change.*}",
+        "overlap": 60,
+        "projects": f"{{{target.project}}}",
+        "targets": f"{{{target.project}}}",
+        "state": "all",
+        "step": "day",
+        "url": "https://example.com/hook",
+        "webhook": target.webhook,
     }
     if name == "state" and kind.endswith("stage_state"):
         return "in_progress"
@@ -337,6 +374,8 @@ async def test_no_function_tells_a_stranger_whether_something_exists(world, sieg
         if not function["callable"]:
             continue
         asked += 1
+        if function["name"] in {"folders_of", "stage_of"}:
+            continue  # these work on the text that they are given, and read nothing
         for person in await attackers(siege):
             real = await ask(world, person, schema, function, siege.inside, by_slug=by_slug)
             if function["name"] in {
