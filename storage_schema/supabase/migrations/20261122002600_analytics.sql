@@ -212,14 +212,14 @@ end
 $$;
 comment on function private.milliseconds_between is 'Whole milliseconds from one moment to a later one.';
 
-create function private.writer(author uuid, attributed_to uuid, origin_id text, author_email text, author_name text)
+create function private.writer(account uuid, attributed_to uuid, origin_id text, author_email text, author_name text)
 returns text
 language plpgsql immutable
 set search_path = ''
 as $$
 begin
-  return case when origin_id is null then author::text
-              else coalesce(attributed_to::text, lower(author_email), author_name, author::text) end;
+  return case when origin_id is null then account::text
+              else coalesce(attributed_to::text, lower(author_email), author_name, account::text) end;
 end
 $$;
 comment on function private.writer is 'Who wrote a change: the account; of an imported one whom it is attributed to, or what its origin calls them.';
