@@ -6,7 +6,7 @@ Every method takes the caller's token first and raises VersoError with the datab
 from __future__ import annotations
 
 from datetime import date, datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -170,7 +170,7 @@ class Rollups:
 
     async def read_analytics(self, token: str, *, project: str | None, period: Period) -> list[AnalyticsRow]:
         """The figures of a project, or of all projects of the caller."""
-        asked = {name: _told(value) for name, value in msgspec.structs.asdict(period).items()}
+        asked: dict[str, Any] = {name: _told(value) for name, value in msgspec.structs.asdict(period).items()}
         if project is None:
             return await self._pool.call(list[AnalyticsRow], token, "read_all_analytics", **asked)
         return await self._pool.call(list[AnalyticsRow], token, "read_analytics", project=project, **asked)
