@@ -95,6 +95,7 @@ data: {"reason":"token_expired","detail":"The access token ended. …"}
 OPERATIONS: dict[str, Operation] = {
     "list_events": Operation(
         headers=("Accept", "Last-Event-ID"),
+        answered=("Link",),
         refuses=("bad_cursor", "bad_value", "session_not_found", "not_acceptable", "too_many_streams"),
         produces={
             "application/json": {

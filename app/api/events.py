@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request, Response, get
@@ -101,7 +102,17 @@ async def list_events(
         items = [await finder.find(row) or row for row in items]
     following = page.scanned if page.scanned < page.newest else None
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
+    headers |= _next_link(request, following)
     return Response(EventPage(items=items, next=following, newest=page.newest), headers=headers)
+
+
+def _next_link(request: Request[Any, Any, Any], following: int | None) -> dict[str, str]:
+    if following is None:
+        return {}
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    return {
+        "Link": f'<{quote(request.scope["path"])}?{urlencode([*query, ("after", following)])}>; rel="next"'
+    }
 
 
 def wants_stream(request: Request[Any, Any, Any]) -> bool:

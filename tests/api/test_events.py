@@ -74,6 +74,9 @@ def test_pages_go_on_from_where_one_is(project: Project) -> None:
     page = reader.get(url, params={"after": 2, "limit": 2}).json()
     assert ([each["sequence"] for each in page["items"]], page["next"]) == ([3, 4], None)
     assert page["newest"] == 4
+    first = reader.get(url, params={"limit": 3, "kind": ["member.*", "project.*"]})
+    assert [each["sequence"] for each in first.json()["items"]] == [1, 2, 3]
+    assert [each["sequence"] for each in reader.get(first.links["next"]["url"]).json()["items"]] == [4]
     assert reader.get(url, params={"after": 4}).json() == {"items": [], "next": None, "newest": 4}
     refused = reader.get(url, params={"after": 5})
     assert (refused.status_code, code_of(refused), refused.json()["newest"]) == (400, "bad_cursor", 4)
