@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 QUIET = {
     "httpx": logging.WARNING,  # it logs every URL at info, and URLs may carry names
     "python_multipart": logging.CRITICAL,  # it quotes the bodies that it can't read
+    "websockets": logging.INFO,  # at debug it quotes frames, and they carry tokens
     "realtime": logging.CRITICAL,  # it quotes frames, and tells each attempt; app.supabase.live tells outages
 }
 
