@@ -15,7 +15,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks import analytics, cases, client, derived, events_cost, feed, importing, policies, texts
+from tests.benchmarks import (
+    analytics,
+    cases,
+    client,
+    derived,
+    events_cost,
+    feed,
+    importing,
+    pages,
+    policies,
+    texts,
+)
 from tests.benchmarks.bench import benches
 
 if TYPE_CHECKING:
@@ -72,6 +83,10 @@ def _measured(directory: Path, chosen: argparse.Namespace) -> Iterator[Row]:
             lambda bench: analytics.analytics(
                 bench, events=100_000 if quick else 1_000_000, turns=turns // 4
             ),
+        ),
+        (
+            "pages",
+            lambda bench: pages.pages(bench, versions=1_000 if quick else 10_000, turns=turns // 2),
         ),
         ("blame_of_a_head", lambda bench: derived.blame_of_a_head(bench, turns=turns // 2)),
         (
