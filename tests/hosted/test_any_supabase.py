@@ -9,6 +9,7 @@ The two people must exist there, and Verso's migrations be applied. It leaves an
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import subprocess
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 import pytest
 
+from app.supabase.live import Live
 from tests.api.world import Api
 from tests.stack import Stack
 
@@ -157,3 +159,27 @@ def test_a_stranger_sees_nothing_and_nobody_overwrites_an_object(place: Place, p
             assert not httpx.post(stored, headers=headers, content=b"other bytes").is_success
             httpx.delete(stored, headers=headers)
         assert editor.get(f"/v1/documents/{version['document']}/versions/1/content").content == b"private\n"
+
+
+async def test_members_are_signalled_and_strangers_are_not(place: Place, project: str) -> None:
+    live = Live(place.supabase_url, place.key)
+    with place.client(place.editor) as editor:
+        async with (
+            live.following(project, place.editor) as signals,
+            live.following(project, place.outsider) as none,
+        ):
+            assert (await asyncio.wait_for(anext(signals), 20)).kind == "back"
+            written = await asyncio.to_thread(
+                editor.put, f"/v1/projects/{project}/files/signalled.md", content=b"1"
+            )
+            assert written.status_code == 201, written.text
+            newest = (await asyncio.to_thread(editor.get, f"/v1/projects/{project}/events")).json()["newest"]
+            told = await asyncio.wait_for(anext(signals), 20)
+            assert (told.kind, told.sequence) == ("event", newest)
+            said = {"device": "tab", "state": "editing", "path": "signalled.md"}
+            assert (
+                await asyncio.to_thread(editor.put, f"/v1/projects/{project}/presence", json=said)
+            ).is_success
+            assert (await asyncio.wait_for(anext(signals), 20)).kind == "presence"
+            assert not none.connected
+    await live.close()
