@@ -1,7 +1,14 @@
 // Uploads: files may be dropped, and their way is shown. Without this the form is posted as it is. A form with
 // data-anywhere is hidden until files are dropped onto its page, and then sends them at once.
 
-const SIZES = new Intl.NumberFormat(undefined, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 });
+const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte"].map(
+  (unit) => new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 }),
+);
+
+function size(bytes) {
+  const step = bytes < 1 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10));
+  return SIZES[step].format(bytes / 1024 ** step);
+}
 
 function enhance(form) {
   const input = form.querySelector("input[type=file]");
@@ -16,7 +23,7 @@ function enhance(form) {
     chosen.replaceChildren(
       ...Array.from(input.files, (file) => {
         const item = document.createElement("li");
-        item.textContent = `${file.name}, ${SIZES.format(file.size / 1048576)}`;
+        item.textContent = `${file.name}, ${size(file.size)}`;
         return item;
       }),
     );
