@@ -85,6 +85,8 @@ begin
       select d.id into target from public.documents d where d.project_id = project and d.path = set_presence.path and d.live;
     end if;
     if mine.device is null then
+      -- One by one: two that clear away each other's old entries would wait for each other for ever.
+      perform pg_advisory_xact_lock(hashtextextended('presence ' || project, 0));
       -- What is over makes room; a person's twentieth device takes the place of the one that would end first.
       delete from public.presence s where s.project_id = project and s.until <= now();
       delete from public.presence s where s.user_id = me and s.project_id = project and s.device in (
