@@ -970,21 +970,21 @@ begin
       from histograms h cross join lateral unnest(h.buckets, h.counts) u (bucket, n) group by h.place, u.bucket
     ), ranked as (
       -- As floating point, which is exact so far and quick to add up; the sum of bigints is a numeric.
-      select b.place, b.bucket, sum(b.n::double precision) over (partition by b.place order by b.bucket) as upto,
-             sum(b.n::double precision) over (partition by b.place) as total
+      select b.place, b.bucket,
+             sum(b.n::double precision) over (partition by b.place order by b.bucket rows between unbounded preceding and current row) as upto
       from buckets b
+    ), sums as materialized (
+      select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds,
+             ceil(sum(h.n) * 0.5)::double precision as middle, ceil(sum(h.n) * 0.9)::double precision as late
+      from histograms h group by 1, 2, 3, 4, 5, 6
     ), quantiles as (
-      select b.place, min(b.bucket) filter (where b.upto >= ceil(b.total * 0.5)) as p50,
-             min(b.bucket) filter (where b.upto >= ceil(b.total * 0.9)) as p90
-      from ranked b group by b.place
+      select r.place, min(r.bucket) filter (where r.upto >= s.middle) as p50, min(r.bucket) filter (where r.upto >= s.late) as p90
+      from ranked r join sums s on s.place = r.place group by r.place
     ), times as materialized (
       select t.project_id, t.period, t.stage, t.actor, jsonb_object_agg(t.figure, jsonb_build_object(
         'count', t.n, 'mean', round(t.milliseconds / t.n / 1000.0, 3),
         'p50', private.bucket_seconds(q.p50), 'p90', private.bucket_seconds(q.p90))) as told
-      from (
-        select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds
-        from histograms h group by 1, 2, 3, 4, 5, 6) t
-      join quantiles q on q.place = t.place
+      from sums t join quantiles q on q.place = t.place
       group by 1, 2, 3, 4
     ), keys as (
       select k.project_id, k.stage, k.actor from c k
