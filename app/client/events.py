@@ -70,8 +70,9 @@ def follow_events(
     while stop is None or not stop.is_set():
         try:
             for frame in _frames(api, project, wanted, after=last):
-                if frame.number is not None:
-                    last, wait, told = frame.number, FIRST_WAIT_SECONDS, False
+                if frame.number is None:
+                    continue  # who is there, or that the stream ends: no event
+                last, wait, told = frame.number, FIRST_WAIT_SECONDS, False
                 if "kind" in frame.data:
                     yield frame.data
         except VersoError as error:

@@ -30,6 +30,7 @@ NOTHING_HAPPENS = {
     "preview_merge": "reads",
     "bisect_document": "reads",
     "replay_webhook": "tells again what happened",
+    "set_presence": "a hint for some seconds, in frames of its own",
 }
 SIGN_IN = re.compile(r"/auth/")
 
