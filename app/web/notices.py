@@ -34,6 +34,13 @@ SENTENCES = {
     "thread_changed": "Done.",
     "stage_reported": "Reported: {stage} is {state}.",
     "reviewed": "Your verdict is recorded.",
+    "member_added": "{who} is a member now.",
+    "invited": "{who} is invited. Tell them: no mail is sent.",
+    "member_changed": "The role is changed.",
+    "member_removed": "They are no member any more.",
+    "left": "You have left {name}.",
+    "invitation_revoked": "The invitation is taken back.",
+    "agent_revoked": "{name} is revoked, and may do nothing any more.",
 }
 """What a notice of a code says. Who adds a page that writes adds its sentences here."""
 

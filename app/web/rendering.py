@@ -60,6 +60,7 @@ TABS = (
     Tab("overview", "Overview", ""),
     Tab("history", "History", "/history"),
     Tab("pipelines", "Pipelines", "/pipelines"),
+    Tab("people", "People", "/people"),
 )
 """The parts of a project that have pages. Who adds one adds it here."""
 
@@ -96,6 +97,7 @@ async def render(
     tab: str | None = None,
     status: int = 200,
     cookies: Sequence[Cookie] = (),
+    headers: Mapping[str, str] | None = None,
     **facts: Any,
 ) -> Response[bytes]:
     """A page for somebody who is signed in.
@@ -109,6 +111,7 @@ async def render(
         template,
         status=status,
         cookies=cookies,
+        headers=headers,
         facts={
             "me": me,
             "csrf_token": visitor.csrf_token,

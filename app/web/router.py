@@ -15,6 +15,7 @@ from app.web import (
     history,
     keeping,
     overview,
+    people,
     pipelines,
     preferences,
     projects,
@@ -61,6 +62,14 @@ ROUTES = [
     reviewing.create_reply,
     reviewing.act_on_comment,
     reviewing.create_review,
+    people.read_people,
+    people.invite_person,
+    people.set_member,
+    people.remove_member,
+    people.revoke_invitation,
+    people.create_agent,
+    people.rotate_agent,
+    people.revoke_agent,
 ]
 """Who adds a page adds its handler here, and its line to tests/web/routes.txt."""
 

@@ -25,5 +25,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "POST /p/{project}/comments/{comment}/act": {"act": "resolve", "next": "/"},
     "POST /p/{project}/versions/{version}/reviews": {"verdict": "request_changes", "next": "/"},
     "POST /p/{project}/sessions/{session}/stages/{stage}": {"state": "in_progress", "seen": "none"},
+    "POST /p/{project}/people": {"who": "{unique}@example.com", "by": "email", "role": "reader"},
+    "POST /p/{project}/people/{person}": {"role": "reader"},
+    "POST /p/{project}/agents": {"name": "a-{unique}", "role": "reader"},
 }
 """A multipart form has `fields` and `files` in place of plain fields."""

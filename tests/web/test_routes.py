@@ -10,11 +10,13 @@ import httpx
 import pytest
 
 from app.web.router import ROUTES
+from tests.api.world import sign_in
 from tests.attacks.world import Row, filled, read_table, telling
 from tests.web.asks import FORMS
 
 if TYPE_CHECKING:
     from tests.api.world import Project
+    from tests.stack import Stack
     from tests.web.browsing import Site
 
 TABLE = Path(__file__).with_name("routes.txt")
@@ -24,9 +26,18 @@ SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture(scope="module")
-def things(project: Project) -> dict[str, str]:
-    """What the routes' addresses name."""
-    return {"project": project.id, "digest": "0"}
+def things(project: Project, stack: Stack) -> dict[str, str]:
+    """What the routes' addresses name; the spare person is a member whom the owner may remove."""
+    spare = str(sign_in(stack, "spare")["user"]["id"])
+    added = project.people.owner.put(f"{project.url}/members/{spare}", json={"role": "reader"})
+    added.raise_for_status()
+    return {
+        "project": project.id,
+        "digest": "0",
+        "person": project.people.owner.id,
+        "spare": spare,
+        "agent": "nobody",
+    }
 
 
 def own_things(project: Project, row: Row) -> dict[str, str]:
@@ -46,7 +57,15 @@ def own_things(project: Project, row: Row) -> dict[str, str]:
         session = {"slug": slug, "type": "blueprint", "root": f"sessions/{slug}"}
         project.people.editor.post(f"{project.url}/sessions", json=session).raise_for_status()
         names |= {"session": slug, "stage": "intent"}
-    return names | {"sequence": str(version["change"]["sequence"])}
+    return names | {"invitation": invitation(project, row), "sequence": str(version["change"]["sequence"])}
+
+
+def invitation(project: Project, row: Row) -> str:
+    """An open invitation of the project's, where a route takes one back; else of nobody's."""
+    if not row.template.endswith("/revoke") or "{invitation}" not in row.template:
+        return str(uuid.uuid4())
+    asked = {"role": "reader", "email": f"{uuid.uuid4().hex}@example.com"}
+    return str(project.people.owner.post(f"{project.url}/invitations", json=asked).json()["id"])
 
 
 def ask(
@@ -56,6 +75,8 @@ def ask(
     names = {"unique": uuid.uuid4().hex[:10], "role": role} | names
     if row.template.startswith("/static/"):
         names |= {"path": "verso.css"}
+    if role == "owner" and "spare" in names:
+        names |= {"person": names["spare"]}
     cookies: dict[str, str] = {}
     if role != "anonymous":
         cookies = {each["name"]: each["value"] for each in site.states[role]["cookies"]}
@@ -137,11 +158,10 @@ def without_tokens(page: str) -> list[str]:
 def test_every_page_has_the_policy_and_nothing_inline(
     site: Site, project: Project, things: dict[str, str]
 ) -> None:
-    things = things | own_things(project, ROWS[0])
     for row in ROWS:
         if row.method != "GET" or row.template.startswith("/static/"):
             continue
-        answer = ask(site, row, "editor", things)
+        answer = ask(site, row, "owner", things | own_things(project, row))
         assert answer.status_code == 200, row.route
         policy = answer.headers["content-security-policy"]
         assert "unsafe" not in policy, row.route

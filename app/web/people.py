@@ -1,0 +1,237 @@
+"""Who belongs to a project: members, invitations, agents."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from app.errors import VersoError
+from app.flows import keep_agents
+from app.flows.keep_agents import KeptAgent
+from app.model import Role
+from app.web import notices
+from app.web.in_place import REFUSED, Refused, back_to, one_of, refusal_of
+from app.web.rendering import Crumb, home_of, render
+from app.web.visiting import Visitor, together
+
+if TYPE_CHECKING:
+    from app.supabase.invitations import Invitation
+
+INVITATIONS = 200
+_NO_STORE = {"Cache-Control": "private, no-store"}
+_AGENT = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
+
+
+@get("/p/{project:str}/people")
+async def read_people(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
+    """Members with their roles, and agents; for owners the open invitations as well."""
+    return await _people(visitor, project)
+
+
+@post("/p/{project:str}/people", status_code=303)
+async def invite_person(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
+    """Add somebody by handle, or invite an e-mail address or a GitHub login."""
+    who = visitor.form.get("who", "").strip()
+    by = visitor.form.get("by", "")
+
+    async def write() -> None:
+        role = one_of(visitor.form, "role", Role)
+        if by == "handle":
+            await visitor.services.ledger.set_member(
+                visitor.token, project=project, person=_named(who), role=role
+            )
+            return
+        await visitor.services.invitations.create_invitation(
+            visitor.token,
+            project=project,
+            role=role,
+            email=who if by == "email" else None,
+            github_login=_named(who) if by == "github" else None,
+        )
+
+    refused = await refusal_of("invite", write())
+    if refused is not None:
+        return await _people(visitor, project, refused=refused)
+    return back_to(project, "/people", "member_added" if by == "handle" else "invited", who=who)
+
+
+@post("/p/{project:str}/people/{person:str}", status_code=303)
+async def set_member(
+    visitor: NamedDependency[Visitor], project: FromPath[str], person: FromPath[str]
+) -> Response[Any]:
+    """Give a member another role; of an editor also the folders, one on each line, none for everything."""
+    ledger = visitor.services.ledger
+
+    async def write() -> None:
+        role = one_of(visitor.form, "role", Role)
+        folders = [each.strip() for each in visitor.form.get("folders", "").splitlines() if each.strip()]
+        if role is Role.editor:
+            await ledger.set_folders(visitor.token, project=project, person=person, folders=folders or None)
+        else:
+            await ledger.set_member(visitor.token, project=project, person=person, role=role)
+
+    refused = await refusal_of(person, write())
+    if refused is not None:
+        return await _people(visitor, project, refused=refused)
+    visitor.pages.recent.forget(visitor.token)
+    return back_to(project, "/people", "member_changed")
+
+
+@post("/p/{project:str}/people/{person:str}/remove", status_code=303)
+async def remove_member(
+    visitor: NamedDependency[Visitor], project: FromPath[str], person: FromPath[str]
+) -> Response[Any]:
+    """Remove a member, or leave."""
+    here = await visitor.services.ledger.read_project(visitor.token, project=project)
+    refused = await refusal_of(
+        person, visitor.services.ledger.remove_member(visitor.token, project=project, person=person)
+    )
+    if refused is not None:
+        return await _people(visitor, project, refused=refused)
+    if person != visitor.actor.id:
+        return back_to(project, "/people", "member_removed")
+    visitor.pages.recent.forget(visitor.token)
+    return Redirect("/", status_code=303, cookies=[notices.leave("left", name=here.name)])
+
+
+@post("/p/{project:str}/invitations/{invitation:str}/revoke", status_code=303)
+async def revoke_invitation(
+    visitor: NamedDependency[Visitor], project: FromPath[str], invitation: FromPath[str]
+) -> Response[Any]:
+    """Take an invitation back."""
+    await visitor.services.invitations.revoke_invitation(
+        visitor.token, project=project, invitation=invitation
+    )
+    return back_to(project, "/people", "invitation_revoked")
+
+
+@post("/p/{project:str}/agents", status_code=200)
+async def create_agent(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
+    """Make an agent. The answer is the one page that ever shows its credential."""
+    name = visitor.form.get("name", "").strip().lower()
+    made: list[KeptAgent] = []
+
+    async def write() -> None:
+        if not _AGENT.match(name):
+            raise VersoError(
+                "bad_value", "An agent's name is 1 to 64 of a-z 0-9 . _ -, first and last a letter or digit."
+            )
+        made.append(
+            await keep_agents.make_agent(
+                visitor.services.agents,
+                visitor.services.accounts,
+                visitor.token,
+                project=project,
+                name=name,
+                role=one_of(visitor.form, "role", Role),
+            )
+        )
+
+    refused = await refusal_of("agent", write())
+    if refused is not None:
+        return await _people(visitor, project, refused=refused)
+    return await _credential(visitor, project, made[0])
+
+
+@post("/p/{project:str}/agents/{agent:str}/rotate", status_code=200)
+async def rotate_agent(
+    visitor: NamedDependency[Visitor], project: FromPath[str], agent: FromPath[str]
+) -> Response[Any]:
+    """Give an agent another credential, shown once as well."""
+    made: list[KeptAgent] = []
+
+    async def write() -> None:
+        made.append(
+            await keep_agents.rotate_agent(
+                visitor.services.agents,
+                visitor.services.accounts,
+                visitor.token,
+                project=project,
+                agent=agent,
+            )
+        )
+
+    refused = await refusal_of(agent, write())
+    if refused is not None:
+        return await _people(visitor, project, refused=refused)
+    return await _credential(visitor, project, made[0])
+
+
+@post("/p/{project:str}/agents/{agent:str}/revoke", status_code=303)
+async def revoke_agent(
+    visitor: NamedDependency[Visitor], project: FromPath[str], agent: FromPath[str]
+) -> Response[Any]:
+    """End an agent's rights for ever."""
+    revoked = await keep_agents.revoke_agent(
+        visitor.services.agents,
+        visitor.services.accounts,
+        visitor.token,
+        project=project,
+        agent=agent,
+    )
+    return back_to(project, "/people", "agent_revoked", name=revoked.agent.name)
+
+
+async def _people(visitor: Visitor, project: str, *, refused: Refused | None = None) -> Response[Any]:
+    services, token = visitor.services, visitor.token
+    here, members, agents = await together(
+        services.ledger.read_project(token, project=project),
+        services.ledger.list_members(token, project=project),
+        services.agents.list_agents(token, project=project),
+    )
+    owns = here.role is Role.owner
+    invitations: list[Invitation] = []
+    if owns:
+        invitations = await services.invitations.list_invitations(
+            token, project=here.id, ended=False, before=None, page_size=INVITATIONS
+        )
+    home = home_of(here, await visitor.me())
+    programs = {each.id for each in agents}
+    return await render(
+        visitor,
+        "people/list.html",
+        title=f"People of {here.name}",
+        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("People")],
+        project=here,
+        tab="people",
+        status=200 if refused is None else REFUSED,
+        members=[each for each in members if each.person.id not in programs],
+        agents=agents,
+        invitations=invitations,
+        owns=owns,
+        keyed=services.accounts.can_act,
+        roles=[each.value for each in Role],
+        refused=refused,
+        given=visitor.form,
+    )
+
+
+async def _credential(visitor: Visitor, project: str, kept: KeptAgent) -> Response[Any]:
+    here = await visitor.services.ledger.read_project(visitor.token, project=project)
+    home = home_of(here, await visitor.me())
+    return await render(
+        visitor,
+        "people/credential.html",
+        title=f"Credential of {kept.agent.name}",
+        crumbs=[
+            Crumb("Projects", "/"),
+            Crumb(here.name, home),
+            Crumb("People", f"{home}/people"),
+            Crumb(kept.agent.name),
+        ],
+        project=here,
+        tab="people",
+        headers=_NO_STORE,
+        kept=kept,
+        server=str(visitor.request.base_url).rstrip("/"),
+    )
+
+
+def _named(text: str) -> str:
+    """A handle or login as people write it, with or without the sign before it."""
+    return text.removeprefix("@").lower()
