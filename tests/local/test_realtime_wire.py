@@ -409,3 +409,21 @@ async def test_two_hundred_subscribers_hear_a_row_of_the_database(stack: Stack, 
         heard = [await talk.hear() for talk in talks]
         assert time.perf_counter() - began < 2
         assert {frame[4]["event"] for frame in heard} == {"all"}
+
+
+async def test_who_leaves_while_joining_is_forgotten(stack: Stack, policies: None):
+    """Nobody listens afterwards: a row of the database isn't even notified of."""
+    person = await stack.user()
+    for number in range(30):
+        async with talking(stack) as talk:
+            payload = {"config": {"private": True}, "access_token": person["access_token"]}
+            await talk.say(f"realtime:heard:hasty:{number}", "phx_join", payload)
+            await asyncio.sleep(number / 10_000)
+
+    async def nobody() -> bool:
+        rows = await stack.psql(
+            "select count(*) from _embedded.listened where topic like 'heard:hasty:%'", role="supabase_admin"
+        )
+        return bool(rows[0][0] == 0)
+
+    assert await stack.until(nobody, seconds=30)

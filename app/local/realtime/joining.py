@@ -57,6 +57,10 @@ async def join(socket: Socket, shared: Shared, frame: Frame, *, channels: int) -
     except (*NO_DATABASE, TimeoutError):
         channel.close()
         raise NotJoined(UNREACHABLE) from None
+    except BaseException:
+        # The client left meanwhile: nobody else knows of the channel yet.
+        channel.close()
+        raise
     return channel
 
 

@@ -64,7 +64,9 @@ class Socket:
                     await self._websocket.close(self._ending or NORMAL)
 
     def send(self, encoded: Encoded) -> None:
-        """Put a frame into the queue."""
+        """Put a frame into the queue; one that was given up takes no more."""
+        if self._cut_off.is_set():
+            return
         self._out.append(encoded)
         self._out_bytes += len(encoded)
         if self._out_bytes > self._shared.limits.waiting:
