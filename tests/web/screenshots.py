@@ -30,6 +30,9 @@ SHOTS: dict[str, tuple[str | None, str, str, dict[str, int]]] = {
     "project-narrow": ("mara", DEMO, "light", NARROW),
     "document": ("mara", SPEC, "light", WIDE),
     "history": ("mara", f"{DEMO}/history", "dark", WIDE),
+    "change": ("mara", f"{DEMO}/changes/15", "light", WIDE),
+    "pipelines": ("mara", f"{DEMO}/pipelines", "light", WIDE),
+    "search": ("sam", f"{DEMO}/search?q=train", "light", WIDE),
     "edit": ("jonas", f"{DEMO}/edit/README.md", "light", WIDE),
 }
 """Name → who looks, at which page, in which colours, on which screen."""
