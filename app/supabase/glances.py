@@ -1,10 +1,14 @@
-"""What pages show beside a list, in one round trip for all its entries."""
+"""What pages show, in one round trip: for all entries of a list, or for a whole page."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.model import ChangeSummary
+import msgspec
+
+from app.model import ChangeSummary, Document, Project, Tag, Version
+from app.supabase.answers import Compared
+from app.supabase.reviews import DocumentComments, Reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +17,27 @@ if TYPE_CHECKING:
 
 MAX_SUMMARIES = 1000
 """The most changes of one question; the database refuses more."""
+
+
+class HistoryPage(msgspec.Struct, frozen=True):
+    """What the page of a document's history shows."""
+
+    project: Project
+    document: Document
+    versions: list[Version]
+    tags: list[Tag]
+    """The project's, at most 1000."""
+
+
+class DiffPage(msgspec.Struct, frozen=True):
+    """What the page of a document's difference shows, beside the lines."""
+
+    project: Project
+    sides: Compared
+    comments: DocumentComments
+    """At most 200, as beside the newer side."""
+    reviews: Reviewed
+    """At most 50 of the newer side's."""
 
 
 class Glances:
@@ -39,3 +64,31 @@ class Glances:
             sequences=[sequence for _, sequence in wanted],
         )
         return {(each.project, each.sequence): each for each in found}
+
+    async def read_history_page(
+        self, token: str, *, project: str, document: str, before: int | None, page_size: int
+    ) -> HistoryPage:
+        """A document's versions, newest first, with all that stands around them."""
+        return await self._pool.call(
+            HistoryPage,
+            token,
+            "read_history_page",
+            project=project,
+            document=document,
+            before=before,
+            page_size=page_size,
+        )
+
+    async def read_diff_page(
+        self, token: str, *, project: str, document: str, older: str | None, newer: str | None
+    ) -> DiffPage:
+        """Two versions as `compare_versions` finds them, and what was said of the newer one."""
+        return await self._pool.call(
+            DiffPage,
+            token,
+            "read_diff_page",
+            project=project,
+            document=document,
+            from_point=older,
+            to_point=newer,
+        )

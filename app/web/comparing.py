@@ -27,12 +27,13 @@ from app.text.words import Granularity
 from app.web.diff_rows import Showing, Table, table_of
 from app.web.rendering import Crumb, home_of, render
 from app.web.shown import in_url
-from app.web.visiting import Visitor, together
+from app.web.visiting import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from app.model import Version
+    from app.supabase.reviews import DocumentComments
 
 DOCUMENTS = 20
 """Documents of a change on one page."""
@@ -40,7 +41,6 @@ MOST_LINES = 1500
 """Lines of differences on a change's page; documents beyond it are opened by themselves."""
 MOST_COMMENTS = 200
 MOST_FOLDS = 20
-MOST_REVIEWS = 50
 _REVIEWERS = frozenset({Role.reviewer, Role.editor, Role.owner})
 
 Point = Annotated[str | None, QueryParameter(max_length=200)]
@@ -87,18 +87,16 @@ async def compare_versions(
 ) -> Response[Any]:
     """Two versions side by side or in one column, with the comments on the newer one beside their lines."""
     services, token = visitor.services, visitor.token
-    here, sides = await together(
-        services.ledger.read_project(token, project=project),
-        services.ledger.compare_versions(token, document=document, older=_point(older), newer=_point(newer)),
+    page = await services.glances.read_diff_page(
+        token, project=project, document=document, older=_point(older), newer=_point(newer)
     )
+    here, sides = page.project, page.sides
     version = sides.newer.version
     if version.project != here.id:
         raise VersoError("document_not_found", "There is no such document in this project.")
     comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
-    compared, threads, reviewed = await asyncio.gather(
-        _compare(comparing, visitor, sides),
-        _threads(visitor, version),
-        services.reviews.list_reviews(token, version=version.hash, before=None, page_size=MOST_REVIEWS),
+    compared, threads = await asyncio.gather(
+        _compare(comparing, visitor, sides), _threads(visitor, page.comments)
     )
     folds = frozenset(opened or ())
     old = (
@@ -149,7 +147,7 @@ async def compare_versions(
         opened=sorted(folds),
         elsewhere=[each for each in threads if each.first.at_line not in shown],
         asked=comment,
-        reviewed=reviewed,
+        reviewed=page.reviews,
         may_review=may_review,
         files=f"/v1/documents/{document}/versions/",
     )
@@ -230,16 +228,8 @@ async def _compare(comparing: Any, visitor: Visitor, sides: Compared) -> Compari
         return Comparison(older=older, newer=sides.newer.version, diff=None)
 
 
-async def _threads(visitor: Visitor, version: Version) -> list[Thread]:
+async def _threads(visitor: Visitor, found: DocumentComments) -> list[Thread]:
     services = visitor.services
-    found = await services.reviews.list_document_comments(
-        visitor.token,
-        document=version.document,
-        at=version.hash,
-        resolved=None,
-        seen=None,
-        page_size=MOST_COMMENTS,
-    )
     placed = await follow_comments(
         found,
         blobs=services.blobs,

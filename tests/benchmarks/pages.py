@@ -47,7 +47,7 @@ def pages(bench: Bench, *, versions: int, turns: int) -> list[Row]:
         rows = []
         compared = f"from={newest - 1}&to={newest}"
         for what, page, call in (
-            ("history", shown, f"{calls}/versions?limit=50"),
+            ("history", shown, f"{calls}/versions?limit=20"),
             ("diff", f"{shown}/diff?{compared}", f"{calls}/diff?{compared}"),
         ):
             pair = interleave(_asked(browser, page), _asked(bench.api, call), turns=turns)

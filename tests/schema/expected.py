@@ -166,7 +166,7 @@ PARTS = {
             "version_project",
         },
     ),
-    "pages": Part(exposed={"list_summaries"}),
+    "pages": Part(exposed={"list_summaries", "read_history_page", "read_diff_page"}),
     "mirroring": Part(exposed={"list_held", "list_history", "locate_contents"}),
     "feed": Part(
         views={"touched_paths"},

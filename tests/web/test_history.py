@@ -51,7 +51,9 @@ async def test_a_documents_history(web: Site, written: Project) -> None:
     await page.wait_for_url(f"{web.url}/p/{written.slug}/documents/*")
     await check_everywhere(web, "editor", page.url.removeprefix(web.url))
     assert "53 versions" in await page.get_by_role("main").inner_text()
-    await page.get_by_role("link", name="Older versions").click()
+    for first in (33, 13):
+        await page.get_by_role("link", name="Older versions").click()
+        await page.locator(f"#v{first}").wait_for()
     assert "added" in await page.locator("#v1").inner_text()
     await page.locator("#v2 .title a").click()
     assert "This is version 2 of 53." in await page.get_by_role("main").inner_text()

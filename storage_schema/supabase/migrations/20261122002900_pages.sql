@@ -18,3 +18,45 @@ $$;
 comment on function public.list_summaries is 'Changes by their projects and numbers (two arrays of the same length), as lists show them; those that the caller may not see are left out.';
 revoke execute on function public.list_summaries from public, anon, service_role;
 grant execute on function public.list_summaries to authenticated;
+
+-- What two pages need, each in one question: the same answers as those of the functions that it names, one by one.
+create function public.read_history_page(project text, document uuid, before integer default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  here jsonb := public.read_project(project);
+begin
+  -- The project first: who may not see it is told of nothing else.
+  return jsonb_build_object(
+    'project', here,
+    'document', public.read_document(document),
+    'versions', public.list_versions(document, before, page_size),
+    'tags', public.list_tags(project, '', 1000));
+end
+$$;
+comment on function public.read_history_page is '{project, document, versions, tags}: what the page of a document''s history shows.';
+revoke execute on function public.read_history_page from public, anon, service_role;
+grant execute on function public.read_history_page to authenticated;
+
+create function public.read_diff_page(project text, document uuid, from_point text default null, to_point text default null)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  here jsonb := public.read_project(project);
+  sides jsonb := public.compare_versions(document, from_point, to_point);
+  newer text := sides -> 'to' -> 'version' ->> 'hash';
+begin
+  return jsonb_build_object(
+    'project', here,
+    'sides', sides,
+    'comments', public.list_document_comments(document, newer, null, 0, 200),
+    'reviews', public.list_reviews(newer, null, 50));
+end
+$$;
+comment on function public.read_diff_page is '{project, sides, comments, reviews}: what the page of a document''s difference shows, comments as beside the newer side.';
+revoke execute on function public.read_diff_page from public, anon, service_role;
+grant execute on function public.read_diff_page to authenticated;

@@ -1,0 +1,76 @@
+"""What pages cost in requests to Supabase: the same however many versions, documents and members there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.api.world import make_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.api.world import Api, Project
+    from tests.web.browsing import Site
+
+PAGES = {
+    "/": 3,
+    "/p/{project}": 7,
+    "/p/{project}/history": 3,
+    "/p/{project}/files/a.md": 2,
+    "/p/{project}/documents/{document}": 1,
+    "/p/{project}/documents/{document}/diff": 1,
+    "/p/{project}/changes/2": 4,
+    "/p/{project}/documents/{document}/blame": 2,
+    "/p/{project}/people": 4,
+    "/p/{project}/pipelines": 4,
+    "/p/{project}/search?q=line": 2,
+}
+"""Round trips of a page at most, once contents and the visitor's profile are known."""
+
+
+def filled(project: Project, *, documents: int, versions: int) -> dict[str, str]:
+    """A project with a document of so many versions, and so many documents beside it."""
+    version = project.written("a.md", "# A\n\nline 1\n", content_type="text/markdown")
+    for number in range(2, versions + 1):
+        text = f"# A\n\nline {number % 2}\n"
+        version = project.written("a.md", text, base=version["hash"], content_type="text/markdown")
+    if documents:
+        project.change(*({"path": f"d{n % 7}/{n}.md", "text": f"line {n % 3}"} for n in range(documents)))
+    return {"project": project.id, "document": version["document"]}
+
+
+@pytest.fixture(scope="module")
+def small(site: Site) -> dict[str, str]:
+    return filled(make_project(site.members()), documents=2, versions=2)
+
+
+@pytest.fixture(scope="module")
+def large(site: Site) -> dict[str, str]:
+    """More of all that grows. Everybody is a member of both projects: the members come first."""
+    project = make_project(site.members())
+    project.people.owner.post(f"{project.url}/members", json={"handle": "outsider", "role": "reader"})
+    return filled(project, documents=150, versions=60)
+
+
+@pytest.fixture(scope="module")
+def cost(site: Site, api: Api) -> Callable[[str], int]:
+    cookies = {each["name"]: each["value"] for each in site.states["editor"]["cookies"]}
+
+    def count(path: str) -> int:
+        with httpx.Client(base_url=site.url, cookies=cookies, trust_env=False, timeout=30) as client:
+            client.get(path)  # contents are cached, and the profile is known, from here on
+            return api.cost(client.get(path))
+
+    return count
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_costs_the_same_whatever_there_is(
+    page: str, small: dict[str, str], large: dict[str, str], cost: Callable[[str], int]
+) -> None:
+    few, many = cost(page.format(**small)), cost(page.format(**large))
+    assert many <= few, f"{page}: {few} round trips, and {many} of more"
+    assert few <= PAGES[page], f"{page}: {few} round trips"
