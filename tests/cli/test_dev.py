@@ -14,6 +14,8 @@ import pytest
 from app.cli.story import ROLES, demo_directory, read_story
 from tests.api.browser import Browser
 from tests.cli.running import REPOSITORY, Dev, verso
+from tests.webhooks.receiver import Receiver
+from tests.webhooks.working import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -244,3 +246,22 @@ def changes_of(api: httpx.Client) -> list[dict[str, Any]]:
 
 def read_change(api: httpx.Client, change: dict[str, Any]) -> dict[str, Any]:
     return dict(api.get(f"/v1/projects/idse-demo/changes/{change['sequence']}").json())
+
+
+def test_webhooks_come_to_this_machine_and_also_after_their_worker_was_killed(
+    dev: Dev, api: httpx.Client
+) -> None:
+    with Receiver() as receiver:
+        url = f"/v1/projects/{dev.values['project']}"
+        made = api.post(f"{url}/webhooks", json={"url": receiver.url, "kinds": ["change.added"]})
+        assert made.status_code == 201, made.text
+        api.put(f"{url}/files/webhooks/one.md", content=b"one").raise_for_status()
+        receiver.wait_for(1)
+        # Else its lease would have to run out first, which takes a minute.
+        until(lambda: api.get(f"{url}/webhooks").json()[0]["last_delivered_at"])
+        dev.child("app.cli.webhooks_process").kill()
+        api.put(f"{url}/files/webhooks/two.md", content=b"two").raise_for_status()
+        receiver.wait_for(2, seconds=60)
+        paths = [each.event["change"]["versions"][0]["path"] for each in receiver.got]
+        assert paths == ["webhooks/one.md", "webhooks/two.md"]
+        api.delete(f"{url}/webhooks/{made.json()['id']}").raise_for_status()
