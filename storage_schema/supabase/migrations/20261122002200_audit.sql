@@ -33,6 +33,7 @@ create unique index audit_entries_minute_key on private.audit_entries (account_i
 create index audit_entries_project_idx on private.audit_entries (project_id, at desc, id desc) where project_id is not null;
 create index audit_entries_account_idx on private.audit_entries (account_id, at desc, id desc) where account_id is not null;
 create index audit_entries_at_idx on private.audit_entries (at desc, id desc);
+create index audit_entries_on_behalf_of_idx on private.audit_entries (on_behalf_of) where on_behalf_of is not null;
 create index audit_entries_refused_idx on private.audit_entries (project_id, minute, kind)
   where minute is not null and project_id is not null;
 alter table private.audit_entries enable row level security;

@@ -38,6 +38,7 @@ create table private.webhooks (
   constraint webhooks_replay_whole check ((replay_first is null) = (replay_last is null))
 );
 create index webhooks_project_idx on private.webhooks (project_id, made_at);
+create index webhooks_made_by_idx on private.webhooks (made_by);
 create index webhooks_due_idx on private.webhooks (next_attempt_at) where state = 'active';
 alter table private.webhooks enable row level security;
 create policy "nobody but the functions below" on private.webhooks using (false);
