@@ -110,6 +110,7 @@ def welcome(values: Mapping[str, Any], place: Place, *, seconds: float) -> str:
     rows = [
         ("API", values["api"]),
         ("Pages", f"{values['api']}/"),
+        ("Sign in", values["sign_in"]),
         ("OpenAPI page", values["openapi"]),
         ("Supabase", values["supabase_url"]),
         ("publishable key", values["publishable_key"]),
