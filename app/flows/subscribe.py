@@ -37,7 +37,6 @@ RETRY_MS = 2000
 _PASSING_SECONDS = 2.0
 NOTHING_SEEN = -1
 """Of who doesn't want to know who is present."""
-_ENDLESS: contextlib.nullcontext[None] = contextlib.nullcontext()
 
 SENTENCES = {
     "member_removed": "You are no longer a member of this project.",
@@ -178,7 +177,9 @@ class Subscription:
     async def _next(self) -> bytes:
         """What is in the queue, together; a heartbeat when it is time for one."""
         if not self._queue and self.ended is None and not self._presence_changed():
-            await self._wait(None)
+            self._waker = asyncio.get_running_loop().create_future()
+            await self._waker
+            self._waker = None
         frames: list[bytes] = []
         size = 0
         while self._queue and size < JOINED_BYTES and self.ended is None:
@@ -210,7 +211,8 @@ class Subscription:
         return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def _presence_changed(self) -> bool:
-        return self._seen not in {self._board.version, NOTHING_SEEN} and self._board.version > 0
+        version = self._board.version
+        return version > 0 and self._seen not in {version, NOTHING_SEEN}
 
     def _present(self) -> list[bytes]:
         """Who came and went; after every event before it, for who is no longer a member hears of nobody."""
@@ -228,16 +230,13 @@ class Subscription:
             self.actor.token, project=self._follower.project, change=change
         )
 
-    async def _wait(self, seconds: float | None) -> None:
+    async def _wait(self, seconds: float) -> None:
         """Wait until something is put in or the stream is ended; at most so long."""
         self._waker = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(seconds) if seconds is not None else _ENDLESS:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._waker
-        except TimeoutError:
-            pass
-        finally:
-            self._waker = None
+        self._waker = None
 
     def _wake(self) -> None:
         if self._waker is not None and not self._waker.done():
