@@ -966,20 +966,23 @@ begin
       select h.*, dense_rank() over (order by h.project_id, h.period, h.stage, h.actor, h.figure) as place
       from private.times_of(targets, first_day, last_day, step, part) h where h.n > 0
     ), buckets as (
-      select h.place, u.bucket, sum(u.n) as n
-      from histograms h cross join lateral unnest(h.buckets, h.counts) u (bucket, n) group by h.place, u.bucket
+      -- Place and bucket in one number (there are less than 4096 buckets), which is quick to group and to sort by.
+      select u.code, sum(u.n)::double precision as n
+      from (select h.place * 4096 + unnest(h.buckets) as code, unnest(h.counts) as n from histograms h) u group by u.code
     ), ranked as (
-      -- As floating point, which is exact so far and quick to add up; the sum of bigints is a numeric.
-      select b.place, b.bucket,
-             sum(b.n::double precision) over (partition by b.place order by b.bucket rows between unbounded preceding and current row) as upto
-      from buckets b
+      -- One running sum over all places; as floating point, which is exact so far, where the sum of bigints is a numeric.
+      select b.code, sum(b.n) over (order by b.code rows between unbounded preceding and current row) as upto from buckets b
     ), sums as materialized (
-      select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds,
-             ceil(sum(h.n) * 0.5)::double precision as middle, ceil(sum(h.n) * 0.9)::double precision as late
-      from histograms h group by 1, 2, 3, 4, 5, 6
+      select t.*, t.below + ceil(t.n * 0.5)::double precision as middle, t.below + ceil(t.n * 0.9)::double precision as late
+      from (
+        select t.*, sum(t.n::double precision) over (order by t.place rows between unbounded preceding and current row) - t.n as below
+        from (
+          select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds
+          from histograms h group by 1, 2, 3, 4, 5, 6) t) t
     ), quantiles as (
-      select r.place, min(r.bucket) filter (where r.upto >= s.middle) as p50, min(r.bucket) filter (where r.upto >= s.late) as p90
-      from ranked r join sums s on s.place = r.place group by r.place
+      select s.place, (min(r.code) filter (where r.upto >= s.middle) % 4096)::integer as p50,
+             (min(r.code) filter (where r.upto >= s.late) % 4096)::integer as p90
+      from ranked r join sums s on s.place = r.code / 4096 group by s.place
     ), times as materialized (
       select t.project_id, t.period, t.stage, t.actor, jsonb_object_agg(t.figure, jsonb_build_object(
         'count', t.n, 'mean', round(t.milliseconds / t.n / 1000.0, 3),
