@@ -23,6 +23,7 @@ SENTENCES = {
     "project_made": "The project is made. Upload its first documents.",
     "uploaded_one": "{path} is uploaded as change #{change}.",
     "uploaded": "{count} documents are uploaded as change #{change}.",
+    "imported": "{count} documents are imported as change #{change}.",
     "saved": "Saved as change #{change}.",
     "merged": "Saved as change #{change}, merged with what somebody else wrote meanwhile.",
     "unchanged": "Nothing differs from what is there, so nothing was written.",

@@ -61,6 +61,7 @@ TABS = (
     Tab("history", "History", "/history"),
     Tab("pipelines", "Pipelines", "/pipelines"),
     Tab("people", "People", "/people"),
+    Tab("import", "Import and export", "/import"),
 )
 """The parts of a project that have pages. Who adds one adds it here."""
 

@@ -11,6 +11,10 @@ FORMS: dict[str, dict[str, Any]] = {
         "fields": {"folder": "up", "seen": "1"},
         "files": {"files": ["{unique}.md", "# Up\n"]},
     },
+    "POST /p/{project}/import": {
+        "fields": {"folder": "in", "act": "look"},
+        "files": {"archive": ["{unique}.zip", "PK\x05\x06" + "\x00" * 18]},
+    },
     "POST /p/{project}/create": {"fields": {"path": "made/{unique}.md", "text": "made"}},
     "POST /p/{project}/edit/{path}": {"fields": {"text": "by {unique}", "base": "{version}"}},
     "POST /p/{project}/resolve/{path}": {
