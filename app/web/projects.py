@@ -85,8 +85,9 @@ async def _new(visitor: Visitor, *, wrong: str | None = None, sentence: str = ""
 
 async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
     services = visitor.services
-    found, me = await asyncio.gather(
+    found, invitations, me = await asyncio.gather(
         services.ledger.list_projects(visitor.token, after=position_of(cursor, str), page_size=PAGE + 1),
+        services.invitations.list_my_invitations(visitor.token),
         visitor.me(),
     )
     shown, following = found[:PAGE], None
@@ -103,6 +104,7 @@ async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
         "projects/list.html",
         title="Projects",
         rows=rows,
+        invitations=invitations,
         following=following,
         first=cursor is None and not found,
     )

@@ -60,8 +60,10 @@ TABS = (
     Tab("overview", "Overview", ""),
     Tab("history", "History", "/history"),
     Tab("pipelines", "Pipelines", "/pipelines"),
+    Tab("tags", "Tags", "/tags"),
     Tab("people", "People", "/people"),
     Tab("import", "Import and export", "/import"),
+    Tab("settings", "Settings", "/settings"),
 )
 """The parts of a project that have pages. Who adds one adds it here."""
 

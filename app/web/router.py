@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from app.web import (
     assets,
+    audit,
     blaming,
     comparing,
     conflict,
@@ -15,6 +16,7 @@ from app.web import (
     history,
     importing,
     keeping,
+    me,
     overview,
     people,
     pipelines,
@@ -22,6 +24,8 @@ from app.web import (
     projects,
     reviewing,
     searching,
+    settings,
+    tags,
     uploading,
 )
 from app.web.faults import HANDLERS
@@ -73,6 +77,17 @@ ROUTES = [
     people.create_agent,
     people.rotate_agent,
     people.revoke_agent,
+    me.read_me,
+    me.update_me,
+    me.answer_invitation,
+    audit.list_my_audit,
+    audit.list_audit,
+    tags.list_tags,
+    tags.create_tag,
+    settings.read_settings,
+    settings.update_project,
+    settings.set_rules,
+    settings.archive_project,
 ]
 """Who adds a page adds its handler here, and its line to tests/web/routes.txt."""
 

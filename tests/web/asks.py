@@ -31,6 +31,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "POST /p/{project}/sessions/{session}/stages/{stage}": {"state": "in_progress", "seen": "none"},
     "POST /p/{project}/people": {"who": "{unique}@example.com", "by": "email", "role": "reader"},
     "POST /p/{project}/people/{person}": {"role": "reader"},
+    "POST /me": {"name": "{role}"},
+    "POST /p/{project}/tags": {"name": "t-{unique}"},
+    "POST /p/{project}/settings": {"name": "Named {unique}"},
+    "POST /p/{project}/settings/archive": {"act": "reopen"},
     "POST /p/{project}/agents": {"name": "a-{unique}", "role": "reader"},
 }
 """A multipart form has `fields` and `files` in place of plain fields."""

@@ -1,0 +1,157 @@
+"""The audit trail: a project's for its owners, and one's own account's."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from app.api.links import cursor_of, position_of
+from app.api.paging import Cursor
+from app.errors import VersoError
+from app.web.rendering import Crumb, home_of, render
+from app.web.visiting import Visitor, together
+
+if TYPE_CHECKING:
+    from app.supabase.audit import AuditEntry
+
+PAGE = 50
+KINDS = (
+    "account", "agent", "audit", "bridge", "content", "export", "import", "invitation", "member", "page",
+    "project", "refused", "rules", "session", "tag", "webhook",
+)  # fmt: skip
+"""What one may choose from: all kinds of a noun. docs/audit.md and docs/events.md tell of them."""
+
+Kind = Annotated[str, QueryParameter(max_length=100)]
+Person = Annotated[str, QueryParameter(max_length=100)]
+First = Annotated[str, QueryParameter(name="from", max_length=20)]
+Last = Annotated[str, QueryParameter(name="to", max_length=20)]
+
+
+@get("/p/{project:str}/audit")
+async def list_audit(
+    visitor: NamedDependency[Visitor],
+    project: FromPath[str],
+    kind: Kind = "",
+    person: Person = "",
+    first_day: First = "",
+    last_day: Last = "",
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """Who did what in a project; for owners."""
+    services, token = visitor.services, visitor.token
+    here, found = await together(
+        services.ledger.read_project(token, project=project),
+        services.audit.list_audit(
+            token,
+            project=project,
+            kind=kind or None,
+            person=person.strip().removeprefix("@") or None,
+            since=_begin(first_day),
+            until=_end(last_day),
+            after=position_of(cursor, str),
+            page_size=PAGE + 1,
+        ),
+    )
+    home = home_of(here, await visitor.me())
+    return await render(
+        visitor,
+        "settings/audit.html",
+        title=f"Audit trail of {here.name}",
+        crumbs=[
+            Crumb("Projects", "/"),
+            Crumb(here.name, home),
+            Crumb("Settings", f"{home}/settings"),
+            Crumb("Audit trail"),
+        ],
+        project=here,
+        tab="settings",
+        address=f"{home}/audit",
+        own=False,
+        **_facts(
+            found,
+            asked={"kind": kind, "person": person, "from": first_day, "to": last_day},
+            table=f"/v1/projects/{here.id}/audit",
+            later=cursor is not None,
+            since=_begin(first_day),
+            until=_end(last_day),
+        ),
+    )
+
+
+@get("/me/audit")
+async def list_my_audit(
+    visitor: NamedDependency[Visitor],
+    kind: Kind = "",
+    first_day: First = "",
+    last_day: Last = "",
+    cursor: Cursor = None,
+) -> Response[Any]:
+    """What one's own account did."""
+    found = await visitor.services.audit.list_my_audit(
+        visitor.token,
+        kind=kind or None,
+        since=_begin(first_day),
+        until=_end(last_day),
+        after=position_of(cursor, str),
+        page_size=PAGE + 1,
+    )
+    return await render(
+        visitor,
+        "settings/audit.html",
+        title="What your account did",
+        crumbs=[Crumb("Projects", "/"), Crumb("Your account", "/me"), Crumb("Audit trail")],
+        address="/me/audit",
+        own=True,
+        **_facts(
+            found,
+            asked={"kind": kind, "from": first_day, "to": last_day},
+            table="/v1/me/audit",
+            later=cursor is not None,
+            since=_begin(first_day),
+            until=_end(last_day),
+        ),
+    )
+
+
+def _facts(
+    found: list[AuditEntry],
+    *,
+    asked: dict[str, str],
+    table: str,
+    later: bool,
+    since: datetime | None,
+    until: datetime | None,
+) -> dict[str, Any]:
+    said = {name: value for name, value in asked.items() if value}
+    times = {name: at.isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
+    told = {name: value for name, value in said.items() if name in {"kind", "person"}}
+    return {
+        "entries": found[:PAGE],
+        "asked": asked,
+        "kinds": KINDS,
+        "query": urlencode(said),
+        "following": cursor_of(found[PAGE - 1].place) if len(found) > PAGE else None,
+        "later": later,
+        "table_url": f"{table}?{urlencode({'format': 'csv', **told, **times})}",
+    }
+
+
+def _begin(day: str) -> datetime | None:
+    return _at(day, time.min)
+
+
+def _end(day: str) -> datetime | None:
+    return _at(day, time.max)
+
+
+def _at(day: str, moment: time) -> datetime | None:
+    """A day (UTC) as forms send it; an empty field is none."""
+    try:
+        return datetime.combine(date.fromisoformat(day), moment, UTC) if day.strip() else None
+    except ValueError:
+        raise VersoError("bad_value", "A day is written as 2026-11-22.") from None
