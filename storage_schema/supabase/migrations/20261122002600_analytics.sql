@@ -79,6 +79,25 @@ comment on column public.analytics_counts.threads_resolved is 'Threads resolved.
 comment on column public.analytics_counts.approvals is 'Reviews that approve.';
 comment on column public.analytics_counts.changes_requested is 'Reviews that request changes.';
 
+create function private.ranked_bucket(buckets integer[], counts integer[], rank numeric)
+returns integer
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+  passed bigint := 0;
+begin
+  for i in 1 .. cardinality(buckets) loop
+    passed := passed + counts[i];
+    if passed >= rank then
+      return buckets[i];
+    end if;
+  end loop;
+  return null;
+end
+$$;
+comment on function private.ranked_bucket is 'The bucket of the time of that rank, from 1.';
+
 -- A histogram is read whole, so it is one row, and it is kept apart by each of what one can ask for, not by all of it at once:
 -- whatever is asked, nothing is read that isn't told.
 create table public.analytics_times (
@@ -92,7 +111,10 @@ create table public.analytics_times (
   n bigint not null,
   milliseconds bigint not null,
   buckets integer[] not null,
-  counts integer[] not null
+  counts integer[] not null,
+  -- Where a histogram is the whole answer, as a week by itself is, nobody has to walk through it.
+  p50 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.5))) stored,
+  p90 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.9))) stored
 ) with (fillfactor = 80);
 create unique index analytics_times_key
   on public.analytics_times (project_id, slice, level, start, figure, stage, actor) nulls not distinct;
@@ -110,6 +132,8 @@ comment on column public.analytics_times.n is 'How many times.';
 comment on column public.analytics_times.milliseconds is 'Their sum.';
 comment on column public.analytics_times.buckets is 'Which buckets there are any in (private.time_bucket), in order.';
 comment on column public.analytics_times.counts is 'How many there are in each of those.';
+comment on column public.analytics_times.p50 is 'The bucket of the middle one.';
+comment on column public.analytics_times.p90 is 'The bucket of the one that nine tenths of them are not longer than.';
 
 create table public.analytics_contested (
   project_id uuid not null references public.projects,
@@ -897,7 +921,7 @@ grant execute on function private.counts_of to authenticated;
 
 create function private.times_of(targets uuid[], first_day date, last_day date, step text, part text)
 returns table (project_id uuid, period date, stage public.stage, actor public.actor_kind, figure public.analytics_time,
-  n bigint, milliseconds bigint, buckets integer[], counts integer[])
+  n bigint, milliseconds bigint, buckets integer[], counts integer[], p50 integer, p90 integer)
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
@@ -913,7 +937,7 @@ begin
     select case when part in ('project', 'project,stage') then a.project_id end,
            case when step is null then first_day when step = 'day' then a.start
                 else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end,
-           a.stage, a.actor, a.figure, a.n, a.milliseconds, a.buckets, a.counts
+           a.stage, a.actor, a.figure, a.n, a.milliseconds, a.buckets, a.counts, a.p50, a.p90
     from public.analytics_times a
     where a.project_id = any (targets) and a.slice = wanted and a.level = span.level and a.start >= span.low and a.start < span.high;
   end loop;
@@ -965,24 +989,29 @@ begin
     ), histograms as materialized (
       select h.*, dense_rank() over (order by h.project_id, h.period, h.stage, h.actor, h.figure) as place
       from private.times_of(targets, first_day, last_day, step, part) h where h.n > 0
-    ), buckets as (
-      -- Place and bucket in one number (there are less than 4096 buckets), which is quick to group and to sort by.
-      select u.code, sum(u.n)::double precision as n
-      from (select h.place * 4096 + unnest(h.buckets) as code, unnest(h.counts) as n from histograms h) u group by u.code
-    ), ranked as (
-      -- One running sum over all places; as floating point, which is exact so far, where the sum of bigints is a numeric.
-      select b.code, sum(b.n) over (order by b.code rows between unbounded preceding and current row) as upto from buckets b
     ), sums as materialized (
       select t.*, t.below + ceil(t.n * 0.5)::double precision as middle, t.below + ceil(t.n * 0.9)::double precision as late
       from (
-        select t.*, sum(t.n::double precision) over (order by t.place rows between unbounded preceding and current row) - t.n as below
+        select t.*, coalesce(sum(t.n::double precision) filter (where t.pieces > 1) over (
+                 order by t.place rows between unbounded preceding and 1 preceding), 0) as below
         from (
-          select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds
+          select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds,
+                 count(*) as pieces, min(h.p50) as p50, min(h.p90) as p90
           from histograms h group by 1, 2, 3, 4, 5, 6) t) t
+    ), buckets as (
+      -- Place and bucket in one number (there are less than 4096 buckets), which is quick to group and to sort by.
+      select u.code, sum(u.n)::double precision as n
+      from (select h.place * 4096 + unnest(h.buckets) as code, unnest(h.counts) as n
+            from histograms h where h.place in (select s.place from sums s where s.pieces > 1)) u group by u.code
+    ), ranked as (
+      -- One running sum over all places; as floating point, which is exact so far, where the sum of bigints is a numeric.
+      select b.code, sum(b.n) over (order by b.code rows between unbounded preceding and current row) as upto from buckets b
     ), quantiles as (
       select s.place, (min(r.code) filter (where r.upto >= s.middle) % 4096)::integer as p50,
              (min(r.code) filter (where r.upto >= s.late) % 4096)::integer as p90
       from ranked r join sums s on s.place = r.code / 4096 group by s.place
+      union all
+      select s.place, s.p50, s.p90 from sums s where s.pieces = 1
     ), times as materialized (
       select t.project_id, t.period, t.stage, t.actor, jsonb_object_agg(t.figure, jsonb_build_object(
         'count', t.n, 'mean', round(t.milliseconds / t.n / 1000.0, 3),
