@@ -141,8 +141,8 @@ def decided(texts, choice):
 
 @pytest.mark.parametrize(
     ("choice", "option"),
-    [(Choice.YOURS, "--ours"), (Choice.THEIRS, "--theirs"), (Choice.BOTH, "--union")],
-    ids=["yours", "theirs", "both"],
+    [(Choice.YOURS, "--ours"), (Choice.THEIRS, "--theirs")],
+    ids=["yours", "theirs"],
 )
 @settings(max_examples=40)
 @given(triple=triples())
@@ -156,3 +156,17 @@ def test_what_is_decided_is_what_git_decides_so(tmp_path_factory, choice, option
 def test_deciding_for_one_side_is_deciding_for_the_other_the_other_way_round(triple):
     base, theirs, yours = plain(triple)
     assert decided((base, theirs, yours), Choice.YOURS) == decided((base, yours, theirs), Choice.THEIRS)
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "yours", "both"),
+    [
+        (b"a\nb\nc\n", b"a\nT\nc\n", b"a\nY\nc\n", b"a\nY\nT\nc\n"),
+        (b"a\nb", b"a\nT", b"a\nY", b"a\nY\nT"),
+        (b"a\nb\n", b"a\n", b"a\nY", b"a\nY"),
+        (b"a\nb\n", b"a\nT", b"a\n", b"a\nT"),
+    ],
+    ids=["between", "no newline at the end", "theirs is empty", "yours is empty"],
+)
+def test_both_are_yours_and_then_theirs_with_a_line_end_between(base, theirs, yours, both):
+    assert decided((base, theirs, yours), Choice.BOTH) == both
