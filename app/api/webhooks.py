@@ -90,7 +90,7 @@ async def create_webhook(
     data: JSONBody[NewWebhook],
 ) -> Response[KeyedWebhook]:
     """For owners. It begins now. The key of its signatures is in this answer and nowhere else."""
-    _check(data.url, services.settings)
+    check_webhook_url(data.url, services.settings)
     made = await services.webhooks.create_webhook(
         actor.token,
         project=project,
@@ -112,7 +112,7 @@ async def update_webhook(
 ) -> Webhook:
     """For owners. `state: active` resumes it where it was, at once; `from: now` leaves out what waits."""
     if data.url is not UNSET:
-        _check(data.url, services.settings)
+        check_webhook_url(data.url, services.settings)
     return await services.webhooks.update_webhook(
         actor.token, project=project, webhook=webhook, edit=msgspec.to_builtins(data)
     )
@@ -187,7 +187,7 @@ async def list_deliveries(
     return Response(Page(found[:size], following), headers=headers)
 
 
-def _check(url: str, settings: Settings) -> None:
+def check_webhook_url(url: str, settings: Settings) -> None:
     """Refuse what each attempt would be. Names are not looked up: that would tell of the network."""
     try:
         refusal = refusal_of_url(url, allow_private=settings.webhooks_private)

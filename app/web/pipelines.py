@@ -16,7 +16,7 @@ from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.api.pipelines import place_of
 from app.errors import VersoError
-from app.model import Stage
+from app.model import SessionStatus, Stage
 from app.model.pipelines import Pipeline, StageState
 from app.web import notices
 from app.web.rendering import Crumb, home_of, render
@@ -151,6 +151,7 @@ async def read_session(
         session=standing.session,
         about=about,
         standings=standing.stages,
+        statuses=[each.value for each in SessionStatus],
         reports=reports[:REPORTS],
         following=cursor_of(reports[REPORTS - 1].number) if len(reports) > REPORTS else None,
         later=cursor is not None,

@@ -35,6 +35,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "POST /p/{project}/tags": {"name": "t-{unique}"},
     "POST /p/{project}/settings": {"name": "Named {unique}"},
     "POST /p/{project}/settings/archive": {"act": "reopen"},
+    "POST /p/{project}/webhooks": {"url": "https://example.com/{unique}"},
+    "POST /p/{project}/erasures": {"sha256": "{content}", "confirm": "{content}", "reason": "By {unique}"},
+    "POST /p/{project}/new-session": {"title": "The {unique}", "type": "exploratory"},
+    "POST /p/{project}/sessions/{session}": {"title": "By {unique}", "status": "review"},
     "POST /p/{project}/agents": {"name": "a-{unique}", "role": "reader"},
 }
 """A multipart form has `fields` and `files` in place of plain fields."""

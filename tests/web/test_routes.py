@@ -31,6 +31,9 @@ def things(project: Project, stack: Stack) -> dict[str, str]:
     spare = str(sign_in(stack, "spare")["user"]["id"])
     added = project.people.owner.put(f"{project.url}/members/{spare}", json={"role": "reader"})
     added.raise_for_status()
+    hook = project.people.owner.post(f"{project.url}/webhooks", json={"url": "https://example.com/"}).json()[
+        "id"
+    ]
     return {
         "project": project.id,
         "digest": "0",
@@ -38,6 +41,8 @@ def things(project: Project, stack: Stack) -> dict[str, str]:
         "spare": spare,
         "answer": "accept",
         "agent": "nobody",
+        "act": "pause",
+        "webhook": hook,
     }
 
 
@@ -49,7 +54,15 @@ def own_things(project: Project, row: Row) -> dict[str, str]:
     if row.template.endswith("/undelete"):
         gone = project.people.editor.delete(project.file(path), headers={"If-Match": f'"{version["hash"]}"'})
         version = gone.json()["version"]
-    names = {"document": version["document"], "version": version["hash"], "path": path, "number": "1"}
+    if row.template.endswith("/erasures"):  # what was erased is refused from then on: no other test's bytes
+        version = project.written(path, path, base=version["hash"])
+    names = {
+        "content": version["sha256"],
+        "document": version["document"],
+        "version": version["hash"],
+        "path": path,
+        "number": "1",
+    }
     if "{comment}" in row.template:
         said = project.people.reviewer.post(f"/v1/versions/{version['hash']}/comments", json={"body": "Why?"})
         names["comment"] = said.json()["id"]

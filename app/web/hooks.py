@@ -1,0 +1,200 @@
+"""Webhooks of a project, for its owners: where events are sent, how that goes, and sending them once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from app.api.links import cursor_of, position_of
+from app.api.paging import Cursor
+from app.api.webhooks import check_webhook_url
+from app.errors import VersoError
+from app.web.in_place import REFUSED, Refused, back_to, refusal_of
+from app.web.rendering import Crumb, home_of, render
+from app.web.visiting import Visitor, together
+
+if TYPE_CHECKING:
+    from app.model import Project
+    from app.supabase.webhooks import KeyedWebhook
+
+PAGE = 50
+OVERLAP = 86_400
+_NO_STORE = {"Cache-Control": "private, no-store"}
+_EDITS: dict[str, dict[str, str]] = {
+    "pause": {"state": "paused"},
+    "resume": {"state": "active"},
+    "skip": {"state": "active", "from": "now"},
+}
+_MOST_DIGITS = 15
+
+
+@get("/p/{project:str}/webhooks")
+async def list_webhooks(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
+    """A project's webhooks and their health."""
+    return await _hooks(visitor, project)
+
+
+@post("/p/{project:str}/webhooks", status_code=200)
+async def create_webhook(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
+    """Register an address. The answer is the one page that ever shows its key."""
+    form = visitor.form
+    made: list[KeyedWebhook] = []
+
+    async def write() -> None:
+        url = form.get("url", "").strip()
+        check_webhook_url(url, visitor.services.settings)
+        made.append(
+            await visitor.services.webhooks.create_webhook(
+                visitor.token,
+                project=project,
+                url=url,
+                kinds=form.get("kinds", "").replace(",", " ").split() or None,
+                prefix=form.get("prefix", "").strip() or None,
+                description=form.get("description", "").strip()[:500],
+            )
+        )
+
+    refused = await refusal_of("add", write())
+    if refused is not None:
+        return await _hooks(visitor, project, refused=refused)
+    return await _key(visitor, project, made[0])
+
+
+@post("/p/{project:str}/webhooks/{webhook:str}/rotate", status_code=200)
+async def rotate_webhook(
+    visitor: NamedDependency[Visitor], project: FromPath[str], webhook: FromPath[str]
+) -> Response[Any]:
+    """Give a webhook another key; for a day both sign."""
+    kept = await visitor.services.webhooks.rotate_webhook(
+        visitor.token, project=project, webhook=webhook, overlap=OVERLAP
+    )
+    return await _key(visitor, project, kept)
+
+
+@post("/p/{project:str}/webhooks/{webhook:str}/{act:str}", status_code=303)
+async def act_on_webhook(
+    visitor: NamedDependency[Visitor], project: FromPath[str], webhook: FromPath[str], act: FromPath[str]
+) -> Response[Any]:
+    """Pause, resume, resume and leave out what waits, remove, or replay events."""
+    webhooks, token = visitor.services.webhooks, visitor.token
+    if act == "remove":
+        await webhooks.remove_webhook(token, project=project, webhook=webhook)
+        return back_to(project, "/webhooks", "webhook_removed")
+    if act == "replay":
+
+        async def replay() -> None:
+            first = _event(visitor.form.get("first", ""))
+            last = _event(visitor.form.get("last", "").strip() or str(first))
+            await webhooks.replay_webhook(token, project=project, webhook=webhook, first=first, last=last)
+
+        refused = await refusal_of("replay", replay())
+        if refused is not None:
+            return await _deliveries(visitor, project, webhook, refused=refused)
+        return back_to(project, f"/webhooks/{webhook}", "webhook_replayed")
+    if act not in _EDITS:
+        raise VersoError("not_found", "There is nothing at this address.")
+    edit = _EDITS[act]
+    refused = await refusal_of(
+        webhook, webhooks.update_webhook(token, project=project, webhook=webhook, edit=edit)
+    )
+    if refused is not None:
+        return await _hooks(visitor, project, refused=refused)
+    return back_to(project, "/webhooks", "webhook_paused" if act == "pause" else "webhook_resumed")
+
+
+@get("/p/{project:str}/webhooks/{webhook:str}")
+async def list_deliveries(
+    visitor: NamedDependency[Visitor], project: FromPath[str], webhook: FromPath[str], cursor: Cursor = None
+) -> Response[Any]:
+    """A webhook's attempts, newest first."""
+    return await _deliveries(visitor, project, webhook, cursor=cursor)
+
+
+async def _hooks(visitor: Visitor, project: str, *, refused: Refused | None = None) -> Response[Any]:
+    here, hooks = await together(
+        visitor.services.ledger.read_project(visitor.token, project=project),
+        visitor.services.webhooks.list_webhooks(visitor.token, project=project),
+    )
+    home = home_of(here, await visitor.me())
+    return await render(
+        visitor,
+        "settings/webhooks.html",
+        title=f"Webhooks of {here.name}",
+        crumbs=[*_crumbs(here, home), Crumb("Webhooks")],
+        project=here,
+        tab="settings",
+        status=200 if refused is None else REFUSED,
+        hooks=hooks,
+        refused=refused,
+        given=visitor.form if refused is not None else {},
+    )
+
+
+async def _deliveries(
+    visitor: Visitor,
+    project: str,
+    webhook: str,
+    *,
+    cursor: str | None = None,
+    refused: Refused | None = None,
+) -> Response[Any]:
+    services, token = visitor.services, visitor.token
+    here, hooks, found = await together(
+        services.ledger.read_project(token, project=project),
+        services.webhooks.list_webhooks(token, project=project),
+        services.webhooks.list_deliveries(
+            token,
+            project=project,
+            webhook=webhook,
+            before=position_of(cursor, int),
+            page_size=PAGE + 1,
+            failed=False,
+        ),
+    )
+    hook = next((each for each in hooks if each.id == webhook), None)
+    if hook is None:
+        raise VersoError("webhook_not_found", "The project has no such webhook.")
+    home = home_of(here, await visitor.me())
+    return await render(
+        visitor,
+        "settings/deliveries.html",
+        title="Deliveries",
+        crumbs=[*_crumbs(here, home), Crumb("Webhooks", f"{home}/webhooks"), Crumb("Deliveries")],
+        project=here,
+        tab="settings",
+        status=200 if refused is None else REFUSED,
+        hook=hook,
+        deliveries=found[:PAGE],
+        following=cursor_of(found[PAGE - 1].number) if len(found) > PAGE else None,
+        refused=refused,
+        given=visitor.form if refused is not None else {},
+    )
+
+
+async def _key(visitor: Visitor, project: str, kept: KeyedWebhook) -> Response[Any]:
+    here = await visitor.services.ledger.read_project(visitor.token, project=project)
+    home = home_of(here, await visitor.me())
+    return await render(
+        visitor,
+        "settings/webhook_key.html",
+        title="A webhook's key",
+        crumbs=[*_crumbs(here, home), Crumb("Webhooks", f"{home}/webhooks"), Crumb("Its key")],
+        project=here,
+        tab="settings",
+        headers=_NO_STORE,
+        kept=kept,
+    )
+
+
+def _crumbs(here: Project, home: str) -> list[Crumb]:
+    return [Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Settings", f"{home}/settings")]
+
+
+def _event(text: str) -> int:
+    text = text.strip()
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS or not int(text):
+        raise VersoError("bad_value", "Name the events by their numbers.")
+    return int(text)

@@ -1,0 +1,101 @@
+"""Webhooks in the settings, and sessions that are started and moved on."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from tests.web.browsing import check_everywhere, check_page
+
+if TYPE_CHECKING:
+    from tests.api.world import Project
+    from tests.web.browsing import Site
+
+
+async def test_a_webhook_s_key_is_shown_once_and_it_is_looked_after(web: Site, project: Project) -> None:
+    address = f"/p/{project.slug}/webhooks"
+    url = f"https://example.com/{uuid.uuid4().hex[:8]}"
+    page = await web.page("owner", address, java_script_enabled=False)
+    await page.get_by_label("Address").fill("https://127.0.0.1/inside")
+    await page.get_by_label("Kinds (may be empty)").fill("change.* tag.added")
+    await page.get_by_role("button", name="Add it").click()
+    assert "can't go there" in await page.get_by_role("alert").inner_text()
+    assert await page.get_by_label("Kinds (may be empty)").input_value() == "change.* tag.added"
+    await page.get_by_label("Address").fill(url)
+    async with page.expect_response(lambda answer: answer.request.method == "POST") as answering:
+        await page.get_by_role("button", name="Add it").click()
+    assert (await answering.value).headers["cache-control"] == "private, no-store"
+    key = await page.get_by_label("Key").input_value()
+    assert key.startswith("whsec_")
+    await page.get_by_role("link", name="I have kept it").click()
+    assert key not in await page.content()
+    row = page.locator("ul.roster > li").filter(has_text=url)
+    assert "change.*, tag.added" in await row.inner_text()
+    await row.locator("summary").click()
+    await row.get_by_role("button", name="Pause").click()
+    assert "is paused" in await page.get_by_role("status").inner_text()
+    await check_everywhere(web, "owner", address)
+    await row.locator("summary").click()
+    await row.get_by_role("button", name="Resume where it was").click()
+    assert await page.get_by_role("status").inner_text() == "The webhook goes on."
+    await row.get_by_role("link", name=url).click()
+    await check_everywhere(web, "owner", page.url.removeprefix(web.url))
+    await page.get_by_label("From event").fill("soon")
+    await page.get_by_role("button", name="Send").click()
+    assert "numbers" in await page.get_by_role("alert").inner_text()
+    assert await page.get_by_label("From event").input_value() == "soon"
+    await page.get_by_label("From event").fill("1")
+    await page.get_by_role("button", name="Send").click()
+    assert "once more" in await page.get_by_role("status").inner_text()
+    await page.goto(address)
+    await row.locator("summary").click()
+    await row.get_by_role("button", name="Remove it").click()
+    assert await page.get_by_role("status").inner_text() == "The webhook is removed."
+    assert await row.count() == 0
+
+
+async def test_a_session_is_started_and_moved_on(web: Site, project: Project) -> None:
+    title = f"The oven {uuid.uuid4().hex[:6]}"
+    slug = title.lower().replace(" ", "-")
+    page = await web.page("editor", f"/p/{project.slug}/pipelines", java_script_enabled=False)
+    await page.get_by_role("link", name="New session").click()
+    await page.get_by_label("Title").fill(title)
+    await page.get_by_label("Kind").select_option("feature")
+    await page.get_by_label("Folder").fill("a//b")
+    await page.get_by_role("button", name="Start the session").click()
+    assert await page.get_by_role("alert").count() == 1
+    assert await page.get_by_label("Title").input_value() == title
+    await page.get_by_label("Kind").select_option("blueprint")
+    await page.get_by_label("Folder").fill(f"ovens/{slug}")
+    await page.get_by_role("button", name="Start the session").click()
+    assert page.url.endswith(f"/sessions/{slug}")
+    await page.locator("summary", has_text="Change title and status").click()
+    await page.get_by_label("Stands at").select_option("review")
+    await page.get_by_role("button", name="Save").click()
+    assert await page.locator("h1 .badge").inner_text() == "review"
+    await check_everywhere(web, "editor", f"/p/{project.slug}/sessions/{slug}")
+    await check_everywhere(web, "editor", f"/p/{project.slug}/new-session")
+    reader = await web.page("reader", f"/p/{project.slug}/pipelines")
+    assert await reader.get_by_role("link", name="New session").count() == 0
+    await reader.goto(f"/p/{project.slug}/sessions/{slug}")
+    assert await reader.locator("summary", has_text="Change title").count() == 0
+
+
+async def test_a_session_that_can_t_be_complete_yet_is_told_beside_what_was_typed(
+    web: Site, project: Project
+) -> None:
+    slug = f"s-{uuid.uuid4().hex[:8]}"
+    project.people.editor.post(f"{project.url}/sessions", json={"slug": slug}).raise_for_status()
+    project.written(f"sessions/{slug}/specs/spec.md", "# Spec\n")
+    rules = f"{project.url}/rules"
+    project.people.owner.patch(rules, json={"completion_needs_approval": True}).raise_for_status()
+    page = await web.page("editor", f"/p/{project.slug}/sessions/{slug}")
+    await page.locator("summary", has_text="Change title and status").click()
+    await page.get_by_label("Title").fill("Another title")
+    await page.get_by_label("Stands at").select_option("complete")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("alert").wait_for()
+    assert await page.get_by_label("Title").input_value() == "Another title"
+    assert await page.get_by_label("Stands at").input_value() == "complete"
+    await check_page(page)
+    project.people.owner.patch(rules, json={"completion_needs_approval": False}).raise_for_status()
