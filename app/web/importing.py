@@ -115,9 +115,9 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
         raise VersoError("bad_change", "Choose one archive first.")
     fields, sent = form.fields, form.files[0]
     message = check_message(fields.get("message", "").strip(), visitor.services.settings)
-    archive = await asyncio.to_thread(
-        unpack, sent.upload, visitor.services.settings, strip=1 if fields.get("strip") else 0
-    )
+    strip = 1 if fields.get("strip") else 0
+    async with visitor.pages.unpacking:
+        archive = await asyncio.to_thread(unpack, sent.upload, visitor.services.settings, strip=strip)
     try:
         plan = await _plan(visitor, here=here, archive=archive, folder=_folder(fields))
         looked = f"{here.change_sequence}-{sent.upload.sha256}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,6 +37,8 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Vary": "Cookie, Accept-Encoding",
 }
+UNPACKED_AT_ONCE = 2
+"""Archives that are taken apart at one time; each has a thread, and up to 64 MiB of memory."""
 THEME_COOKIE = "verso-theme"
 _SMALL = 1024
 
@@ -74,6 +77,7 @@ class Pages:
     def __init__(self) -> None:
         self.assets = Assets.read()
         self.recent = Recent()
+        self.unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,

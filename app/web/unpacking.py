@@ -7,6 +7,7 @@ is read at once, and which compressions are read at all.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -40,6 +41,12 @@ MOST_AT_ONCE = 4 * MIB
 """The most bytes that one read of a tar may ask for: the longest header that it may have."""
 MOST_IN_MEMORY = 64 * MIB
 """Small files of one archive wait in memory up to so many bytes; the others in files."""
+_DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error),
+    *(EOFError, OSError, ValueError, NotImplementedError),
+)
+"""What Python's readers raise for bytes that are none of what they read."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _END, _END64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _END_SIZE, _LOCATOR_SIZE, _END64_SIZE, _LONGEST_COMMENT = 22, 20, 56, 65_535
 
@@ -112,15 +119,11 @@ def _opened(upload: Upload, limits: Limits, strip: int) -> Iterator[Source]:
                 metered = _Metered(plain, most=_most(limits, upload.size))
                 with tarfile.open(fileobj=metered, mode="r:") as tar:  # type: ignore[call-overload]
                     yield TarSource(tar, upload.size, chosen, limits, strip)
-        except (
-            zipfile.BadZipFile,
-            tarfile.TarError,
-            EOFError,
-            OSError,
-            zlib.error,
-            struct.error,
-            ValueError,
-        ):
+        except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise VersoError(
+                    "disk_full", "This server's disk is full. Nothing was changed; try again later."
+                ) from error
             raise VersoError(
                 "source_unreadable", "This is no zip and no tar.gz, or it is damaged. Pack it again, please."
             ) from None
