@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PAGE = 50
 KINDS = (
-    "account", "agent", "audit", "bridge", "content", "export", "import", "invitation", "member", "page",
-    "project", "refused", "rules", "session", "tag", "webhook",
+    "account", "agent", "audit", "bridge", "content", "export", "invitation", "member", "page",
+    "project", "refused", "session", "tag", "webhook",
 )  # fmt: skip
 """What one may choose from: all kinds of a noun. docs/audit.md and docs/events.md tell of them."""
 

@@ -1,4 +1,4 @@
-"""What was erased, for every member; erasing, for owners: a look at what it touches, then the hash repeated."""
+"""What was erased, for every member; erasing, for owners: first a look, then the hash repeated."""
 
 from __future__ import annotations
 

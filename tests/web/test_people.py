@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.api.world import Api, sign_in
+from tests.api.world import Api, make_project, sign_in
 from tests.web.browsing import Site, check_everywhere, check_page
 
 if TYPE_CHECKING:
@@ -145,3 +145,20 @@ async def test_a_server_without_the_secret_key_says_whose_command_it_is(web: Sit
     page = await web.page("owner", f"/p/{project.slug}/people")
     assert f"verso agents add {project.slug} NAME" in await page.get_by_role("main").inner_text()
     assert await page.get_by_role("button", name="Make the agent").count() == 0
+
+
+async def test_an_archived_project_offers_only_what_it_takes(web: Site) -> None:
+    archived = make_project(web.members())
+    archived.people.owner.patch(archived.url, json={"archived": True}).raise_for_status()
+    page = await web.page("owner", f"/p/{archived.slug}/people")
+    await check_page(page)
+    main = page.get_by_role("main")
+    for name in ("Save", "Invite", "Make the agent"):
+        assert await main.get_by_role("button", name=name, include_hidden=True).count() == 0
+    row = row_of(page, "reader")
+    await row.locator("summary").click()
+    await row.get_by_role("button", name="Remove reader").click()
+    await page.get_by_text("They are no member any more.").wait_for()
+    await page.goto(f"/p/{archived.slug}/webhooks")
+    assert await main.get_by_role("button").count() == 0
+    await check_page(page)

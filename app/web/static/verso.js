@@ -28,6 +28,10 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+/** Where the tabs don't fit, the page's own is in sight. */
+const tab = document.querySelector(".tabs [aria-current]");
+if (tab !== null) tab.closest("ul").scrollLeft = tab.offsetLeft - 32;
+
 /** Exact times in the reader's own zone, in the tooltip. */
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 for (const time of document.querySelectorAll("time[datetime*=T]")) {
