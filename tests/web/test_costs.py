@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import asyncpg
 import httpx
 import pytest
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.api.world import Api, Project
+    from tests.stack import Stack
     from tests.web.browsing import Site
 
 PAGES = {
@@ -25,10 +27,22 @@ PAGES = {
     "/p/{project}/changes/2": 4,
     "/p/{project}/documents/{document}/blame": 2,
     "/p/{project}/people": 4,
-    "/p/{project}/pipelines": 4,
+    "/p/{project}/pipelines": 7,
+    "/p/{project}/import": 1,
     "/p/{project}/search?q=line": 2,
 }
 """Round trips of a page at most, once contents and the visitor's profile are known."""
+
+MEMBERS = 120
+_PROFILES = """
+    insert into public.profiles (id, handle, display_name)
+    select gen_random_uuid(), 'cost-' || n, 'Member ' || n from generate_series(1, $1::int) n
+"""
+_MEMBERS = """
+    insert into public.members (user_id, project_id, role, added_by)
+    select p.id, j.id, 'reader', j.created_by from public.profiles p, public.projects j
+    where j.id = $1::text::uuid and p.handle like 'cost-%'
+"""
 
 
 def filled(project: Project, *, documents: int, versions: int) -> dict[str, str]:
@@ -48,11 +62,18 @@ def small(site: Site) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def large(site: Site) -> dict[str, str]:
-    """More of all that grows. Everybody is a member of both projects: the members come first."""
+async def large(site: Site, stack: Stack) -> dict[str, str]:
+    """More of all that grows: members, documents, versions."""
     project = make_project(site.members())
-    project.people.owner.post(f"{project.url}/members", json={"handle": "outsider", "role": "reader"})
-    return filled(project, documents=150, versions=60)
+    conn = await asyncpg.connect(stack.dsn("supabase_admin"))
+    async with conn.transaction():
+        # Profiles without accounts; members with all that the database keeps of them.
+        await conn.execute("set local session_replication_role = replica")
+        await conn.execute(_PROFILES, MEMBERS)
+        await conn.execute("set local session_replication_role = origin")
+        await conn.execute(_MEMBERS, project.id)
+    await conn.close()
+    return filled(project, documents=120, versions=25)
 
 
 @pytest.fixture(scope="module")
