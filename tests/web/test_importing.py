@@ -212,3 +212,19 @@ async def test_the_ways_out(web: Site, project: Project) -> None:
         assert "out.md" in {name.rpartition("/")[2] for name in archive.namelist()}
         assert "later.md" not in {name.rpartition("/")[2] for name in archive.namelist()}
     assert f"git clone {web.url}/git/{project.slug}" in await page.get_by_role("main").inner_text()
+
+
+async def test_one_document_that_may_not_be_written_refuses_all(web: Site) -> None:
+    project = make_project(web.members())
+    people = project.people
+    people.owner.put(
+        f"{project.url}/members/{people.editor.id}/folders", json={"folders": ["mine"]}
+    ).raise_for_status()
+    page = await web.page("editor", f"/p/{project.slug}/import")
+    await look(page, "a.zip", zipped({"mine/a.md": "a", "other/b.md": "b"}))
+    await page.get_by_role("button", name="Import 2 documents").click()
+    await page.get_by_role("alert").wait_for()
+    told = await page.get_by_role("alert").inner_text()
+    assert "Nothing was imported." in told
+    assert "other/b.md: This is outside the folders that you may write." in told
+    assert heads(project) == {}
