@@ -270,7 +270,7 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
         level,
     ):
         for name, n in list(row.items())[5:]:
-            if n:
+            if n and name != "id":
                 tally.counts[row["start"], row["stage"], row["actor"], name] = n
     for row in await world.sql(
         "select * from public.analytics_times where project_id = $1 and level = $2",

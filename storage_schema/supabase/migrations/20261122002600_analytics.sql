@@ -43,13 +43,15 @@ create table public.analytics_counts (
   threads_reopened bigint not null default 0,
   threads_resolved bigint not null default 0,
   approvals bigint not null default 0,
-  changes_requested bigint not null default 0
+  changes_requested bigint not null default 0,
+  id uuid primary key default gen_random_uuid()
 ) with (fillfactor = 50);  -- today's rows are updated by every change: leave room for HOT updates
 create unique index analytics_counts_key on public.analytics_counts (project_id, level, start, stage, actor) nulls not distinct;
 alter table public.analytics_counts enable row level security;
 
 comment on table public.analytics_counts is 'How much there was of each figure, by day, month and year. Derived: docs/analytics.md says from what.';
 comment on column public.analytics_counts.project_id is 'The project.';
+comment on column public.analytics_counts.id is 'A name for the row: its key has nulls, which a primary key can''t.';
 comment on column public.analytics_counts.level is 'Whether it sums up a day, a month or a year, in UTC.';
 comment on column public.analytics_counts.start is 'The first day of it.';
 comment on column public.analytics_counts.stage is 'The stage, or null for what belongs to none.';
@@ -114,7 +116,8 @@ create table public.analytics_times (
   counts integer[] not null,
   -- Where a histogram is the whole answer, as a week by itself is, nobody has to walk through it.
   p50 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.5))) stored,
-  p90 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.9))) stored
+  p90 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.9))) stored,
+  id uuid primary key default gen_random_uuid()
 ) with (fillfactor = 80);
 create unique index analytics_times_key
   on public.analytics_times (project_id, slice, level, start, figure, stage, actor) nulls not distinct;
@@ -122,6 +125,7 @@ alter table public.analytics_times enable row level security;
 
 comment on table public.analytics_times is 'Histograms of times, by day, week, month and year. Derived.';
 comment on column public.analytics_times.project_id is 'The project.';
+comment on column public.analytics_times.id is 'A name for the row.';
 comment on column public.analytics_times.slice is 'What it is apart by.';
 comment on column public.analytics_times.level is 'Whether it sums up a day, a week from Monday on, a month or a year, in UTC.';
 comment on column public.analytics_times.start is 'The first day of it.';
@@ -162,8 +166,9 @@ create policy "members read what is contested in their projects" on public.analy
 revoke all on public.analytics_counts, public.analytics_times, public.analytics_contested from anon, authenticated, service_role;
 grant select on public.analytics_counts, public.analytics_times, public.analytics_contested to authenticated, service_role;
 
--- The longest unchanged are found without reading the others.
-create index documents_stale_idx on public.documents (project_id, head_sequence) where live;
+-- The longest unchanged are found without reading the others. By the project's text: on tables without statistics, as new
+-- ones are, an index that begins as the paths' does is taken for theirs, and a change of 10,000 documents takes a minute.
+create index documents_stale_idx on public.documents ((project_id::text), head_sequence) where live;
 
 -- While a project is put back or counted anew, in that transaction, triggers leave its rollups alone. Nobody else ever
 -- sees such a row: it is gone before the transaction ends.
@@ -612,17 +617,17 @@ begin
   return (
     select count(*) from (
       select k.key from (
-        (select to_jsonb(u) as key from unnest(counts) u except select to_jsonb(a) from public.analytics_counts a where a.project_id = project)
+        (select to_jsonb(u) - 'id' as key from unnest(counts) u except select to_jsonb(a) - 'id' from public.analytics_counts a where a.project_id = project)
         union all
-        (select to_jsonb(a) from public.analytics_counts a where a.project_id = project except select to_jsonb(u) from unnest(counts) u)
+        (select to_jsonb(a) - 'id' from public.analytics_counts a where a.project_id = project except select to_jsonb(u) - 'id' from unnest(counts) u)
         union all
-        (select to_jsonb(u) from unnest(times) u except select to_jsonb(a) from public.analytics_times a where a.project_id = project)
+        (select to_jsonb(u) - 'id' from unnest(times) u except select to_jsonb(a) - 'id' from public.analytics_times a where a.project_id = project)
         union all
-        (select to_jsonb(a) from public.analytics_times a where a.project_id = project except select to_jsonb(u) from unnest(times) u)
+        (select to_jsonb(a) - 'id' from public.analytics_times a where a.project_id = project except select to_jsonb(u) - 'id' from unnest(times) u)
         union all
-        (select to_jsonb(u) from unnest(contested) u except select to_jsonb(a) from public.analytics_contested a where a.project_id = project)
+        (select to_jsonb(u) - 'id' from unnest(contested) u except select to_jsonb(a) - 'id' from public.analytics_contested a where a.project_id = project)
         union all
-        (select to_jsonb(a) from public.analytics_contested a where a.project_id = project except select to_jsonb(u) from unnest(contested) u)) k
+        (select to_jsonb(a) - 'id' from public.analytics_contested a where a.project_id = project except select to_jsonb(u) - 'id' from unnest(contested) u)) k
       where jsonb_path_exists(k.key - array['buckets', 'counts'], '$.* ? (@ > 0 || @ < 0)')) differing);
 end
 $$;
@@ -909,7 +914,7 @@ begin
            sum(a.sessions_completed)::bigint, sum(a.validations)::bigint, sum(a.validations_passed)::bigint,
            sum(a.checks)::bigint, sum(a.errors)::bigint, sum(a.warnings)::bigint,
            sum(a.requires_input)::bigint, sum(a.threads_opened)::bigint, sum(a.threads_reopened)::bigint,
-           sum(a.threads_resolved)::bigint, sum(a.approvals)::bigint, sum(a.changes_requested)::bigint
+           sum(a.threads_resolved)::bigint, sum(a.approvals)::bigint, sum(a.changes_requested)::bigint, null::uuid
     from public.analytics_counts a
     where a.project_id = any (targets) and a.level = span.level and a.start >= span.low and a.start < span.high
     group by 1, 3, 4, 5;
@@ -1156,7 +1161,7 @@ begin
     with oldest as materialized (
       select d.*, c.committed_at from unnest(targets) t (id)
       cross join lateral (
-        select d.* from public.documents d where d.project_id = t.id and d.live order by d.head_sequence, d.id limit asked) d
+        select d.* from public.documents d where d.project_id::text = t.id::text and d.live order by d.head_sequence, d.id limit asked) d
       join public.changes c on c.project_id = d.project_id and c.sequence = d.head_sequence
       where c.committed_at <= before
       order by c.committed_at, d.project_id, d.id limit asked
