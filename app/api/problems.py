@@ -120,6 +120,8 @@ PROBLEMS = {
     "bad_request": Problem(400, "The request is not well formed"),
     "bad_json": Problem(400, "The JSON is not what it must be"),
     "bad_multipart": Problem(400, "The multipart body is not what it must be"),
+    "archive_refused": Problem(422, "The archive can't be taken as it is"),
+    "source_unreadable": Problem(422, "The archive can't be read"),
     "bad_condition": Problem(400, "The precondition is not usable"),
     "bad_cursor": Problem(400, "The cursor is not one of ours"),
     "bad_digest": Problem(400, "The digest field is not well formed"),

@@ -41,19 +41,10 @@ SHOWN = 50
 """Paths of each kind that a look lists."""
 PAGE = 1000
 _REFUSALS = frozenset(
-    {
-        *(
-            "archive_refused",
-            "source_unreadable",
-            "file_changed",
-            "bad_change",
-            "bad_path",
-            "message_too_long",
-        ),
-        *("stale_base", "base_required", "already_exists", "path_taken", "outside_folders", "too_many_files"),
-        *("content_too_large", "bad_pattern"),
-    }
+    "archive_refused source_unreadable file_changed bad_change bad_path message_too_long stale_base base_required "
+    "already_exists path_taken outside_folders too_many_files content_too_large bad_pattern".split()
 )
+"""What is told beside the form."""
 
 At = Annotated[str | None, QueryParameter(max_length=200)]
 

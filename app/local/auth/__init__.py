@@ -3,7 +3,7 @@
 `requests` reads what a request carries, `errors` shapes refusals, `passwords`, `users`, `sessions`, `flows`
 and `external` do the work in the caller's transaction, `accounts`, `oauth`, `links` and `admin` are the
 endpoints, `github` is the stand-in for the provider, `redirects` says where a sign-in may end. Nothing in
-here sends e-mail, so addresses are confirmed at once, and links that sign in are made for the secret key only.
+here sends e-mail: addresses are confirmed at once, and links that sign in are made for the secret key only.
 """
 
 from __future__ import annotations
