@@ -41,8 +41,22 @@ SHOWN = 50
 """Paths of each kind that a look lists."""
 PAGE = 1000
 _REFUSALS = frozenset(
-    "archive_refused source_unreadable file_changed bad_change bad_path message_too_long stale_base base_required "
-    "already_exists path_taken outside_folders too_many_files content_too_large bad_pattern".split()
+    {
+        "already_exists",
+        "archive_refused",
+        "bad_change",
+        "bad_path",
+        "bad_pattern",
+        "base_required",
+        "content_too_large",
+        "file_changed",
+        "message_too_long",
+        "outside_folders",
+        "path_taken",
+        "source_unreadable",
+        "stale_base",
+        "too_many_files",
+    }
 )
 """What is told beside the form."""
 
