@@ -30,9 +30,11 @@ select gen_random_uuid(), '{project}', s.id, (array['spec', 'plan', 'tasks'])[n 
   timestamptz '2026-01-01' + n * interval '1 second', timestamptz '2026-01-01' + n * interval '1 second',
   {first} + (row_number() over ()), repeat('0', 64)
 from public.sessions s cross join generate_series(1, {each}) n where s.project_id = '{project}' and s.slug like '{slugs}';
+with e as materialized (
+  select distinct on (session_id, stage) session_id, stage, id, at, min(at) over (partition by session_id, stage) as since
+  from public.stage_events where project_id = '{project}' order by session_id, stage, at desc, number desc)
 update public.stages g set state = 'in_progress', report = e.id, at = e.at, since = e.since
-from (select distinct on (session_id, stage) session_id, stage, id, at, min(at) over (partition by session_id, stage) as since
-      from public.stage_events where project_id = '{project}' order by session_id, stage, at desc, number desc) e
+from e
 where g.project_id = '{project}' and g.session_id = e.session_id and g.stage = e.stage;
 """
 OTHERS = """
