@@ -99,7 +99,8 @@ class _Reader:
         found = {sha256: carried[sha256] for sha256 in rows if sha256 in carried}
         for sha256, row in rows.items():
             # Of an erased content nothing counts that is remembered.
-            held = None if sha256 in found or not row.copies else self._memory.text(row.project, sha256)
+            erased = row.copies == []
+            held = None if sha256 in found or erased else self._memory.text(row.project, sha256)
             if held is not None:
                 found[sha256] = held
         missing = [row for sha256, row in rows.items() if sha256 not in found]

@@ -182,7 +182,7 @@ def _row(version: VersionState, actor: Actor) -> Ancestor:
         author=actor.id,
         merged_from=None,
         restored_from=None,
-        copies=[],
+        copies=None,
         runs=None,
         settled=None,
     )

@@ -71,7 +71,8 @@ class Ancestor(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     merged_from: int | None
     restored_from: int | None
-    copies: list[Copy]
+    copies: list[Copy] | None
+    """The objects that may hold its bytes: none once they were erased; null of one that was just written."""
     runs: list[int] | None
     """Where its lines came from: triples of version number, line, lines; null where that isn't kept."""
     settled: list[int] | None

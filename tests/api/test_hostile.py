@@ -221,7 +221,7 @@ def test_a_digest_that_is_not_that_of_the_bytes_stores_nothing(project: Project)
     ("method", "path", "status", "code"),
     [
         ("GET", "/v1/nope", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nope", 404, "not_found"),
         ("GET", "/v1/documents/not-an-id", 404, "not_found"),
         ("GET", "/v1/documents/0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11", 404, "document_not_found"),
         ("PUT", "/v1/me", 405, "method_not_allowed"),
