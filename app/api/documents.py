@@ -323,7 +323,7 @@ async def compare_versions(
     form = wanted_form(request)
     comparing = comparing_with(services, context=context, ignoring=ignore, granularity=granularity)
     compared = await services.ledger.compare_versions(
-        actor.token, document=str(document), older=_side(older), newer=_side(newer)
+        actor.token, document=str(document), older=side_of(older), newer=side_of(newer)
     )
     before = "" if compared.older is None else compared.older.version.hash
     shape = f"{context}-{ignore.value}-{granularity.value}-{view.value}-{form.rpartition('/')[2]}"
@@ -359,7 +359,8 @@ def point_of(number: int) -> str:
     return f"v{number}"
 
 
-def _side(text: str | None) -> str | None:
+def side_of(text: str | None) -> str | None:
+    """A side of a comparison: a number as a version's, anything else (a hash, a tag, a time) as it is."""
     if text is None:
         return None
     return point_of(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else text  # noqa: PLR2004

@@ -115,6 +115,16 @@ async def compare_as_hunks(comparing: Comparing, *, actor: Actor, sides: Sides) 
     return _comparison(sides, diff)
 
 
+async def compare_if_not_too_large(comparing: Comparing, *, actor: Actor, sides: Sides) -> Comparison:
+    """As hunks; sides that are too large have no diff. Raises VersoError."""
+    try:
+        return await compare_as_hunks(comparing, actor=actor, sides=sides)
+    except VersoError as error:
+        if error.code != "diff_too_large":
+            raise
+        return _comparison(sides, None)
+
+
 async def read_older(
     comparing: Comparing, *, actor: Actor, sides: Sequence[Sides], compared: Sequence[Comparison]
 ) -> list[bytes | None]:
@@ -141,12 +151,7 @@ async def compare_all_as_hunks(
     """Each pair as hunks; one that is too large has no diff. Raises VersoError."""
 
     async def compare(pair: Pair) -> Comparison:
-        try:
-            return await compare_as_hunks(comparing, actor=actor, sides=pair)
-        except VersoError as error:
-            if error.code != "diff_too_large":
-                raise
-            return _comparison(pair, None)
+        return await compare_if_not_too_large(comparing, actor=actor, sides=pair)
 
     return await _some_at_once(compare, pairs)
 

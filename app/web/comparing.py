@@ -13,21 +13,22 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.diff_forms import comparing_with
-from app.api.documents import point_of
+from app.api.documents import side_of
 from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
-from app.flows.compare import Comparison, compare_all_as_hunks, compare_as_hunks, read_older
+from app.flows.compare import Comparison, compare_all_as_hunks, compare_if_not_too_large, read_older
 from app.flows.follow_comments import PlacedComment, follow_comments
 from app.model import Project, Role
-from app.supabase.answers import Compared, Pair
+from app.supabase.answers import Pair
 from app.text.html import View
 from app.text.lines import Ignoring
 from app.text.words import Granularity
 from app.web.diff_rows import Showing, Table, table_of
+from app.web.history import MOST_TAGS
 from app.web.rendering import Crumb, home_of, render
 from app.web.shown import in_url
-from app.web.visiting import Visitor
+from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,6 @@ MOST_COMMENTS = 200
 MOST_FOLDS = 20
 _REVIEWERS = frozenset({Role.reviewer, Role.editor, Role.owner})
 
-Point = Annotated[str | None, QueryParameter(max_length=200)]
 Sides = Annotated[View, QueryParameter(name="view")]
 Part = Annotated[int, QueryParameter(ge=1, le=1_000_000)]
 Line = Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)]
@@ -88,7 +88,11 @@ async def compare_versions(
     """Two versions side by side or in one column, with the comments on the newer one beside their lines."""
     services, token = visitor.services, visitor.token
     page = await services.glances.read_diff_page(
-        token, project=project, document=document, older=_point(older), newer=_point(newer)
+        token,
+        project=project,
+        document=document,
+        older=side_of((older or "").strip() or None),
+        newer=side_of((newer or "").strip() or None),
     )
     here, sides = page.project, page.sides
     version = sides.newer.version
@@ -96,7 +100,8 @@ async def compare_versions(
         raise VersoError("document_not_found", "There is no such document in this project.")
     comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
     compared, threads = await asyncio.gather(
-        _compare(comparing, visitor, sides), _threads(visitor, page.comments)
+        compare_if_not_too_large(comparing, actor=visitor.actor, sides=sides),
+        _threads(visitor, page.comments),
     )
     folds = frozenset(opened or ())
     old = (
@@ -149,7 +154,6 @@ async def compare_versions(
         asked=comment,
         reviewed=page.reviews,
         may_review=may_review,
-        files=f"/v1/documents/{document}/versions/",
     )
 
 
@@ -165,7 +169,7 @@ async def read_change(
     if not 0 < sequence < 1 << 62:
         raise VersoError("change_not_found", "The project has no change of that number.")
     services, token = visitor.services, visitor.token
-    here, change, trees, tags = await asyncio.gather(
+    here, change, trees, tags = await together(
         services.ledger.read_project(token, project=project),
         services.ledger.read_change(token, project=project, sequence=sequence),
         services.ledger.compare_trees(
@@ -177,7 +181,7 @@ async def read_change(
             after=position_of(cursor, str),
             page_size=DOCUMENTS + 1,
         ),
-        services.ledger.list_tags(token, project=project, after="", page_size=1000),
+        services.ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
     )
     pairs = trees.pairs[:DOCUMENTS]
     comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
@@ -218,16 +222,6 @@ def _files(compared: Iterable[Comparison], pairs: Iterable[Pair], view: View) ->
         yield File(compared=each, table=table, name=name)
 
 
-async def _compare(comparing: Any, visitor: Visitor, sides: Compared) -> Comparison:
-    try:
-        return await compare_as_hunks(comparing, actor=visitor.actor, sides=sides)
-    except VersoError as error:
-        if error.code != "diff_too_large":
-            raise
-        older = None if sides.older is None else sides.older.version
-        return Comparison(older=older, newer=sides.newer.version, diff=None)
-
-
 async def _threads(visitor: Visitor, found: DocumentComments) -> list[Thread]:
     services = visitor.services
     placed = await follow_comments(
@@ -254,11 +248,3 @@ def _crumbs(here: Project, home: str, version: Version) -> list[Crumb]:
         Crumb("History", f"{home}/documents/{version.document}"),
         Crumb("What changed"),
     ]
-
-
-def _point(text: str | None) -> str | None:
-    """A number as a version's, anything else as it is: a hash, a tag, a time."""
-    text = (text or "").strip()
-    if not text:
-        return None
-    return point_of(int(text)) if text.isascii() and text.isdigit() and len(text) < 12 else text  # noqa: PLR2004

@@ -20,6 +20,7 @@ from app.model import SessionStatus, Stage
 from app.model.pipelines import Pipeline, StageState
 from app.web import notices
 from app.web.rendering import Crumb, home_of, render
+from app.web.shown import spoken
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ async def report_stage(
     )
     here = await services.ledger.read_project(token, project=project)
     home = home_of(here, await visitor.me())
-    said = notices.leave("stage_reported", stage=stage, state=form["state"].replace("_", " "))
+    said = notices.leave("stage_reported", stage=stage, state=spoken(form["state"]))
     return Redirect(f"{home}/sessions/{session}#stage-{stage}", status_code=303, cookies=[said])
 
 

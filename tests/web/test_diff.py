@@ -88,6 +88,7 @@ async def test_a_comment_stands_beside_its_line_and_is_answered_and_resolved(
     thread = page.locator("#thread-10 .thread").filter(has_text=words)
     await thread.get_by_label("Your reply").fill("Because it is.")
     await thread.get_by_role("button", name="Reply").click()
+    await thread.get_by_text("Because it is.").wait_for()
     assert await thread.locator(".remark").count() == 2
     if scripts:
         await check_page(page)
