@@ -233,7 +233,8 @@ def test_the_board_of_all_projects_has_ones_own_and_no_others(project: Project) 
         (each.slug, f"{letter}-{each.slug}") for each in (project, other) for letter in "xy"
     )
     assert mine <= {each["project"]["id"] for each in seen}
-    assert project.people.outsider.get("/v1/pipelines").json()["items"] == []
+    strange = project.people.outsider.get("/v1/pipelines", params={"limit": 200}).json()["items"]
+    assert not mine & {each["project"]["id"] for each in strange}
 
 
 def test_each_is_one_round_trip(api: Api, project: Project) -> None:

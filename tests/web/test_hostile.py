@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import pytest
+from playwright.async_api import Error as BrowserError
 
 from tests.web.browsing import check_page
 
@@ -86,7 +87,8 @@ class Watched:
 
     async def _on_other(self, route: Route) -> None:
         self.harm.append(route.request.url)
-        await route.abort()
+        with suppress(BrowserError):  # a page that is closing needs no answer
+            await route.abort()
 
     def _on_request(self, request: Request) -> None:
         if request.method != "GET":
@@ -97,7 +99,8 @@ class Watched:
 
     async def _on_dialog(self, dialog: Dialog) -> None:
         self.harm.append(f"{dialog.type}: {dialog.message}")
-        await dialog.dismiss()
+        with suppress(BrowserError):
+            await dialog.dismiss()
 
     async def settle(self) -> None:
         """Give what waits (refreshes, animations, handlers of focus) the time to do harm."""
