@@ -6,7 +6,6 @@ have one. Either way the database asks for an owner's login.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -179,6 +178,8 @@ class _Hands:
 
     def take(self, step: Callable[[Agents, Accounts, str], Awaitable[T]]) -> T:
         """Take a step."""
+        import asyncio
+
         from app.client.auth import where_to_sign_in
         from app.errors import VersoError
         from app.settings import Settings

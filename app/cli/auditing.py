@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -57,6 +56,8 @@ def audit(
     GET /v1/projects/{project}/audit, and need no key.
     """
     with telling(as_json) as out:
+        import asyncio
+
         from app.errors import VersoError
 
         key = secret_key(from_stdin=secret_key_stdin)

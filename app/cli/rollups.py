@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import NamedTuple
 
@@ -76,6 +75,8 @@ def _list(found: list[Counted], what: str) -> str:
 
 
 def _counted(db_url: str, project: str | None, *, keep: bool) -> list[Counted]:
+    import asyncio
+
     try:
         import asyncpg
     except ImportError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +50,8 @@ def import_users(
     unconfirmed. Try it with --dry-run first. The key is used for this run and kept nowhere.
     """
     with telling(as_json) as out:
+        import asyncio
+
         from app.errors import VersoError
         from app.flows.import_users import people_file
         from app.flows.old_users import read_users
