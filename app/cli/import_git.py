@@ -90,7 +90,8 @@ def import_git(  # noqa: PLR0917 - click passes options by name
         from app.cli.creating import find_or_create
         from app.cli.import_bar import bar
         from app.client.filters import Filter
-        from app.client.import_git.run import GitImport, plan_history
+        from app.client.import_git.run import plan_history
+        from app.client.import_git.server import import_into
         from app.errors import VersoError
         from app.git.read.history import Choices, History
         from app.git.read.people import People, read_mailmap
@@ -116,7 +117,7 @@ def import_git(  # noqa: PLR0917 - click passes options by name
             with _api(api) as server:
                 is_there = find_or_create(server, project, create=create, dry_run=dry_run)
                 with bar() as watch:
-                    going = GitImport(server, project, history, source=source, watch=watch, batch=batch)
+                    going = import_into(server, project, history, source=source, watch=watch, batch=batch)
                     if not is_there:
                         made = plan_history(history, source=source)
                     else:

@@ -14,7 +14,7 @@ import httpx
 
 from app.client.api import Api
 from app.client.filters import Filter
-from app.client.import_git.run import GitImport
+from app.client.import_git.server import import_into
 from app.git.read.history import History
 from app.git.read.people import People
 from app.git.read.repository import open_repository
@@ -133,7 +133,7 @@ def _thirds(bench: Bench, repository: Path, commits: int) -> tuple[float, float]
     history: Any = History(opened, rules=Filter(), people=People())
     bench.api.post("/v1/projects", json={"slug": "uniform"}).raise_for_status()
     with Api(str(bench.api.base_url).rstrip("/"), bench.token) as api:
-        GitImport(api, "uniform", history, source="uniform", watch=watch, batch=50).run(proof="none")
+        import_into(api, "uniform", history, source="uniform", watch=watch, batch=50).run(proof="none")
     points = sorted(times)
     third = commits // 3
     low = max(point for point in points if point <= third)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from app.client.import_git.run import GitImport
+from app.client.import_git.server import import_into
 from tests.git.reading import read
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_blame_goes_on_naming_who_wrote_a_line(server, project, git):
     side = git.commit({"moved/a": with_(), "b": b"b\n", "c": b"c\n"}, side, author=people[b"Dora"])
     on_main[9] = b"Cleo's\n"
     git.commit({"moved/a": b"".join(on_main), "b": b"b\n", "c": b"c\n"}, main, side, author=people[b"Dora"])
-    GitImport(server, project, read(git.path), source="here").run()
+    import_into(server, project, read(git.path), source="here").run()
     expected = ["Anna", "Bert", *["Anna"] * 7, "Cleo", "Anna", "Anna"]
     assert by_git(git, "moved/a") == expected
     assert by_verso(server, project, "moved/a") == expected
@@ -63,7 +63,7 @@ def test_blame_crosses_the_merge_of_a_history_with_a_beginning_of_its_own(server
     theirs[5] = b"Dora's\n"
     docs = git.commit({"docs/README": b"".join(theirs)}, docs, author=people[b"Dora"])
     git.commit({"README": b"".join(ours), "docs/README": b"".join(theirs)}, main, docs)
-    GitImport(server, project, read(git.path), source="here").run()
+    import_into(server, project, read(git.path), source="here").run()
     assert (
         by_verso(server, project, "README") == by_git(git, "README") == [*["Anna"] * 3, "Bert", *["Anna"] * 5]
     )

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from app.client.import_git.past import Replay, whole_history
-from app.client.import_git.run import GitImport
+from app.client.import_git.server import Server, import_into
 from app.git.read.history import _Reading
 from app.git.read.objects import moment_of
 from tests.git.random_history import make_history
@@ -17,14 +17,14 @@ from tests.git.reading import read
 @pytest.mark.parametrize("seed", [1, 2, 20261122])
 def test_each_path_is_the_document_that_was_planned(server, project, git, seed):
     make_history(git, random.Random(seed), 120)
-    report = GitImport(server, project, read(git.path), source="here").run(proof="full")
+    report = import_into(server, project, read(git.path), source="here").run(proof="full")
     assert report.proof is not None
     assert report.proof.identical == report.commits
     history = read(git.path)
     line = history.line()
     reading, replay = _Reading(history, line, None), Replay()
     names: dict[object, str] = {}
-    served = whole_history(server, f"/v1/projects/{project}", upto=len(line.commits))
+    served = whole_history(Server(server, project), upto=len(line.commits))
     for commit, seconds, change in zip(line.commits, line.committed, served, strict=True):
         reading.next(history.repository.commit(commit), moment_of(seconds))
         replay.follow(change)

@@ -12,7 +12,7 @@ import pytest
 
 from app.client.api import Api as Client
 from app.client.filters import Filter
-from app.client.import_git.run import GitImport
+from app.client.import_git.server import import_into
 from app.errors import VersoError
 from tests.git.making import START, File, link, module, script
 from tests.git.reading import read
@@ -28,7 +28,7 @@ KEY = b"-----BEGIN RSA PRIVATE KEY-----\n" + b"A" * 64 + b"\n-----END RSA PRIVAT
 
 def run(server: Client, project: str, git: Maker, **choices: Any) -> Report:
     """Import, and prove it by every byte."""
-    report = GitImport(server, project, read(git.path, **choices), source=str(git.path)).run(proof="full")
+    report = import_into(server, project, read(git.path, **choices), source=str(git.path)).run(proof="full")
     assert report.proof is not None
     assert report.proof.differences == []
     return report
@@ -202,7 +202,7 @@ def test_credentials_and_made_things_stay_out_and_are_listed(server, project, gi
 def test_what_is_kept_out_comes_in_when_told(server, project, git):
     git.line({".env": b"S=1\n", "deploy.md": KEY})
     history = read(git.path, rules=Filter(defaults=False), keep_keys=True)
-    report = GitImport(server, project, history, source="here").run(proof="full")
+    report = import_into(server, project, history, source="here").run(proof="full")
     assert report.left_out == []
     assert report.proof.identical == 1
 
@@ -219,10 +219,10 @@ def test_only_what_is_included_comes_and_empty_commits_can_be_skipped(server, pr
         home = f"{project}-{skip}".lower()
         server.post("/v1/projects", {"slug": home})
         history = read(git.path, rules=rules, skip_empty=skip)
-        report = GitImport(server, home, history, source="here").run(proof="full")
+        report = import_into(server, home, history, source="here").run(proof="full")
         assert report.proof.differences == []
         assert [each["origin"]["id"] for each in log(server, home)] == expected
-        again = GitImport(server, home, read(git.path, rules=rules, skip_empty=skip), source="here").run()
+        again = import_into(server, home, read(git.path, rules=rules, skip_empty=skip), source="here").run()
         assert again.commits == 0
     assert [note.path for note in report.left_out] == ["src/a.c"]
 
@@ -269,7 +269,7 @@ def test_other_filters_on_a_second_run_are_refused(server, project, git):
     run(server, project, git)
     git.commit({"a": b"2", "docs/b": b"1"}, git.repository.head.target.__str__())
     with pytest.raises(VersoError, match="import_filters_changed"):
-        GitImport(server, project, read(git.path, rules=Filter(["docs/**"])), source="here").run()
+        import_into(server, project, read(git.path, rules=Filter(["docs/**"])), source="here").run()
 
 
 def test_two_imports_at_once_end_as_one(server, project, git, api, token):
@@ -277,7 +277,7 @@ def test_two_imports_at_once_end_as_one(server, project, git, api, token):
 
     def work() -> Report:
         with Client(api.url, token) as client:
-            return GitImport(client, project, read(git.path), source="here", batch=7).run()
+            return import_into(client, project, read(git.path), source="here", batch=7).run()
 
     with ThreadPoolExecutor(2) as pool:
         reports = [running.result() for running in [pool.submit(work), pool.submit(work)]]
@@ -287,7 +287,7 @@ def test_two_imports_at_once_end_as_one(server, project, git, api, token):
 
 def test_an_import_that_lost_its_place_looks_again_and_goes_on(server, project, git):
     git.line({"a": b"1"}, {"a": b"2"})
-    importing = GitImport(server, project, read(git.path), source="here")
+    importing = import_into(server, project, read(git.path), source="here")
     sent, places = importing._send, ["0" * 64]
 
     def send(batch: Any, after: str | None, *rest: Any, **options: Any) -> str:
@@ -309,7 +309,7 @@ def test_authors_become_accounts_where_a_file_or_the_mailmap_says_so(server, pro
     git.repository.set_head("refs/heads/main")
     authors = ["# who is who", f"Anna Right <anna@example.com> = {me['handle']}"]
     history = read(git.path, authors=authors)
-    report = GitImport(server, project, history, source="here").run(proof="full")
+    report = import_into(server, project, history, source="here").run(proof="full")
     told = [
         (each["author_name"], (each["origin"]["attributed_to"] or {}).get("id"))
         for each in log(server, project)
@@ -341,7 +341,7 @@ def test_tags_of_imported_commits_become_tags(server, project, git):
 
 def test_a_dry_run_says_what_would_be_and_writes_nothing(server, project, git):
     git.line({"a": text(1)}, {"b": text(1) + b"x\n"}, {"b": link("c"), "d": text(2)})
-    planned = GitImport(server, project, read(git.path), source="here").plan()
+    planned = import_into(server, project, read(git.path), source="here").plan()
     assert log(server, project) == []
     report = run(server, project, git)
     for name in ("commits", "versions", "renames", "copies", "modes", "contents", "content_bytes"):
@@ -358,7 +358,7 @@ def test_a_difference_is_found_and_named(server, project, git):
     real = history.trees.tree_id
     other = read(git.path).repository.commit(second).tree
     history.trees.tree_id = lambda tree: b"\0" * 20 if tree == other else real(tree)  # type: ignore[assignment]
-    report = GitImport(server, project, history, source="here").run()
+    report = import_into(server, project, history, source="here").run()
     assert [(each.change, each.commit, each.what) for each in report.proof.differences] == [
         (2, second, "the tree has another id than Git's")
     ]

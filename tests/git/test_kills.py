@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.client.import_git.run import GitImport
+from app.client.import_git.server import import_into
 from tests.git.random_history import make_history
 from tests.git.reading import read
 from tests.stack import REPOSITORY
@@ -70,7 +70,7 @@ def count(server: Client, project: str) -> int:
 def test_ten_kills_change_nothing(server, api, token, git, project):
     chance = random.Random(20261122)
     make_history(git, chance, COMMITS)
-    GitImport(server, project, read(git.path), source="undisturbed").run()
+    import_into(server, project, read(git.path), source="undisturbed").run()
 
     other = f"p-{uuid.uuid4().hex[:12]}"
     server.post("/v1/projects", {"slug": other})

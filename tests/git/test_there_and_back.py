@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from app.client.export_git import export_git
-from app.client.import_git.run import GitImport
+from app.client.import_git.server import import_into
 from tests.git.making import link, script
 from tests.git.random_history import make_history
 from tests.git.reading import read
@@ -55,7 +55,7 @@ def test_a_project_that_was_exported_comes_in_again_with_the_same_versions(serve
 
     copy = f"{project}-copy"
     server.post("/v1/projects", {"slug": copy})
-    report = GitImport(server, copy, read(tmp_path / "out"), source="out").run(proof="full")
+    report = import_into(server, copy, read(tmp_path / "out"), source="out").run(proof="full")
     assert report.is_proven
     assert versions(server, copy) == versions(server, project)
 
@@ -68,12 +68,12 @@ def test_what_came_from_git_goes_out_with_the_very_same_commits_and_comes_in_aga
     last = git.commit(
         {"x": link("y"), "y": script(b"1")}, last, encoding=b"ISO-8859-1", message=b"gr\xfc\xdfe"
     )
-    GitImport(server, project, read(git.path), source="here").run()
+    import_into(server, project, read(git.path), source="here").run()
     made = export_git(server, project, tmp_path / "out")
     assert made.head == last
     copy = f"{project}-copy"
     server.post("/v1/projects", {"slug": copy})
-    GitImport(server, copy, read(tmp_path / "out"), source="out").run(proof="full")
+    import_into(server, copy, read(tmp_path / "out"), source="out").run(proof="full")
     assert story(server, copy) == story(server, project)
 
 
@@ -88,7 +88,7 @@ def test_notes_that_say_what_is_not_so_change_no_tree(server, project, git):
     git.commit(
         {"a": text(3), "b": text(4), "c": text(5), "d": b"d"}, first, encoding=b"UTF-8\nverso " + forged
     )
-    report = GitImport(server, project, read(git.path), source="here").run(proof="full")
+    report = import_into(server, project, read(git.path), source="here").run(proof="full")
     assert report.proof is not None
     assert report.proof.identical == 2
     last = server.get(f"/v1/projects/{project}/history")["items"][-1]

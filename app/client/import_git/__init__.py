@@ -1,5 +1,7 @@
 """A Git history into a project: read on this machine (`app.git.read`), sent in batches, proven in the end.
 
+    target     what is asked of the project, whoever carries that there
+    server     the project behind HTTP
     wire       the batches as the server takes them
     batches    planned commits gathered to batches, read ahead in a thread while one is on its way
     past       what the project holds already, for a run that goes on

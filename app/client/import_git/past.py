@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from app.client.import_git.wire import ImportedCommit
 from app.git.read.history import Past
-from app.model import Change
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from app.client.api import Api
-
-
-class _Page(msgspec.Struct, frozen=True):
-    items: list[Change]
-    next: int | None
+    from app.client.import_git.target import Target
+    from app.model import Change
 
 
 class Replay:
@@ -53,29 +45,22 @@ class Replay:
         return left
 
 
-def imported_commits(api: Api, home: str) -> list[str]:
-    """The imported commits in their order."""
-    return [
-        each.origin_id for each in api.pages(f"{home}/imports/git/commits", kind=ImportedCommit, limit=200)
-    ]
-
-
-def whole_history(api: Api, home: str, *, upto: int) -> Iterator[Change]:
+def whole_history(target: Target, *, upto: int) -> Iterator[Change]:
     """Changes with their versions, oldest first, up to a number."""
     after: int | None = 0
     while after is not None and after < upto:
-        page = api.get(f"{home}/history", kind=_Page, after=after)
+        page = target.history(after)
         for change in page.items:
             if change.sequence <= upto:
                 yield change
         after = page.next
 
 
-def read_past(api: Api, home: str, *, upto: int, needed: Collection[str]) -> Past:
+def read_past(target: Target, *, upto: int, needed: Collection[str]) -> Past:
     """Which documents the paths were after the needed commits, and which ones are deleted."""
     replay = Replay()
     documents: dict[str, dict[str, str]] = {}
-    for change in whole_history(api, home, upto=upto):
+    for change in whole_history(target, upto=upto):
         replay.follow(change)
         if change.origin is not None and change.origin.id in needed:
             documents[change.origin.id] = dict(replay.paths)

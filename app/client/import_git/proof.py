@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from app.client.bulk import asked_contents
 from app.client.import_git.past import Replay, whole_history
 from app.git.read.contents import blob_id
 from app.git.read.proof import GrowingTree
@@ -22,8 +21,8 @@ from app.model import change_canonical, hash_of, version_canonical
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.client.api import Api
     from app.client.history import Progress
+    from app.client.import_git.target import Fetch, Target
     from app.git.read.history import History
     from app.git.read.objects import Commit
     from app.model import Change, VersionState
@@ -59,15 +58,18 @@ class Proof(msgspec.Struct, kw_only=True):
     differences: list[Difference] = []
 
 
-def prove(api: Api, home: str, history: History, *, kind: Kind, upto: int, progress: Progress) -> Proof:
-    """Compare the imported changes 1 to `upto` with Git. Raises VersoError only when that can't be done."""
-    return _Proving(api, home, history, kind, progress).run(upto)
+def prove(target: Target, history: History, *, upto: int, fetch: Fetch | None, progress: Progress) -> Proof:
+    """Compare the imported changes 1 to `upto` with Git: `full` with `fetch`, else `hashes`.
+
+    Raises VersoError only when that can't be done.
+    """
+    return _Proving(target, history, fetch, progress).run(upto)
 
 
 class _Proving:
-    def __init__(self, api: Api, home: str, history: History, kind: Kind, progress: Progress) -> None:
-        self._api = api
-        self._home = home
+    def __init__(self, target: Target, history: History, fetch: Fetch | None, progress: Progress) -> None:
+        self._target = target
+        self._contents = fetch
         self._history = history
         self._progress = progress
         self._tree = GrowingTree()
@@ -76,12 +78,12 @@ class _Proving:
         """By SHA-256: the blob's id, and a submodule's commit id if it could be one."""
         self._compared: set[str] = set()
         self._previous: str | None = None
-        self.proof = Proof(kind=kind)
+        self.proof = Proof(kind="hashes" if fetch is None else "full")
 
     def run(self, upto: int) -> Proof:
         for changes in self._groups(upto):
-            if self.proof.kind == "full":
-                self._fetch(changes)
+            if self._contents is not None:
+                self._fetch(self._contents, changes)
             for change in changes:
                 self._prove(change)
                 self._progress(change.sequence, upto, "commits")
@@ -92,7 +94,7 @@ class _Proving:
         """Changes whose contents can be fetched at once."""
         group: list[Change] = []
         count = size = 0
-        for change in whole_history(self._api, self._home, upto=upto):
+        for change in whole_history(self._target, upto=upto):
             group.append(change)
             count += len(change.versions)
             size += sum(version.size or 0 for version in change.versions)
@@ -102,11 +104,11 @@ class _Proving:
         if group:
             yield group
 
-    def _fetch(self, changes: list[Change]) -> None:
+    def _fetch(self, fetch: Fetch, changes: list[Change]) -> None:
         wanted = {each.sha256: None for change in changes for each in change.versions if each.sha256}
         lacking = [sha256 for sha256 in wanted if sha256 not in self._fetched]
         for start in range(0, len(lacking), _MOST_CONTENTS):
-            with asked_contents(self._api, self._home, lacking[start : start + _MOST_CONTENTS]) as members:
+            with fetch(lacking[start : start + _MOST_CONTENTS]) as members:
                 for name, _, pieces in members:
                     data = b"".join(pieces)
                     if hashlib.sha256(data).hexdigest() == name:
@@ -143,7 +145,7 @@ class _Proving:
         """A version as an entry of a tree, its id made of what the server says."""
         mode = version.mode or ORDINARY
         sha256 = version.sha256 or ""
-        if self.proof.kind == "full":
+        if self._contents is not None:
             fetched = self._fetched.get(sha256)
             if fetched is None:
                 self._differs(change, "the server doesn't give this content, or not as it was", version.path)

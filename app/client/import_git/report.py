@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime  # msgspec reads the annotations
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +39,9 @@ class Report(msgspec.Struct, kw_only=True):
     dry_run: bool
     there_before: int
     """Commits that were imported already."""
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    """The earliest and the latest date that the authors of this run's commits say."""
     commits: int = 0
     empty_commits: int = 0
     """Of them, those that change nothing of what is taken."""
@@ -99,6 +103,8 @@ class Tally:
         report.commits += 1
         report.empty_commits += not planned.items
         report.merges += len(commit.parents) > 1
+        at = commit.author.moment
+        report.first_at, report.last_at = min(report.first_at or at, at), max(report.last_at or at, at)
         report.dates_adjusted += planned.committed_at != commit.committer.moment
         for item in planned.items:
             report.versions[item.action] = report.versions.get(item.action, 0) + 1

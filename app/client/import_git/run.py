@@ -13,22 +13,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from app.client.history import home_of, no_progress
 from app.client.import_git.batches import MOST_COMMITS, Batch, ReadAhead, gather
-from app.client.import_git.past import imported_commits, read_past
+from app.client.import_git.past import read_past
 from app.client.import_git.proof import Kind, prove
 from app.client.import_git.report import Report, Tally
 from app.client.import_git.tags import import_tags
 from app.client.import_git.wire import BatchMade, BatchSent, ImportState
-from app.client.multipart import Multipart, Part
 from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.client.api import Api
+    from app.client.import_git.target import Fetch, Target
     from app.git.read.history import History, Line, Past
 
 _TRIES = 8
@@ -42,8 +38,8 @@ class Watcher(Protocol):
         """`done` of `total` of what (commits imported, commits proven)."""
 
 
-class _Held(msgspec.Struct, frozen=True, kw_only=True):
-    contents: list[str] = msgspec.field(name="have")
+def unwatched(done: int, total: int, what: str) -> None:
+    """Say nothing of how far an import is."""
 
 
 class _Astray(Exception):  # noqa: N818 - it says what is the matter
@@ -66,18 +62,17 @@ class GitImport:
 
     def __init__(
         self,
-        api: Api,
-        project: str,
+        target: Target,
         history: History,
         *,
         source: str,
-        watch: Watcher = no_progress,
+        watch: Watcher = unwatched,
         batch: int = MOST_COMMITS,
+        fetch: Fetch | None = None,
     ) -> None:
-        """`batch`: how many commits go in one request, at most 200."""
-        self._api = api
-        self._home = home_of(project)
-        self._project = project
+        """`batch`: how many commits go at once, at most 200. `fetch` is what a `full` proof needs."""
+        self._target = target
+        self._fetch = fetch
         self._history = history
         self._source = source
         self._watch = watch
@@ -89,12 +84,18 @@ class GitImport:
         """What an import would do now. Sends nothing. Raises VersoError."""
         _, report, line, past, started = self._begin(dry_run=True)
         tally = Tally(self._history, report)
+        coming: set[str] = set()
         for planned in self._history.plans(line, past):
-            tally.count(planned)
+            coming.add(tally.count(planned).commit.id)
+            self._watch(len(coming), len(line.commits), "commits read")
+        found = self._history.repository.tags()
+        report.tags = import_tags(self._target, found, imported=coming | line.imported, dry_run=True)
         return _finished(report, tally, line, started)
 
     def run(self, *, tags: bool = True, proof: Kind = "hashes") -> Report:
         """Import what is new, make the tags, and prove it all. Raises VersoError; what is done stays done."""
+        if proof == "full" and self._fetch is None:
+            raise ValueError("A full proof fetches contents: say how.")
         for tries_left in reversed(range(_TRIES)):
             try:
                 report = self._import()
@@ -102,25 +103,24 @@ class GitImport:
             except _Astray as astray:
                 if not tries_left:
                     raise astray.__cause__ or astray from None
-        known = imported_commits(self._api, self._home)
+        known = self._target.commits()
         if tags:
             found = self._history.repository.tags()
-            report.tags = import_tags(self._api, self._home, found, imported=set(known))
+            report.tags = import_tags(self._target, found, imported=set(known))
         if proof != "none":
             report.proof = prove(
-                self._api,
-                self._home,
+                self._target,
                 self._history,
-                kind=proof,
                 upto=len(known),
+                fetch=self._fetch if proof == "full" else None,
                 progress=lambda done, total, _: self._watch(done, total, "commits proven"),
             )
         return report
 
     def _begin(self, *, dry_run: bool) -> tuple[ImportState, Report, Line, Past | None, float]:
         started = time.monotonic()
-        state = self._api.get(f"{self._home}/imports/git", kind=ImportState)
-        done = imported_commits(self._api, self._home) if state.count else []
+        state = self._target.state()
+        done = self._target.commits() if state.count else []
         line = self._history.line(done)
         if line.commits and state.diverged:
             raise VersoError(
@@ -131,9 +131,10 @@ class GitImport:
         past = None
         if done and line.commits:
             needed = {*line.needed.values(), *done[-1:]}
-            past = read_past(self._api, self._home, upto=len(done), needed=needed)
+            past = read_past(self._target, upto=len(done), needed=needed)
+        project = self._target.project
         report = _new_report(
-            self._history, source=self._source, project=self._project, there=len(done), dry_run=dry_run
+            self._history, source=self._source, project=project, there=len(done), dry_run=dry_run
         )
         return state, report, line, past, started
 
@@ -160,17 +161,8 @@ class GitImport:
         """Send one batch; the hash of its last change."""
         known = set() if is_first or not self._trusting else self._held(batch)
         contents = {sha256: data for sha256, data in batch.contents.items() if sha256 not in known}
-        value = msgspec.json.encode(BatchSent(after=after, changes=batch.commits))
-        parts = [Part.of("batch", value, media_type="application/json")]
-        parts += [
-            Part.of(sha256, data, filename=sha256, media_type="application/octet-stream")
-            for sha256, data in contents.items()
-        ]
-        body = Multipart(parts)
         try:
-            answer = self._api.ask(
-                "POST", f"{self._home}/imports/git", content=body.pieces, headers=body.headers, again=True
-            ).json(BatchMade)
+            answer = self._target.send(BatchSent(after=after, changes=batch.commits), contents)
         except VersoError as error:
             if error.code == "import_stale":
                 raise _Astray from error
@@ -184,10 +176,7 @@ class GitImport:
         return answer.changes[-1].hash
 
     def _held(self, batch: Batch) -> set[str]:
-        if not batch.contents:
-            return set()
-        asked = {"sha256": list(batch.contents)}
-        return set(self._api.post(f"{self._home}/have", asked, kind=_Held, again=True).contents)
+        return self._target.held(list(batch.contents)) if batch.contents else set()
 
     def _compare(self, batch: Batch, answer: BatchMade) -> None:
         """See that the server made of each commit what was planned: what follows builds on that."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.client.import_git.target import TagSent
 from app.errors import VersoError
-from app.model import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from app.client.api import Api
+    from app.client.import_git.target import Target
     from app.git.read.repository import TagFound
 
 _MOST_RAW = 1024 * 1024
@@ -34,27 +33,32 @@ class TagsReport(msgspec.Struct, kw_only=True):
     left_out: list[TagLeftOut] = []
 
 
-def import_tags(api: Api, home: str, found: Sequence[TagFound], *, imported: Collection[str]) -> TagsReport:
-    """Make those tags that the project lacks. A tag of the project never moves, so one that differs stays."""
+def import_tags(
+    target: Target, found: Sequence[TagFound], *, imported: Collection[str], dry_run: bool = False
+) -> TagsReport:
+    """Make those tags that the project lacks, or say which those are.
+
+    A tag of the project never moves, so one that differs stays.
+    """
     report = TagsReport()
-    known = {tag.name for tag in api.pages(f"{home}/tags", kind=Tag, limit=200)}
+    known = target.tags()
     for tag in found:
         if tag.name in known:
             report.there.append(tag.name)
         elif tag.commit is None or tag.commit not in imported:
             what = "it names no commit" if tag.commit is None else f"its commit {tag.commit} is not imported"
             report.left_out.append(TagLeftOut(name=tag.name, reason=what))
+        elif dry_run:
+            report.made.append(tag.name)
         else:
-            _make(api, home, tag, report)
+            _make(target, tag, tag.commit, report)
     return report
 
 
-def _make(api: Api, home: str, tag: TagFound, report: TagsReport) -> None:
-    value = {"name": tag.name, "at": tag.commit, "message": tag.message}
-    if tag.raw is not None and len(tag.raw) <= _MOST_RAW:
-        value["origin"] = base64.b64encode(tag.raw).decode()
+def _make(target: Target, tag: TagFound, commit: str, report: TagsReport) -> None:
+    raw = tag.raw if tag.raw is not None and len(tag.raw) <= _MOST_RAW else None
     try:
-        api.post(f"{home}/tags", value)
+        target.make_tag(TagSent(name=tag.name, at=commit, message=tag.message, origin=raw))
     except VersoError as error:
         if error.code not in {"bad_tag_name", "tag_exists"}:
             raise
