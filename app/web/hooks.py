@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from litestar import Response, get, post
@@ -18,6 +19,7 @@ from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
     from app.model import Project
+    from app.settings import Settings
     from app.supabase.webhooks import KeyedWebhook
 
 PAGE = 50
@@ -28,6 +30,7 @@ _EDITS: dict[str, dict[str, str]] = {
     "resume": {"state": "active"},
     "skip": {"state": "active", "from": "now"},
 }
+_KIND = re.compile(r"[a-z]+\.([a-z_]+|\*)\Z")
 _MOST_DIGITS = 15
 
 
@@ -40,24 +43,13 @@ async def list_webhooks(visitor: NamedDependency[Visitor], project: FromPath[str
 @post("/p/{project:str}/webhooks", status_code=200)
 async def create_webhook(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
     """Register an address. The answer is the one page that ever shows its key."""
-    form = visitor.form
+    asked = _asked(visitor.form)
     made: list[KeyedWebhook] = []
 
     async def write() -> None:
-        url = form.get("url", "").strip()
-        check_webhook_url(url, visitor.services.settings)
-        made.append(
-            await visitor.services.webhooks.create_webhook(
-                visitor.token,
-                project=project,
-                url=url,
-                kinds=form.get("kinds", "").replace(",", " ").split() or None,
-                prefix=form.get("prefix", "").strip() or None,
-                description=form.get("description", "").strip()[:500],
-            )
-        )
+        made.append(await visitor.services.webhooks.create_webhook(visitor.token, project=project, **asked))
 
-    refused = await refusal_of("add", write())
+    refused = _misfit("add", asked, visitor.services.settings) or await refusal_of("add", write())
     if refused is not None:
         return await _hooks(visitor, project, refused=refused)
     return await _key(visitor, project, made[0])
@@ -78,8 +70,16 @@ async def rotate_webhook(
 async def act_on_webhook(
     visitor: NamedDependency[Visitor], project: FromPath[str], webhook: FromPath[str], act: FromPath[str]
 ) -> Response[Any]:
-    """Pause, resume, resume and leave out what waits, remove, or replay events."""
+    """Change, pause, resume, resume and leave out what waits, remove, or replay events."""
     webhooks, token = visitor.services.webhooks, visitor.token
+    if act == "edit":
+        asked = _asked(visitor.form)
+        refused = _misfit(webhook, asked, visitor.services.settings) or await refusal_of(
+            webhook, webhooks.update_webhook(token, project=project, webhook=webhook, edit=asked)
+        )
+        if refused is not None:
+            return await _hooks(visitor, project, refused=refused)
+        return back_to(project, "/webhooks", "webhook_saved")
     if act == "remove":
         await webhooks.remove_webhook(token, project=project, webhook=webhook)
         return back_to(project, "/webhooks", "webhook_removed")
@@ -187,6 +187,28 @@ async def _key(visitor: Visitor, project: str, kept: KeyedWebhook) -> Response[A
         headers=_NO_STORE,
         kept=kept,
     )
+
+
+def _asked(form: dict[str, str]) -> dict[str, Any]:
+    """What the form of a webhook says it is; None for a filter that is left empty."""
+    return {
+        "url": form.get("url", "").strip(),
+        "kinds": form.get("kinds", "").replace(",", " ").split() or None,
+        "prefix": form.get("prefix", "").strip() or None,
+        "description": form.get("description", "").strip()[:500],
+    }
+
+
+def _misfit(form: str, asked: dict[str, Any], settings: Settings) -> Refused | None:
+    """What can't be an address or a kind; `where` is the form, and behind a dot its field."""
+    try:
+        check_webhook_url(asked["url"], settings)
+    except VersoError as error:
+        return Refused(f"{form}.url", error.sentence)
+    for each in asked["kinds"] or ():
+        if not _KIND.match(each):
+            return Refused(f"{form}.kinds", f"{each} is no kind of event: change.added is, or change.*")
+    return None
 
 
 def _crumbs(here: Project, home: str) -> list[Crumb]:

@@ -43,6 +43,7 @@ SENTENCES = {
     "rules_saved": "The rules are set, and hold from now on.",
     "archived": "The project is archived.",
     "reopened": "The project is open again.",
+    "webhook_saved": "The webhook is changed. It holds for what it hasn't sent yet as well.",
     "webhook_removed": "The webhook is removed.",
     "webhook_paused": "The webhook is paused. What happens waits for it.",
     "webhook_resumed": "The webhook goes on.",

@@ -54,6 +54,40 @@ async def test_a_webhook_s_key_is_shown_once_and_it_is_looked_after(web: Site, p
     assert await row.count() == 0
 
 
+async def test_a_webhook_is_changed_on_its_page(web: Site, project: Project) -> None:
+    hooks, mark = f"{project.url}/webhooks", uuid.uuid4().hex[:8]
+    made = project.people.owner.post(
+        hooks, json={"url": f"https://example.com/{mark}", "kinds": ["tag.added"]}
+    )
+    page = await web.page("owner", f"/p/{project.slug}/webhooks", java_script_enabled=False)
+    row = page.locator(f"#webhook-{made.json()['id']}")
+
+    async def save(**fields: str) -> None:
+        if await row.locator("details").get_attribute("open") is None:
+            await row.locator("summary").click()
+        for label, value in fields.items():
+            await row.get_by_label(label).fill(value)
+        await row.get_by_role("button", name="Save").click()
+
+    await save(Address="https://10.0.0.1/in", Kinds="tag.added")
+    assert "can't go there" in await row.get_by_role("alert").inner_text()
+    assert await row.get_by_label("Address").get_attribute("aria-invalid") == "true"
+    await save(Address=f"https://example.com/{mark}/b", Kinds="changes")
+    assert "changes is no kind of event" in await row.get_by_role("alert").inner_text()
+    assert await row.get_by_label("Kinds").input_value() == "changes"
+    assert await row.get_by_label("Address").get_attribute("aria-invalid") is None
+    await check_page(await web.page("owner", f"/p/{project.slug}/webhooks"))
+    await save(Kinds="change.*, stage.reported", **{"Path begins with": "docs/", "What it is for": "Builds"})
+    assert "is changed" in await page.get_by_role("status").inner_text()
+    now = next(each for each in project.people.owner.get(hooks).json() if each["id"] == made.json()["id"])
+    assert now["url"] == f"https://example.com/{mark}/b"
+    assert now["kinds"] == ["change.*", "stage.reported"]
+    assert (now["prefix"], now["description"]) == ("docs/", "Builds")
+    await save(Kinds="", **{"Path begins with": ""})
+    assert "every event" in await row.inner_text()
+    assert made.json()["secret"] not in await page.content()
+
+
 async def test_a_session_is_started_and_moved_on(web: Site, project: Project) -> None:
     title = f"The oven {uuid.uuid4().hex[:6]}"
     slug = title.lower().replace(" ", "-")
