@@ -300,7 +300,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             repositories.close()
 
     litestar = Litestar(
-        [*HANDLERS, page_router()],
+        [*HANDLERS, page_router(settings)],
         lifespan=[lifespan],
         state=State({"metrics": metrics, "pages": Pages()}),
         dependencies={"services": Provide(provide_services, use_cache=True), "actor": Provide(provide_actor)},

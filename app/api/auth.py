@@ -56,6 +56,7 @@ def on_refusal(request: Request[Any, Any, Any], error: VersoError) -> Response[A
         return answer
     problem = PROBLEMS[error.code]
     return pages.page(
+        request,
         problem.title,
         pages.text(error.sentence),
         pages.link("/auth/login", "Sign in"),
@@ -89,7 +90,7 @@ async def begin_sign_in(
     site = own_url(request, settings)
     flow, cookie = cookies.begin_flow(request, settings, target)
     if provider is None and (methods.password or methods.link):
-        return pages.page("Sign in", *_ways(methods, flow), cookies=[cookie])
+        return pages.page(request, "Sign in", *_ways(methods, flow), cookies=[cookie])
     if not methods.github:
         raise refusal("provider_disabled")
     url = services.auth.authorize_url(

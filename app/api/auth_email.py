@@ -65,6 +65,7 @@ async def send_sign_in_link(
         challenge=challenge_of(flow.verifier),
     )
     return pages.page(
+        request,
         "Look into your mail",
         "If the address can sign in here, a link is on its way. Open it in this browser, within the hour.",
     )

@@ -55,7 +55,7 @@ async def read_page_session(
             token = None
     if token is None:
         if pages.wants_page(request):
-            return pages.page("Nobody is signed in here", pages.link("/auth/login", "Sign in"))
+            return pages.page(request, "Nobody is signed in here", pages.link("/auth/login", "Sign in"))
         return Response(_NOBODY, headers=headers)
     said = cookies.csrf_token(token)
     if not pages.wants_page(request):
@@ -68,6 +68,7 @@ async def read_page_session(
             raise
         who = error.sentence  # an account that was deleted signs out as well
     return pages.page(
+        request,
         "You are signed in",
         pages.text(who),
         pages.form("/auth/logout", "Sign out here", csrf_token=said),

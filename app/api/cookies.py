@@ -1,4 +1,4 @@
-"""The cookies of pages: a session's two tokens, sign-ins that are under way, and the token against forgery.
+"""The cookies of pages: the two tokens of a session, sign-ins under way, a token against forgery, the theme.
 
 Over https their names begin with `__Host-`: a browser takes such a cookie from this very host alone, so no
 neighbour (a sibling domain, a plain-http page) can plant one. Tokens are never shown to scripts (HttpOnly).
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.supabase.auth import PageSession
 
 ACCESS, REFRESH, CSRF, FLOWS = "verso-access", "verso-refresh", "verso-csrf", "verso-flows"
+THEME = "verso-theme"
 SESSION_SECONDS = 30 * 24 * 3600
 """How long a browser keeps a session that nobody uses; each refresh begins it anew."""
 FLOW_SECONDS = 3600
@@ -47,6 +48,12 @@ class Flow(msgspec.Struct, frozen=True, array_like=True):
 def is_secure(settings: Settings) -> bool:
     """Whether people reach this service by https."""
     return (settings.public_url or "").startswith("https://")
+
+
+def theme_of(request: Request[Any, Any, Any]) -> Literal["light", "dark"] | None:
+    """The colours that this browser was told to show; None for what the system says."""
+    wanted = request.cookies.get(THEME)
+    return "light" if wanted == "light" else "dark" if wanted == "dark" else None
 
 
 def session_cookies(settings: Settings, session: PageSession) -> list[Cookie]:

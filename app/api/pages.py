@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from litestar import Response
 
+from app.api.cookies import theme_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from litestar import Request
     from litestar.datastructures import Cookie
 
-STYLE = "/static/now/verso.css"
-"""The stylesheet as it is now: this layer knows no addresses that change with it."""
-POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+STATIC = "/static/now"
+"""The stylesheet and the sign as they are now: this layer knows no addresses that change with them."""
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": POLICY,
@@ -29,16 +34,27 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def page(title: str, *paragraphs: str, status: int = 200, cookies: Sequence[Cookie] = ()) -> Response[str]:
-    """A page. `title` is text, `paragraphs` are HTML."""
+def page(
+    request: Request[Any, Any, Any],
+    title: str,
+    *paragraphs: str,
+    status: int = 200,
+    cookies: Sequence[Cookie] = (),
+) -> Response[str]:
+    """A page in the browser's colours. `title` is text, `paragraphs` are HTML."""
     body = "".join(f"<p>{each}</p>" if not each.startswith("<form") else each for each in paragraphs)
+    theme = theme_of(request)
+    chosen = f' data-theme="{theme}"' if theme else ""
     return Response(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="en"{chosen}><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="stylesheet" href="{STYLE}">'
+        f'<meta name="color-scheme" content="{theme or "light dark"}">'
+        f'<link rel="icon" href="{STATIC}/verso.svg" type="image/svg+xml">'
+        f'<link rel="stylesheet" href="{STATIC}/verso.css">'
         f"<title>{text(title)} · Verso</title></head>"
-        '<body><header class="top"><div class="bar"><a class="brand" href="/">Verso</a></div></header>'
-        f'<main class="sign-in"><h1>{text(title)}</h1>{body}</main></body></html>',
+        '<body><header class="top"><div class="bar"><a class="brand" href="/">'
+        f'<img src="{STATIC}/verso.svg" width="24" height="24" alt="">Verso</a></div></header>'
+        f'<main class="sign-in"><div class="card"><h1>{text(title)}</h1>{body}</div></main></body></html>',
         status_code=status,
         media_type="text/html",
         headers=dict(HEADERS),

@@ -10,10 +10,9 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from app.api.auth_sessions import form_of
-from app.api.cookies import is_secure
+from app.api.cookies import THEME, is_secure
 from app.api.same_site import check_same_site, safe_next
 from app.api.services import Services
-from app.web.rendering import THEME_COOKIE
 
 YEAR_SECONDS = 365 * 24 * 3600
 
@@ -26,7 +25,7 @@ async def choose_theme(request: Request[Any, Any, Any], services: NamedDependenc
     wanted = form.get("theme", "")
     kept = wanted in {"light", "dark"}
     cookie = Cookie(
-        key=THEME_COOKIE,
+        key=THEME,
         value=wanted if kept else "",
         path="/",
         max_age=YEAR_SECONDS if kept else 0,

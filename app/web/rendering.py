@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 
+from app.api.cookies import theme_of
 from app.model import Role
 from app.web import notices, shown
 from app.web.assets import Assets, accepts_gzip
@@ -39,7 +40,6 @@ HEADERS = {
 }
 UNPACKED_AT_ONCE = 2
 """Archives that are taken apart at one time; each has a thread, and up to 64 MiB of memory."""
-THEME_COOKIE = "verso-theme"
 _SMALL = 1024
 
 
@@ -175,12 +175,6 @@ def home_of(project: Project, me: Me) -> str:
 def writes(project: Project) -> bool:
     """Whether the visitor may write in the project: what pages offer. The database decides."""
     return project.role in {Role.editor, Role.owner} and project.archived_at is None
-
-
-def theme_of(request: Request[Any, Any, Any]) -> Literal["light", "dark"] | None:
-    """The colours that this browser was told to show; None for what the system says."""
-    wanted = request.cookies.get(THEME_COOKIE)
-    return "light" if wanted == "light" else "dark" if wanted == "dark" else None
 
 
 def path_of(request: Request[Any, Any, Any]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from litestar import Router
+from typing import TYPE_CHECKING, Any
+
+from litestar import Response, Router
 from litestar.di import Provide
 
+from app.api.cookies import is_secure
 from app.web import (
     assets,
     audit,
@@ -19,6 +22,7 @@ from app.web import (
     importing,
     keeping,
     me,
+    notices,
     overview,
     people,
     pipelines,
@@ -33,6 +37,9 @@ from app.web import (
 )
 from app.web.faults import HANDLERS
 from app.web.visiting import provide_guest, provide_sender, provide_visitor
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 ROUTES = [
     projects.read_home,
@@ -105,8 +112,16 @@ ROUTES = [
 """Who adds a page adds its handler here, and its line to tests/web/routes.txt."""
 
 
-def page_router() -> Router:
+def page_router(settings: Settings) -> Router:
     """The pages, for `app.main`."""
+
+    def secured(response: Response[Any]) -> Response[Any]:
+        """Who leaves a notice needs no settings: whether people come by https is said here, once."""
+        for cookie in response.cookies:
+            if cookie.key == notices.COOKIE:
+                cookie.secure = is_secure(settings)
+        return response
+
     return Router(
         path="/",
         route_handlers=ROUTES,
@@ -116,5 +131,6 @@ def page_router() -> Router:
             "sender": Provide(provide_sender),
         },
         exception_handlers=HANDLERS,
+        after_request=secured,
         include_in_schema=False,
     )
