@@ -33,7 +33,8 @@ Key = tuple[str, str]
 class Content:
     """Bytes to be read, in memory or in an open file; close it when done.
 
-    An open file stays readable when the cache evicts it meanwhile.
+    An open file stays readable when the cache evicts it meanwhile. It is given back when nobody holds the
+    content any more: who was cancelled while it was opened never got it, and couldn't close it.
     """
 
     def __init__(self, *, size: int, data: bytes | None = None, file: int | None = None) -> None:
@@ -68,6 +69,9 @@ class Content:
             os.close(self._file)
             self._file = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -79,7 +83,8 @@ class BlobCache:
     """A bounded cache of verified blobs in `directory` (a temporary one of its own unless given).
 
     `limit` bounds the bytes on disk; the least recently used go first. Files from earlier runs in a
-    given directory count and are used once their hash has been checked.
+    given directory count and are used once their hash has been checked. What is counted is for the event loop
+    alone; only work on the files themselves leaves it.
     """
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
@@ -137,21 +142,19 @@ class BlobCache:
         self._evict()
         return Content(size=size, file=descriptor)
 
-    def forget(self, key: Key) -> None:
+    async def forget(self, key: Key) -> None:
         """Drop a blob; whoever reads it now goes on."""
         self._drop(key)
         self._forget(key)
-        self._path(key).unlink(missing_ok=True)
+        await asyncio.to_thread(self._path(key).unlink, missing_ok=True)
 
-    def forget_old(self, seconds: float) -> None:
+    async def forget_old(self, seconds: float) -> None:
         """Drop every blob that came longer ago, used or not."""
         before = time.time() - seconds
         for key in [each for each, since in self._since.items() if since < before]:
             self._drop(key)
-        for key in list(self._files):
-            with suppress(FileNotFoundError):
-                if self._path(key).stat().st_mtime < before:
-                    self.forget(key)
+        for key in await asyncio.to_thread(self._older, list(self._files), before):
+            await self.forget(key)
 
     def close(self) -> None:
         """Remove what is this process's own."""
@@ -175,6 +178,14 @@ class BlobCache:
                     return None
             self._verified.add(key)
         return Content(size=size, file=descriptor)
+
+    def _older(self, keys: list[Key], before: float) -> list[Key]:
+        older: list[Key] = []
+        for key in keys:
+            with suppress(FileNotFoundError):
+                if self._path(key).stat().st_mtime < before:
+                    older.append(key)
+        return older
 
     def _count(self, key: Key, size: int) -> None:
         self._size += size - self._files.pop(key, 0)

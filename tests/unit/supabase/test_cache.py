@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from app.supabase.cache import MEMORY_LIMIT, BlobCache, Key
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
 
@@ -33,6 +33,15 @@ async def read(cache: BlobCache, key: Key) -> bytes | None:
         return None
     with content:
         return await content.read()
+
+
+def opened(directory: Path) -> list[str]:
+    """The files below a directory that this process has open."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # that of the listing itself
+            found.append(str(each.readlink()))
+    return [each for each in found if each.startswith(str(directory))]
 
 
 @pytest.fixture
@@ -149,7 +158,7 @@ async def test_what_is_to_be_forgotten_is_gone_from_memory_and_disk(tmp_path: Pa
     (tmp_path / "given").write_bytes(b"large")
     with cache.add_file(large, tmp_path / "given", size=5) as reading:
         for key in (small, large, ("p", "c" * 64)):
-            cache.forget(key)
+            await cache.forget(key)
             assert await cache.get(key) is None
         assert await reading.read() == b"large"
     assert [each for each in (tmp_path / "cache").rglob("*") if each.is_file()] == []
@@ -161,11 +170,40 @@ async def test_what_came_long_ago_is_forgotten_however_often_it_is_used(tmp_path
     cache.add_bytes(keys[0], b"small")
     (tmp_path / "given").write_bytes(b"large")
     cache.add_file(keys[1], tmp_path / "given", size=5).close()
-    cache.forget_old(3600)
+    await cache.forget_old(3600)
     for key in keys:
         found = cache._memory.get(key) or (key in cache._files)
         assert found
-    cache.forget_old(-1)
+    await cache.forget_old(-1)
     for key in keys:
         assert await cache.get(key) is None
     assert [each for each in (tmp_path / "cache").rglob("*") if each.is_file()] == []
+
+
+async def test_what_nobody_took_is_given_back(cache: BlobCache) -> None:
+    """Who is cancelled while a file is opened never gets it: a client that left in the middle of an archive."""
+    key = added(cache, b"x" * 90)
+    for _ in range(20):
+        reading = asyncio.create_task(cache.get(key))
+        await asyncio.sleep(0)  # it waits for the thread that opens the file
+        reading.cancel()
+        await asyncio.wait([reading])
+        del reading
+    async with asyncio.timeout(20):
+        while opened(cache.directory):
+            await asyncio.sleep(0.01)
+            gc.collect()
+
+
+async def test_blobs_come_and_go_while_the_old_ones_are_forgotten(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path / "cache", limit=1 << 30)
+    for number in range(20_000):
+        cache.add_bytes(("p", str(number)), b"x")
+    forgetting = asyncio.create_task(cache.forget_old(-1))
+    number = 20_000
+    while not forgetting.done():
+        cache.add_bytes(("p", str(number)), b"x")
+        number += 1
+        await asyncio.sleep(0)
+    await forgetting
+    assert await read(cache, ("p", "0")) is None
