@@ -139,7 +139,8 @@ class Follower:
                     reader.token, project=self.project, after=self.at, page_size=PAGE
                 )
             except VersoError as error:
-                if self._judge_all(reader.token, error):
+                # Of a token that nobody has any more nothing is to be learnt: who had it has left meanwhile.
+                if self._judge_all(reader.token, error) or not self._having(reader.token):
                     return
                 log.info("events.unreadable", project=self.project, code=error.code)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))
