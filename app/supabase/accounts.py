@@ -161,7 +161,8 @@ class Accounts:
             )
             value = answer.json()
         except httpx.TransportError as error:
-            raise faults.from_transport(error, what="supabase", wrote=method != "GET") from error
+            doubt = method != "GET" and not faults.never_sent(error)
+            raise faults.from_transport(error, what="supabase", doubt=doubt) from error
         except ValueError:
             value = None
         if answer.is_success and isinstance(value, dict | list):

@@ -158,17 +158,18 @@ class Blobs:
             except StorageApiError as error:
                 raise faults.from_storage(error) from error
             except (httpx.TransportError, TimeoutError) as error:
-                raise faults.from_transport(error, what="storage", wrote=True) from error
+                doubt = not faults.never_sent(error)
+                raise faults.from_transport(error, what="storage", doubt=doubt) from error
         for name in names:
             self._proven.pop(name, None)
 
     async def forget(self, key: Key) -> None:
         """Drop what this process holds of a content."""
-        await asyncio.to_thread(self._cache.forget, key)
+        await self._cache.forget(key)
 
     async def forget_old(self, seconds: float) -> None:
         """Drop what this process has held for longer."""
-        await asyncio.to_thread(self._cache.forget_old, seconds)
+        await self._cache.forget_old(seconds)
 
     # Out -------------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ UNKNOWN_OUTCOME = (
 EXPIRED = "The access token expired on the way. Nothing was changed; refresh it and send it again."
 
 
-def from_rows(error: APIError) -> VersoError:
-    """The VersoError of an error that PostgREST answered."""
+def from_rows(error: APIError, *, doubt: bool = False) -> VersoError:
+    """The VersoError of an error that PostgREST answered; `doubt` as `from_transport` has it."""
     state = str(error.code or "")
     if state.startswith("PT"):
         return VersoError(str(error.message), str(error.hint), **_detail(error.details))
@@ -52,7 +52,7 @@ def from_rows(error: APIError) -> VersoError:
             "database_timeout", "The database took too long; nothing was changed. Ask for less."
         )
     if is_transient(error):
-        return VersoError("supabase_unavailable", UNAVAILABLE)
+        return VersoError("supabase_unavailable", UNKNOWN_OUTCOME if doubt else UNAVAILABLE)
     return VersoError(
         "supabase_failed", "Supabase answered with an error that Verso doesn't know; it is in the log."
     )
@@ -62,6 +62,12 @@ def is_transient(error: APIError) -> bool:
     """Whether the same call may succeed in a moment: connections, shutdowns, gateways."""
     state = str(error.code or "")
     return state.startswith(("08", "53", "57P", "PGRST00")) or state in {"502", "503", "504", "520"}
+
+
+def may_have_passed(error: APIError) -> bool:
+    """Whether a call that was answered so may have been carried out: a connection behind the answer broke."""
+    state = str(error.code or "")
+    return state.startswith("08") or state in {"PGRST001", "502", "504", "520"}
 
 
 def from_storage(error: StorageApiError) -> VersoError:
@@ -87,15 +93,19 @@ def from_storage(error: StorageApiError) -> VersoError:
 
 
 def from_transport(
-    error: httpx.TransportError | TimeoutError, *, what: str, wrote: bool = False
+    error: httpx.TransportError | TimeoutError, *, what: str, doubt: bool = False
 ) -> VersoError:
     """The VersoError of a connection that failed or fell silent; `what` is 'supabase' or 'storage'.
 
-    `wrote` says that the request may have been carried out, had it arrived.
+    `doubt` says that something may have been written.
     """
     log.warning("supabase.transport", error=type(error).__name__, what=what)
-    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    return VersoError(f"{what}_unavailable", UNKNOWN_OUTCOME if wrote and not never_sent else UNAVAILABLE)
+    return VersoError(f"{what}_unavailable", UNKNOWN_OUTCOME if doubt else UNAVAILABLE)
+
+
+def never_sent(error: httpx.TransportError | TimeoutError) -> bool:
+    """Whether a request can't have arrived."""
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
 
 
 def _detail(text: Any) -> dict[str, Any]:

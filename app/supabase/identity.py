@@ -54,7 +54,7 @@ class Identity:
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = self._asked_at = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
         self._remembered: OrderedDict[bytes, Actor] = OrderedDict()
 
     def known(self, token: str) -> Actor | None:
@@ -127,16 +127,23 @@ class Identity:
     async def _key(self, kid: str) -> jwt.PyJWK:
         due = kid not in self._keys or self._clock() - self._fetched_at > KEYS_SECONDS
         # Who has a known key doesn't wait for someone else's question.
-        if due and self._may_ask() and not (kid in self._keys and self._fetching.locked()):
-            async with self._fetching:
-                if self._may_ask():
-                    await self._fetch()
+        if due and self._may_ask() and not (kid in self._keys and self._fetching is not None):
+            if self._fetching is None:
+                self._fetching = asyncio.create_task(self._fetch())
+                self._fetching.add_done_callback(self._forget_fetching)
+            # Who comes meanwhile gets what this one gets: each asking a silent Auth anew would wait in a row.
+            await asyncio.shield(self._fetching)
         if kid not in self._keys:
             raise _refused("The access token is signed with a key that Supabase does not publish.")
         return self._keys[kid]
 
     def _may_ask(self) -> bool:
         return self._clock() - self._asked_at > UNKNOWN_KEY_SECONDS
+
+    def _forget_fetching(self, task: asyncio.Task[None]) -> None:
+        self._fetching = None
+        if not task.cancelled():
+            task.exception()  # looked at: who asked may have left
 
     async def _fetch(self) -> None:
         try:

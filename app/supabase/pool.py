@@ -8,6 +8,7 @@ that one, once (never on `client.postgrest`, whose headers every request shares)
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,11 +36,19 @@ BUCKET = "documents"
 REMEMBERED_CLIENTS = 1_000
 RETRY_DELAYS = (0.1, 0.4, 1.0)
 """Seconds before each further try: together long enough for a database to restart."""
+_READING = re.compile(
+    r"(compare|count|find|list|locate|plan|prepare|preview|read)_|(me|schema_version|search|version_answer)\Z"
+)
 
 
 def key_of(given: str | None) -> str:
     """The idempotency key of a write: the client's, or one of our own, so that it can be sent again."""
     return given or f"auto-{secrets.token_hex(16)}"
+
+
+def writes(function: str) -> bool:
+    """Whether a SQL function may change something, by its name; tests/schema holds the two together."""
+    return _READING.match(function) is None
 
 
 class _NoCookies(httpx.Cookies):
@@ -102,24 +111,27 @@ class Pool:
     ) -> Any:
         """Call a SQL function as the token's owner (anonymously without one) and return its JSON.
 
-        `repeatable` calls (reads, and writes that carry an idempotency key) are tried again when the
-        connection breaks or the database is restarting. Raises VersoError.
+        `repeatable` calls (reads, and writes that are the same twice) are tried again when the connection
+        breaks or the database is restarting. Raises VersoError; when any try may have been carried out, it
+        says that nobody knows.
         """
-        wrote = not repeatable or function in {"commit_change", "import_changes"}
         delays = iter(RETRY_DELAYS if repeatable else ())
+        may_write = writes(function)
+        doubt = False
         while True:
             try:
                 return (await self._rows_of(token).rpc(function, arguments).execute()).data
             except APIError as error:
+                doubt = doubt or (may_write and faults.may_have_passed(error))
                 delay = next(delays, None) if faults.is_transient(error) else None
                 if delay is None:
-                    raise faults.from_rows(error) from error
-            except httpx.TimeoutException as error:
-                raise faults.from_transport(error, what="supabase", wrote=wrote) from error
+                    raise faults.from_rows(error, doubt=doubt) from error
             except httpx.TransportError as error:
-                delay = next(delays, None)
+                doubt = doubt or (may_write and not faults.never_sent(error))
+                # A silence has cost its full time already.
+                delay = None if isinstance(error, httpx.TimeoutException) else next(delays, None)
                 if delay is None:
-                    raise faults.from_transport(error, what="supabase", wrote=wrote) from error
+                    raise faults.from_transport(error, what="supabase", doubt=doubt) from error
             await asyncio.sleep(delay)
 
     async def call(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.supabase.pool import writes
 from tests.schema.expected import (
     EXPOSED,
     FOR_OPERATORS,
@@ -79,6 +80,20 @@ async def test_the_functions_that_a_role_may_call_are_these_and_no_others(world,
         role,
     )
     assert {row["proname"] for row in rows} == expected
+
+
+async def test_a_functions_name_says_whether_it_may_write(world):
+    """`pool.rpc` tells by it what it may say of a call that broke."""
+    rows = await world.sql(
+        """select proname, provolatile = 'v' as may_write from pg_proc
+           where pronamespace = 'public'::regnamespace and has_function_privilege('authenticated', oid, 'execute')"""
+    )
+    assert {row["proname"] for row in rows if row["may_write"] and not writes(row["proname"])} == set()
+    # These two are for policies and for other functions; nobody calls them by rpc.
+    assert {row["proname"] for row in rows if not row["may_write"] and writes(row["proname"])} <= {
+        "may_read_sessions",
+        "snippets",
+    }
 
 
 async def test_there_are_no_sequences_and_no_foreign_or_materialized_tables(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,29 @@ async def test_without_any_keys_nobody_is_recognised_and_the_next_request_asks_a
     auth.silent = True
     with pytest.raises(VersoError, match="supabase_unavailable"):
         await identity.verify(auth.token())
+    auth.silent = False
+    assert (await identity.verify(auth.token())).id == ACCOUNT
+
+
+async def test_who_waits_for_a_silent_auth_waits_once_however_many_they_are(
+    auth: Auth, identity: Identity
+) -> None:
+    answered = asyncio.Event()
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        await answered.wait()
+        return auth.answer(request)
+
+    identity._pool.http._transport = httpx.MockTransport(hang)
+    auth.silent = True
+    waiting = [asyncio.create_task(identity.verify(auth.token(n=n))) for n in range(20)]
+    await asyncio.sleep(0.01)
+    waiting[0].cancel()  # who asked first leaves
+    await asyncio.sleep(0.01)
+    answered.set()
+    told = await asyncio.gather(*waiting[1:], return_exceptions=True)
+    assert {getattr(each, "code", each) for each in told} == {"supabase_unavailable"}
+    assert auth.asked == 1
     auth.silent = False
     assert (await identity.verify(auth.token())).id == ACCOUNT
 
