@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.errors import VersoError
 from app.flows.read_content import read_content
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ MAX_COMPARED = 200
 """How many pairs are compared at most; what is beyond stays a delete and an add."""
 MAX_SIZE = 1024 * 1024
 _SECONDS = 1.0
+_UNREADABLE = frozenset({"content_erased", "content_altered", "content_missing"})
 
 
 class FoundMove(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,8 +137,14 @@ async def _compare(
     gone: dict[int, VersionRead],
     pair: _Pair,
 ) -> _Pair:
-    with await read_content(blobs, actor=actor, read=gone[pair.gone]) as content:
-        old = await content.read()
+    try:
+        with await read_content(blobs, actor=actor, read=gone[pair.gone]) as content:
+            old = await content.read()
+    except VersoError as error:
+        if error.code not in _UNREADABLE:
+            raise
+        # Nobody can say what it was like; it can be deleted all the same.
+        return msgspec.structs.replace(pair, similarity=0.0)
     upload = items[pair.come].upload
     new = await asyncio.to_thread(upload.read) if upload else b""
     diff = await workers.hunks(old, new, context=0, max_lines=0, deadline_s=_SECONDS)

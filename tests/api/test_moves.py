@@ -117,3 +117,14 @@ def test_only_editors_and_members_are_told_anything(project: Project) -> None:
     url = f"{project.url}/changes?detect=moves"
     assert project.people.reader.post(url, json=body).status_code == 403
     assert project.people.outsider.post(url, json=body).status_code == 404
+
+
+def test_what_was_erased_can_be_deleted_and_is_no_move_by_its_text(project: Project) -> None:
+    first = project.written("a.md", TEXT)
+    asked = {"sha256": first["sha256"], "reason": "Asked for.", "confirm": first["sha256"]}
+    assert project.people.owner.post(f"{project.url}/erasures", json=asked).status_code == 201
+    edited = TEXT.replace("line 3 of a document", "the third line")
+    answer = rearranged(project, gone(first), {"path": "b.md", "text": edited})
+    assert answer.status_code == 201, answer.text
+    assert "moves" not in answer.json()
+    assert tree_at(project) == {"b.md": edited.encode()}
