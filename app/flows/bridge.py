@@ -80,17 +80,20 @@ class Bridge:
         old = self._tokens.verify(token)
         known = self._kept(old.subject)
         if known is None:
-            async with self._making.setdefault(old.subject, asyncio.Lock()):
-                known = self._kept(old.subject)
-                if known is None:
-                    known = await self._made(old.subject)
-            self._making.pop(old.subject, None)
+            try:
+                async with self._making.setdefault(old.subject, asyncio.Lock()):
+                    known = self._kept(old.subject)
+                    if known is None:
+                        known = await self._made(old.subject)
+            finally:
+                self._making.pop(old.subject, None)
         return msgspec.structs.replace(known, expires_at=min(known.expires_at, old.expires_at)), old.subject
 
     def _kept(self, subject: str) -> Actor | None:
         since, refusal = self._refused.get(subject, (float("-inf"), None))
         if refusal is not None and self._clock() - since < REFUSED_SECONDS:
-            raise refusal
+            # A new one each time: what is raised again and again gathers the frames of all who raised it.
+            raise VersoError(refusal.code, refusal.sentence, **refusal.detail)
         kept = self._sessions.get(subject)
         return kept if kept is not None and kept.expires_at - RENEWED_SECONDS > self._clock() else None
 
