@@ -67,8 +67,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The most bytes of a JSON body; larger content comes as a raw body or multipart."""
     max_message_length: int = 16_384
     """The most bytes of a change's message; the database's own ceiling is 65,536."""
-    max_path_length: int = 1024
-    """The most bytes of a path in UTF-8; also the database's own ceiling."""
     max_page_size: int = 200
     """The most entries of a page."""
     default_page_size: int = 50
@@ -180,11 +178,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         public = urlsplit(self.public_url or "https://unset")
         if public.scheme not in {"http", "https"} or not public.netloc or public.path.strip("/"):
             raise SettingsError("VERSO_PUBLIC_URL must be https://<host>, or http://<host>, without a path.")
-        for name, ceiling in (
-            ("max_files_per_change", 10_000),
-            ("max_message_length", 65_536),
-            ("max_path_length", 1024),
-        ):
+        for name, ceiling in (("max_files_per_change", 10_000), ("max_message_length", 65_536)):
             if not 1 <= getattr(self, name) <= ceiling:
                 raise SettingsError(
                     f"{variable_name(name)} must be 1 to {ceiling:,}: the database refuses more."
@@ -197,6 +191,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 "VERSO_EVENT_HEARTBEAT must be more than 0, and VERSO_EVENT_RECHECK more than 0, at most 60."
             )
+        self._check_positive()
         self._check_rates()
         self._check_bridge()
         if self.log_level not in {"debug", "info", "warning", "error"}:
@@ -204,6 +199,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if self.log_format not in {"json", "console"}:
             raise SettingsError("VERSO_LOG_FORMAT must be json or console.")
         return self
+
+    def _check_positive(self) -> None:
+        for name in ("upload_concurrency", "git_processes", "supabase_connections"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{variable_name(name)} must be 1 or more: with none, all would wait.")
+        for name in ("request_timeout", "transfer_timeout", "body_timeout", "diff_seconds"):
+            if not getattr(self, name) > 0:  # nor NaN
+                raise SettingsError(f"{variable_name(name)} must be more than 0 seconds.")
 
     def _check_bridge(self) -> None:
         if self.bridge_mode not in {"read-only", "full"}:
