@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from httpx._transports import default as transports
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Generator
 
 # The one skip that says nothing about this machine: what runs only against a Supabase that somebody names.
@@ -17,6 +20,18 @@ OPTIONAL = "optional:"
 def pytest_configure() -> None:
     # Tests start hundreds of processes, and each compiles a thousand modules where none may be kept.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    _read_authorities_once()
+
+
+def _read_authorities_once() -> None:
+    """Every client of httpx reads all certificate authorities anew (20 ms), and tests make thousands of clients."""
+    usual = httpx.create_ssl_context(trust_env=False)
+
+    def create(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        named = trust_env and os.environ.keys() & {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+        return usual if verify is True and not named else httpx.create_ssl_context(verify, cert, trust_env)
+
+    transports.create_ssl_context = create
 
 
 @pytest.hookimpl(wrapper=True)

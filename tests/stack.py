@@ -25,6 +25,7 @@ from typing import Any, Self
 import asyncpg
 import bcrypt
 import httpx
+import psutil
 
 from app.local.keys import Keys
 from tests.template import copy_template
@@ -124,6 +125,14 @@ class Stack:
         """Kill the gateway's process as a crash would; PostgreSQL's watchdog does the rest."""
         self._end(lambda process: process.kill())
 
+    def kill_postgres(self) -> None:
+        """Kill PostgreSQL as a crash would; return when no backend of it can answer for another moment."""
+        server = psutil.Process(int((self.data / "pg" / "postmaster.pid").read_text().split()[0]))
+        family = [server, *server.children()]
+        server.kill()
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive, alive
+
     async def psql(
         self, sql: str, *args: Any, role: str = "postgres", claims: dict[str, Any] | None = None
     ) -> list[Any]:
@@ -176,7 +185,7 @@ class Stack:
         standard = {"aud": "authenticated", "role": "authenticated", "iat": now, "exp": now + 3600}
         return Keys.load(self.data).sign(standard | {"iss": f"{self.supabase_url}/auth/v1"} | claims)
 
-    async def until(self, probe: Any, *, seconds: float = 10) -> Any:
+    async def until(self, probe: Any, *, seconds: float = 20) -> Any:
         """Ask an async function again and again until it gives something true."""
         deadline = time.monotonic() + seconds
         while True:

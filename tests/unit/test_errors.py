@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -22,15 +23,17 @@ STORED_BY_THE_API = {"blob_missing", "blob_unproven", "blob_altered"}
 NOT_ANSWERED = {"local", "cli", "client", "git", "old_users.py"}
 
 
-def service_modules() -> list[ast.Module]:
-    return [
+@cache
+def service_modules() -> tuple[ast.Module, ...]:
+    return tuple(
         ast.parse(path.read_text())
         for path in (REPOSITORY / "app").rglob("*.py")
         if not NOT_ANSWERED & set(path.parts)
-    ]
+    )
 
 
-def named_anywhere() -> set[str]:
+@cache
+def named_anywhere() -> frozenset[str]:
     """Every string of the service that could be a code, and every code of the migrations."""
     found = {
         node.value
@@ -39,9 +42,8 @@ def named_anywhere() -> set[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     found |= {f"{service}_unavailable" for service in ("storage", "supabase")}  # faults.from_transport
-    return found | set(
-        re.findall(r"'([a-z_]+)'", "".join(path.read_text() for path in MIGRATIONS.glob("*.sql")))
-    )
+    in_sql = re.findall(r"'([a-z_]+)'", "".join(path.read_text() for path in MIGRATIONS.glob("*.sql")))
+    return frozenset(found | set(in_sql))
 
 
 def raised() -> set[str]:
