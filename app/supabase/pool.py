@@ -11,6 +11,7 @@ import asyncio
 import re
 import secrets
 from collections import OrderedDict
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -44,6 +45,10 @@ _READING = re.compile(
 def key_of(given: str | None) -> str:
     """The idempotency key of a write: the client's, or one of our own, so that it can be sent again."""
     return given or f"auto-{secrets.token_hex(16)}"
+
+
+_STATUS: ContextVar[int] = ContextVar("status", default=0)
+"""Of the last answer that this task got: the client library leaves it out of errors that came as JSON."""
 
 
 def writes(function: str) -> bool:
@@ -86,7 +91,7 @@ class Pool:
                 settings.request_timeout, read=settings.request_timeout, pool=settings.request_timeout
             ),
             transport=Connections(self.url, connections=settings.supabase_connections),
-            event_hooks={"request": [self._count]},
+            event_hooks={"request": [self._count], "response": [self._note]},
         )
         self._clients: OrderedDict[str | None, AsyncPostgrestClient] = OrderedDict()
         self.transfer_seconds = settings.transfer_timeout
@@ -106,6 +111,9 @@ class Pool:
     async def _count(self, request: httpx.Request) -> None:
         self._observe(request.url.path.strip("/").split("/", 1)[0])
 
+    async def _note(self, response: httpx.Response) -> None:
+        _STATUS.set(response.status_code)
+
     async def rpc(
         self, token: str | None, function: str, arguments: dict[str, Any], *, repeatable: bool = True
     ) -> Any:
@@ -122,6 +130,8 @@ class Pool:
             try:
                 return (await self._rows_of(token).rpc(function, arguments).execute()).data
             except APIError as error:
+                if error.code is None and _STATUS.get() >= httpx.codes.INTERNAL_SERVER_ERROR:
+                    error.code = str(_STATUS.get())  # of a gateway, which knows no codes
                 doubt = doubt or (may_write and faults.may_have_passed(error))
                 delay = next(delays, None) if faults.is_transient(error) else None
                 if delay is None:

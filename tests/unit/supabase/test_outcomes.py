@@ -24,6 +24,8 @@ NEVER_SENT = httpx.ConnectError("nobody there")
 BROKE = httpx.ReadError("the connection broke")
 SILENT = httpx.ReadTimeout("no answer")
 STARTING = {"code": "PGRST002", "message": "no schema cache yet", "hint": None, "details": None}
+UPSTREAM = {"message": "An invalid response was received from the upstream server"}
+"""What the gateway of a hosted project answers while what is behind it restarts."""
 LOST = {"code": "PGRST001", "message": "the connection to the database broke", "hint": None, "details": None}
 
 
@@ -63,8 +65,16 @@ async def told(pool: Pool, function: str, happens: list[Broken], *, repeatable: 
         [BROKE, NEVER_SENT],
         [httpx.Response(504, text="upstream timed out"), answered(503, STARTING)],
         [answered(503, LOST), NEVER_SENT],
+        [answered(502, UPSTREAM), NEVER_SENT],
     ],
-    ids=["silent", "broke", "broke-then-gone", "gateway-then-starting", "lost-then-gone"],
+    ids=[
+        "silent",
+        "broke",
+        "broke-then-gone",
+        "gateway-then-starting",
+        "lost-then-gone",
+        "upstream-then-gone",
+    ],
 )
 async def test_what_may_have_been_written_is_not_said_to_be_unchanged(
     pool: Pool, function: str, happens: list[Broken]
@@ -94,3 +104,13 @@ async def test_reading_changes_nothing_whatever_happens(
 async def test_what_may_not_be_sent_twice_is_sent_once(pool: Pool) -> None:
     error = await told(pool, "create_project", [BROKE, NEVER_SENT], repeatable=False)
     assert error.sentence == UNKNOWN_OUTCOME
+
+
+async def test_a_gateway_that_fails_for_a_moment_is_asked_again(pool: Pool) -> None:
+    answers = [
+        answered(502, UPSTREAM),
+        answered(503, {"message": "name resolution failed"}),
+        answered(200, 1),
+    ]
+    pool.http._transport = httpx.MockTransport(lambda _: answers.pop(0))
+    assert await pool.rpc("token", "read_project", {}) == 1
