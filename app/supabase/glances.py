@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.model import ChangeSummary, Document, Project, Tag, Version
+from app.model import ChangeSummary, Document, LoggedChange, Project, Tag, Tree, Version, VersionRead
+from app.model.pipelines import Pipeline
 from app.supabase.answers import Compared
-from app.supabase.reviews import DocumentComments, Reviewed
+from app.supabase.reviews import DocumentComments, Review, Reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +20,35 @@ MAX_SUMMARIES = 1000
 """The most changes of one question; the database refuses more."""
 
 
+class OverviewPage(msgspec.Struct, frozen=True):
+    """What a project's first page shows."""
+
+    project: Project
+    tree: Tree
+    """The first 1000 paths."""
+    sessions: list[Pipeline]
+    """At most 31."""
+    tags: list[Tag]
+    """At most 100."""
+    recent: list[LoggedChange]
+    """The newest, at most 8."""
+
+
+class DocumentPage(VersionRead, frozen=True, kw_only=True):
+    """The version that a document's page shows, and the verdicts on it that count."""
+
+    verdicts: list[Review]
+    """Oldest first, without their reasons."""
+
+
 class HistoryPage(msgspec.Struct, frozen=True):
     """What the page of a document's history shows."""
 
     project: Project
     document: Document
     versions: list[Version]
+    verdicts: list[Review]
+    """Those on these versions that count, oldest first, without their reasons."""
     tags: list[Tag]
     """The project's, at most 1000."""
 
@@ -64,6 +88,18 @@ class Glances:
             sequences=[sequence for _, sequence in wanted],
         )
         return {(each.project, each.sequence): each for each in found}
+
+    async def read_overview_page(self, token: str, *, project: str, at: str | None) -> OverviewPage:
+        """A project with its tree at a point, its sessions, tags and newest changes."""
+        return await self._pool.call(OverviewPage, token, "read_overview_page", project=project, at=at)
+
+    async def read_document_page(
+        self, token: str, *, project: str, path: str, at: str | None
+    ) -> DocumentPage:
+        """The version that a path has, now or at a point, as `Ledger.read_file` finds it."""
+        return await self._pool.call(
+            DocumentPage, token, "read_document_page", project=project, path=path, at=at
+        )
 
     async def read_history_page(
         self, token: str, *, project: str, document: str, before: int | None, page_size: int

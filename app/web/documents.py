@@ -19,11 +19,13 @@ from markupsafe import Markup
 from app.errors import VersoError
 from app.flows.read_content import read_content
 from app.model import Project, VersionRead
+from app.supabase.glances import DocumentPage
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.html import visible
 from app.text.markdown import MAX_BYTES, Rendered
 from app.web.addresses import path_after
 from app.web.folders import list_folder, with_changes
+from app.web.history import verdicts_by
 from app.web.overview import RENDER_SECONDS, At, places_of, readme_of, view_of
 from app.web.rendering import Crumb, home_of, render
 from app.web.visiting import Visitor, together
@@ -87,6 +89,7 @@ async def read_document(
         read=read,
         version=read.version,
         body=body,
+        said=verdicts_by(read.verdicts).get(read.version.hash, []),
         at=at,
         query=query,
         contents=f"/v1/projects/{here.slug if home.endswith(here.slug) else here.id}/files/",
@@ -145,9 +148,10 @@ def source_of(text: str, line: int) -> Source:
 
 async def _found(
     visitor: Visitor, *, project: str, path: str, at: str | None
-) -> tuple[VersionRead | None, VersoError | None]:
+) -> tuple[DocumentPage | None, VersoError | None]:
+    glances, token = visitor.services.glances, visitor.token
     try:
-        read = await visitor.services.ledger.read_file(visitor.token, project=project, path=path, at=at)
+        read = await glances.read_document_page(token, project=project, path=path, at=at)
     except VersoError as error:
         if error.code not in {"document_not_found", "document_moved", "document_deleted"}:
             raise

@@ -9,9 +9,11 @@ import msgspec
 from app.model import ChangeSummary, TreeEntry  # msgspec reads the annotations
 
 if TYPE_CHECKING:
+    from app.model import Tree
     from app.web.visiting import Visitor
 
 PAGE = 1000
+"""Paths of a page of the tree, as `OverviewPage` has them."""
 MOST_PAGES = 5
 """How many pages of the tree one folder's list may cost; folders in it that are larger are skipped over."""
 _LAST = "\U0010ffff"
@@ -41,16 +43,22 @@ class Folder(msgspec.Struct, frozen=True):
     entries: list[TreeEntry]
 
 
-async def list_folder(visitor: Visitor, *, project: str, folder: str, at: str | None) -> Folder:
-    """What is in a folder ("" is the root) at a point; no rows when there is none. Raises VersoError."""
+async def list_folder(
+    visitor: Visitor, *, project: str, folder: str, at: str | None, first: Tree | None = None
+) -> Folder:
+    """What is in a folder ("" is the root) at a point; no rows when there is none. Raises VersoError.
+
+    `first` is the first page of the tree, where it is known already.
+    """
     prefix = f"{folder}/" if folder else ""
     rows: dict[str, Row] = {}
     entries: list[TreeEntry] = []
     sequence, after, whole = 0, "", False
     for _ in range(MOST_PAGES):
-        tree = await visitor.services.ledger.list_tree(
+        tree = first or await visitor.services.ledger.list_tree(
             visitor.token, project=project, at=at, prefix=prefix, after=after, page_size=PAGE
         )
+        first = None
         sequence = tree.sequence
         entries += tree.entries
         for entry in tree.entries:

@@ -15,6 +15,7 @@ from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
 from app.model import LoggedChange, Tag, Version
+from app.supabase.reviews import Review, Verdict
 from app.web.rendering import Crumb, home_of, render
 from app.web.shown import in_url
 from app.web.visiting import Visitor, together
@@ -28,6 +29,13 @@ VERSIONS = 20
 MOST_TAGS = 1000
 
 Text = Annotated[str, QueryParameter(max_length=300)]
+
+
+class Verdicts(msgspec.Struct, frozen=True):
+    """Who says the same of a version."""
+
+    verdict: Verdict
+    reviews: list[Review]
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -109,7 +117,20 @@ async def list_versions(
         following=following,
         later=cursor is not None,
         tags=_at_changes(page.tags),
+        verdicts=verdicts_by(page.verdicts),
     )
+
+
+def verdicts_by(verdicts: Iterable[Review]) -> dict[str, list[Verdicts]]:
+    """What reviewers say of versions, by their hashes: requests for changes first, since they decide."""
+    found: dict[str, dict[Verdict, list[Review]]] = {}
+    for each in verdicts:
+        found.setdefault(each.version, {}).setdefault(each.verdict, []).append(each)
+    wanted = (Verdict.request_changes, Verdict.approve)
+    return {
+        version: [Verdicts(verdict, said[verdict]) for verdict in wanted if verdict in said]
+        for version, said in found.items()
+    }
 
 
 def _by_day(entries: Iterable[LoggedChange | Version]) -> Iterable[Day]:

@@ -22,9 +22,7 @@ from app.web.folders import Row, list_folder, with_changes
 from app.web.rendering import Crumb, home_of, render
 from app.web.visiting import Visitor, together
 
-RECENT = 8
 MOST_SESSIONS = 30
-MOST_TAGS = 100
 MOST_INTRODUCTION = 32 * 1024
 """The most bytes of a README that is shown on the first page."""
 RENDER_SECONDS = 3.0
@@ -68,28 +66,15 @@ async def read_overview(
 ) -> Response[Any]:
     """What is here, what changed last and by whom."""
     at = at.strip() or None if at is not None else None
-    ledger, token = visitor.services.ledger, visitor.token
-    here, folder, sessions, tags, recent = await together(
-        ledger.read_project(token, project=project),
-        list_folder(visitor, project=project, folder="", at=at),
-        visitor.services.pipelines.list_pipelines(
-            token,
-            project=project,
-            status=None,
-            stage=None,
-            state=None,
-            after=None,
-            page_size=MOST_SESSIONS + 1,
-        ),
-        ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
-        ledger.list_changes(token, project=project, before=None, page_size=RECENT),
-    )
-    view, rows = await together(
+    page = await visitor.services.glances.read_overview_page(visitor.token, project=project, at=at)
+    here = page.project
+    folder = await list_folder(visitor, project=here.id, folder="", at=at, first=page.tree)
+    readme = readme_of(folder.rows)
+    view, rows, introduction = await together(
         view_of(visitor, project=here.id, at=at, sequence=folder.sequence),
         with_changes(visitor, folder.rows, project=here.id),
+        introduction_of(visitor, here=here, readme=readme, at=None if at is None else folder.sequence),
     )
-    readme = readme_of(folder.rows)
-    introduction = await introduction_of(visitor, here=here, readme=readme, query=view.query)
     return await render(
         visitor,
         "projects/overview.html",
@@ -102,22 +87,24 @@ async def read_overview(
         more=folder.more,
         readme=readme,
         introduction=introduction,
-        progress=[progress_of(each, folder.entries, now=at is None) for each in sessions[:MOST_SESSIONS]],
-        more_sessions=len(sessions) > MOST_SESSIONS,
-        tags=tags,
-        recent=[] if at is not None else recent,
+        progress=[
+            progress_of(each, folder.entries, now=at is None) for each in page.sessions[:MOST_SESSIONS]
+        ],
+        more_sessions=len(page.sessions) > MOST_SESSIONS,
+        tags=page.tags,
+        recent=[] if at is not None else page.recent,
     )
 
 
 async def introduction_of(
-    visitor: Visitor, *, here: Project, readme: Row | None, query: str
+    visitor: Visitor, *, here: Project, readme: Row | None, at: int | None
 ) -> Rendered | None:
     """What the README says, if there is one that is small enough to be there at once."""
     entry = readme.entry if readme is not None else None
     if entry is None or entry.size > MOST_INTRODUCTION or entry.mode is not None:
         return None
     home = home_of(here, await visitor.me())
-    places = places_of(home, folder="", query=query)
+    places = places_of(home, folder="", query="" if at is None else f"?at={at}")
     try:
         read = await visitor.services.ledger.read_version(
             visitor.token, document=entry.document, at=entry.version

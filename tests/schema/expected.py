@@ -166,7 +166,16 @@ PARTS = {
             "version_project",
         },
     ),
-    "pages": Part(exposed={"list_summaries", "read_history_page", "read_diff_page"}),
+    "pages": Part(
+        exposed={
+            "list_summaries",
+            "read_history_page",
+            "read_diff_page",
+            "read_overview_page",
+            "read_document_page",
+        },
+        on_behalf={"verdicts_on"},
+    ),
     "mirroring": Part(exposed={"list_held", "list_history", "locate_contents"}),
     "feed": Part(
         views={"touched_paths"},

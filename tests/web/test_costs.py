@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "/": 3,
-    "/p/{project}": 7,
+    "/p/{project}": 3,
     "/p/{project}/history": 3,
     "/p/{project}/files/a.md": 2,
     "/p/{project}/documents/{document}": 1,

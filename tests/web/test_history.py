@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import check_everywhere
+from tests.web.browsing import check_everywhere, check_page
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -57,3 +57,30 @@ async def test_a_documents_history(web: Site, written: Project) -> None:
     assert "added" in await page.locator("#v1").inner_text()
     await page.locator("#v2 .title a").click()
     assert "This is version 2 of 53." in await page.get_by_role("main").inner_text()
+
+
+async def test_verdicts_stand_beside_their_versions(web: Site, project: Project) -> None:
+    first = project.written("reviewed.md", "one\n")
+    second = project.written("reviewed.md", "two\n", base=first["hash"])
+    for who, version, verdict in (
+        (project.people.reviewer, first, "approve"),
+        (project.people.owner, first, "approve"),
+        (project.people.reviewer, second, "request_changes"),
+        (project.people.owner, second, "approve"),
+    ):
+        body = {"verdict": verdict, "body": "A reason that no list needs."}
+        who.post(f"/v1/versions/{version['hash']}/reviews", json=body).raise_for_status()
+    page = await web.page("reader", f"/p/{project.slug}/documents/{first['document']}")
+    badges = page.locator("#v2 .badge[class*=verdict]")
+    assert await badges.all_inner_texts() == ["changes requested by reviewer", "approved by owner"]
+    assert await page.locator("#v1 .badge[class*=verdict]").all_inner_texts() == ["approved by 2"]
+    assert await page.locator("#v1 .verdict-approve").get_attribute("title") == "reviewer, owner"
+    assert "A reason" not in await page.content()
+    await check_page(page)
+    await page.locator("#v1 .verdict-approve").click()
+    await page.get_by_role("heading", name="Review Approved").wait_for()
+    await page.goto(f"/p/{project.slug}/files/reviewed.md")
+    await page.get_by_role("link", name="changes requested by reviewer").wait_for()
+    await check_page(page)
+    await page.goto(f"/p/{project.slug}/files/reviewed.md?at=v1")
+    assert await page.locator(".stripe .verdict-approve").inner_text() == "approved by 2"
