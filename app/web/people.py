@@ -14,6 +14,7 @@ from app.errors import VersoError
 from app.flows import keep_agents
 from app.flows.keep_agents import KeptAgent
 from app.model import Role
+from app.supabase.invitations import InvitationState
 from app.web import notices
 from app.web.in_place import REFUSED, Refused, back_to, one_of, refusal_of
 from app.web.rendering import Crumb, home_of, render
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from app.supabase.invitations import Invitation
 
 INVITATIONS = 200
+PAST = 50
+"""Of the newest invitations those that are over, however they ended."""
 _NO_STORE = {"Cache-Control": "private, no-store"}
 _AGENT = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
@@ -186,9 +189,12 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
     )
     owns = here.role is Role.owner
     invitations: list[Invitation] = []
+    newest: list[Invitation] = []
     if owns:
-        invitations = await services.invitations.list_invitations(
-            token, project=here.id, ended=False, before=None, page_size=INVITATIONS
+        invited = services.invitations.list_invitations
+        invitations, newest = await together(
+            invited(token, project=here.id, ended=False, before=None, page_size=INVITATIONS),
+            invited(token, project=here.id, ended=True, before=None, page_size=PAST),
         )
     home = home_of(here, await visitor.me())
     programs = {each.id for each in agents}
@@ -203,6 +209,7 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
         members=[each for each in members if each.person.id not in programs],
         agents=agents,
         invitations=invitations,
+        past=[each for each in newest if each.state is not InvitationState.pending],
         owns=owns,
         keyed=services.accounts.can_act,
         roles=[each.value for each in Role],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from tests.api.world import make_project
 from tests.web.browsing import check_page
@@ -35,6 +36,46 @@ async def test_lists_and_figures_follow_what_happens(web: Site, fresh: Project) 
     await board.get_by_role("link", name="in progress").wait_for()
     await board.locator(".plot canvas").first.wait_for()
     await check_page(board)
+
+
+async def test_people_come_and_go_while_somebody_fills_in_a_form(web: Site, fresh: Project) -> None:
+    owner, people = fresh.people.owner, f"/p/{fresh.slug}/people"
+    reader, editor, outsider = (getattr(fresh.people, role).id for role in ("reader", "editor", "outsider"))
+    page = await web.page("owner", people)
+    await page.locator(f"#member-{editor} summary").click()
+    folders = page.locator(f"#folders-{editor}")
+    await folders.fill("docs")
+    await page.get_by_label("Who").fill("half an addr")
+    await folders.focus()
+    owner.put(f"{fresh.url}/members/{reader}", json={"role": "reviewer"}).raise_for_status()
+    await expect(page.locator(f"#member-{reader} .line .badge")).to_have_text("reviewer")
+    owner.put(f"{fresh.url}/members/{outsider}", json={"role": "reader"}).raise_for_status()
+    await page.locator(f"#member-{outsider}").wait_for()
+    invitation = {"email": "late@example.com", "role": "reader"}
+    owner.post(f"{fresh.url}/invitations", json=invitation).raise_for_status()
+    await page.get_by_text("late@example.com", exact=True).wait_for()
+    owner.delete(f"{fresh.url}/members/{reader}").raise_for_status()
+    await page.locator(f"#member-{reader}").wait_for(state="detached")
+    # What was in use is as it was left: open, typed in, with the focus.
+    await expect(folders).to_be_focused()
+    assert await folders.input_value() == "docs"
+    assert await page.get_by_label("Who").input_value() == "half an addr"
+    await page.locator(f"#member-{editor}").get_by_role("button", name="Save").click()
+    await page.get_by_text("The role is changed.").wait_for()
+    await check_page(page)
+
+
+async def test_settings_and_webhooks_follow_other_owners(web: Site, fresh: Project) -> None:
+    owner = fresh.people.owner
+    settings = await web.page("reader", f"/p/{fresh.slug}/settings")
+    hooks = await web.page("owner", f"/p/{fresh.slug}/webhooks")
+    owner.patch(fresh.url, json={"description": "Plans"}).raise_for_status()
+    await settings.get_by_text("Plans").wait_for()
+    owner.patch(f"{fresh.url}/rules", json={"tags_need_approval": True}).raise_for_status()
+    await expect(settings.locator("section[aria-labelledby=rules] li").first).to_contain_text("yes")
+    url = "https://example.com/live"
+    owner.post(f"{fresh.url}/webhooks", json={"url": url}).raise_for_status()
+    await hooks.get_by_role("link", name=url).wait_for()
 
 
 async def test_the_open_document_says_that_it_has_a_newer_version(web: Site, fresh: Project) -> None:

@@ -110,7 +110,27 @@ async def test_somebody_is_invited_and_the_invitation_is_taken_back(web: Site, p
     assert "reviewer" in await row_of(page, address).inner_text()
     await row_of(page, address).get_by_role("button").click()
     assert await page.get_by_role("status").inner_text() == "The invitation is taken back."
-    assert await page.get_by_text(address, exact=True).count() == 0
+    past = page.locator("#past li").filter(has_text=address)
+    assert not await past.is_visible()
+    assert await page.get_by_text(address, exact=True).count() == 1
+    await page.locator("#past summary").click()
+    assert "reviewer, taken back" in await past.inner_text()
+
+
+async def test_how_an_invitation_ended_is_told_to_owners(web: Site) -> None:
+    fresh = make_project(web.members())
+    invited = fresh.people.owner.post(
+        f"{fresh.url}/invitations", json={"email": fresh.people.outsider.email, "role": "reader"}
+    )
+    invited.raise_for_status()
+    answer = f"/v1/me/invitations/{invited.json()['id']}/decline"
+    fresh.people.outsider.post(answer).raise_for_status()
+    page = await web.page("owner", f"/p/{fresh.slug}/people")
+    await page.locator("#past summary").click()
+    assert "reader, declined" in await page.locator("#past li").inner_text()
+    await check_page(page)
+    reader = await web.page("reader", f"/p/{fresh.slug}/people")
+    assert await reader.locator("#past").count() == 0
 
 
 async def test_an_agent_s_credential_is_shown_once(keyed_web: Site, project: Project) -> None:

@@ -3,32 +3,75 @@
 
 const page = document.body.dataset;
 const KINDS = ["change.added", "stage.reported", "comment.added", "comment.resolved", "comment.reopened", "comment.retracted",
-  "review.added", "session.added", "session.edited", "tag.added", "project.edited", "project.archived", "project.reopened"];
+  "review.added", "session.added", "session.edited", "tag.added", "project.edited", "project.archived", "project.reopened", "project.rules_set",
+  "member.added", "member.role_set", "member.removed", "member.account_ended",
+  "invitation.added", "invitation.accepted", "invitation.declined", "invitation.revoked", "agent.added", "agent.rotated", "agent.revoked",
+  "webhook.added", "webhook.edited", "webhook.rotated", "webhook.removed", "webhook.disabled", "content.erased", "content.bytes_deleted"];
+const HISTORY = "change stage comment review session tag project";
 const notices = document.getElementById("notices");
+const happened = new Set();
 let seen = Number(page.seen);
 let source = null;
 let waiting = 0;
 
-/** Whether somebody is in the middle of something there. */
-function isInUse(part) {
-  if (part.contains(document.activeElement)) return true;
-  return [...part.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue);
+function isChanged(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.options === undefined) return field.value !== field.defaultValue;
+  const said = [...field.options].some((each) => each.defaultSelected);
+  return [...field.options].some((each, at) => each.selected !== (said ? each.defaultSelected : at === 0));
 }
 
-/** Parts of the page that show what happened are fetched anew; what somebody is typing in stays as it is. */
+/** Whether somebody is in the middle of something there: has the focus, has typed, has opened it, or is told what is wrong. */
+function isInUse(part) {
+  if (part.contains(document.activeElement)) return true;
+  if (part.matches("details[open], [role=alert]") || part.querySelector("details[open], [role=alert]") !== null) return true;
+  return [...part.querySelectorAll("input:not([type=hidden]), textarea, select")].some(isChanged);
+}
+
+/** What a row of a list is known by; other elements, and rows without a link, only by their place. */
+function nameOf(element) {
+  if (element.id !== "" || !element.matches("li, tr")) return element.id;
+  return element.querySelector("a[href]")?.getAttribute("href") ?? "";
+}
+
+/** An element in the fresh page: that of its name, else the same one among those of its kind. */
+function counterpart(element, fresh) {
+  const name = nameOf(element);
+  const alike = (each) => each.tagName === element.tagName && each.className === element.className && nameOf(each) === name;
+  return [...fresh.children].filter(alike)[[...element.parentNode.children].filter(alike).indexOf(element)];
+}
+
+/** Make a part what it is in the fresh page, but for what is in use in it: a form as a whole, and the way down to it. */
+function merge(part, fresh) {
+  if (part.isEqualNode(fresh) || part.matches("form, input, textarea, select, summary, a")) return;
+  if (part.matches("[role=alert]") || [...part.children].some((each) => each.matches("[role=alert]"))) return;
+  const kept = [...part.children].filter(isInUse);
+  const places = new Map(kept.map((each) => [counterpart(each, fresh), each]));
+  for (const node of [...part.childNodes]) if (!kept.includes(node)) node.remove();
+  let at = 0;
+  for (const node of [...fresh.childNodes]) {
+    const there = places.get(node);
+    if (there === undefined) {
+      part.insertBefore(node, kept[at] ?? null);
+    } else {
+      merge(there, node);
+      at = Math.max(at, kept.indexOf(there) + 1); // never moved: it would lose the focus
+    }
+  }
+}
+
+/** Parts of the page that show what happened are fetched anew; `data-live` has the nouns of the events that they are about. */
 async function renew() {
-  const parts = [...document.querySelectorAll("[data-live]")].filter((part) => !isInUse(part));
-  if (parts.length === 0) return;
+  const here = [...document.querySelectorAll("[data-live]")];
+  const wanted = here.map((part) => (part.dataset.live || HISTORY).split(" ").some((noun) => happened.has(noun)));
+  happened.clear();
+  if (!wanted.includes(true)) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok || answer.redirected) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const there = fresh.querySelectorAll("[data-live]");
-  const here = document.querySelectorAll("[data-live]");
   if (there.length !== here.length) return;
-  here.forEach((part, at) => {
-    if (!parts.includes(part) || part.innerHTML === there[at].innerHTML) return;
-    part.replaceChildren(...there[at].childNodes);
-  });
+  here.forEach((part, at) => wanted[at] && merge(part, there[at]));
   document.dispatchEvent(new Event("verso:shown"));
 }
 
@@ -71,6 +114,7 @@ function take(message) {
   if (!(event.sequence > seen)) return;
   seen = event.sequence;
   if (event.kind === "change.added") onChange(event);
+  happened.add(event.kind.split(".")[0]);
   renewSoon();
 }
 
