@@ -86,25 +86,38 @@ def read_users(data: bytes) -> tuple[list[OldUser], list[LeftOutUser]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise VersoError("bad_users_file", "The file is no UTF-8 text.") from None
-    users: dict[str, OldUser] = {}
+    users: list[OldUser] = []
     left_out: list[LeftOutUser] = []
-    twice: set[str] = set()
     for line, row in _rows(text):
         read = _user(line, row)
         if isinstance(read, str):
             left_out.append(LeftOutUser(line, read))
-        elif read.email in users:
-            # Which of them it is can't be told from here, and one address is one account.
-            twice.add(read.email)
-            left_out.append(
-                LeftOutUser(line, f"its address {read.email} is also in line {users[read.email].line}")
-            )
         else:
-            users[read.email] = read
-    for email in twice:
-        first = users.pop(email)
-        left_out.append(LeftOutUser(first.line, f"its address {email} is in another line as well"))
-    return list(users.values()), sorted(left_out, key=lambda each: each.line)
+            users.append(read)
+    # An address is one account's, an id one person's: which of two lines is meant can't be told from here,
+    # and whoever shows the older system's token for an id must not become somebody else of the same id.
+    emails, ids = _lines_of(users, "email"), _lines_of(users, "id")
+    kept: list[OldUser] = []
+    for user in users:
+        if others := _others(emails, user.email, user.line):
+            left_out.append(LeftOutUser(user.line, f"its address {user.email} is also in line {others}"))
+        elif others := _others(ids, user.id, user.line):
+            left_out.append(LeftOutUser(user.line, f"its id {user.id} is also in line {others}"))
+        else:
+            kept.append(user)
+    return kept, sorted(left_out, key=lambda each: each.line)
+
+
+def _lines_of(users: list[OldUser], field: str) -> dict[str | None, list[int]]:
+    found: dict[str | None, list[int]] = {}
+    for user in users:
+        found.setdefault(getattr(user, field), []).append(user.line)
+    return found
+
+
+def _others(lines: dict[str | None, list[int]], value: str | None, line: int) -> int | None:
+    """Another line that says the same, or None."""
+    return None if value is None else next((each for each in lines[value] if each != line), None)
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -122,7 +135,9 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         if not any(name and _key(name) in _FIELDS["email"] for name in reader.fieldnames or ()):
             raise VersoError(
-                "bad_users_file", "The file is no JSON, and as CSV its first line names no column `email`."
+                "bad_users_file",
+                "The file is no JSON, and as CSV its first line names no column `email`. "
+                "Columns are divided by commas.",
             )
         for row in reader:
             yield reader.line_num, {name: value for name, value in row.items() if name is not None}

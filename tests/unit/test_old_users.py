@@ -70,6 +70,19 @@ def test_lines_that_are_no_account_are_told_with_the_reason():
     assert "line 4" in left_out[3][1]
 
 
+def test_an_id_that_two_lines_have_is_neithers():
+    """Whoever shows the older system's token for it would else be either of them."""
+    rows = [
+        {"id": 7, "email": "a@b.c"},
+        {"id": "7", "email": "d@e.f"},
+        {"email": "g@h.i"},
+        {"email": "j@k.l"},
+    ]
+    users, left_out = read(json.dumps(rows))
+    assert [user["email"] for user in users] == ["g@h.i", "j@k.l"]
+    assert left_out == [(1, "its id 7 is also in line 2"), (2, "its id 7 is also in line 1")]
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"name,age\nx,1\n", b"[1, 2]", b'{"people": []}', b"[{", b"\xff\xfe", b'email\n"a@b.c\n'],
