@@ -8,16 +8,25 @@ addresses, and again by the one that is connected to, so that a name which means
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 # Clouds tell any process on a machine its credentials at these. The last one is a public address.
 METADATA = frozenset(
-    map(ip_address, ("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200", "168.63.129.16"))
+    map(
+        ip_address,
+        (
+            *("169.254.169.254", "169.254.170.2", "192.0.0.192", "fd00:ec2::254", "100.100.100.200"),
+            "168.63.129.16",
+        ),
+    )
 )
+# Special by IANA's registries, or private once (RFC 3879), and global to this Python's `ipaddress`.
+_SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20")))
 NOT_PUBLIC = "the address is not one of the public internet"
 NO_HTTPS = "the address is not https"
+NO_ADDRESS = "that is no address"
 
 
 def refusal_of(address: str, *, allow_private: bool) -> str | None:
@@ -29,14 +38,18 @@ def refusal_of(address: str, *, allow_private: bool) -> str | None:
     for each in _meanings(given):
         if each in METADATA:
             return NOT_PUBLIC
-        if not allow_private and (not each.is_global or each.is_multicast or each.is_reserved):
+        if not allow_private and not _is_public(each):
             return NOT_PUBLIC
     return None
 
 
 def refusal_of_url(url: str, *, allow_private: bool) -> str | None:
     """Why an address as it is written may not be called, or None; a name is judged when it is called."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return NO_ADDRESS
     if parts.scheme != "https" and not allow_private:
         return NO_HTTPS
     host = parts.hostname or ""
@@ -47,6 +60,12 @@ def refusal_of_url(url: str, *, allow_private: bool) -> str | None:
     except ValueError:
         return None
     return refusal_of(host, allow_private=allow_private)
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    return not any(address in network for network in _SPECIAL)
 
 
 def _meanings(given: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.webhooks.addresses import NO_HTTPS, NOT_PUBLIC, refusal_of, refusal_of_url
+from app.webhooks.addresses import NO_ADDRESS, NO_HTTPS, NOT_PUBLIC, refusal_of, refusal_of_url
 from app.webhooks.sending import Sender, _Resolver, _seconds_of
 
 if TYPE_CHECKING:
@@ -20,10 +20,12 @@ PRIVATE = [
     "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1",
     "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "::10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "64:ff9b:1::a00:1",
     "2002:7f00:1::", "2002:a00:1::1", "2001:0:0:0:0:0:80ff:fffe", "nonsense", "",
+    "192.0.0.8", "192.88.99.1", "fec0::1", "3fff::1", "::ffff:192.88.99.1",
 ]  # fmt: skip
 METADATA = [
     "169.254.169.254",
     "169.254.170.2",
+    "192.0.0.192",
     "fd00:ec2::254",
     "100.100.100.200",
     "168.63.129.16",
@@ -64,6 +66,8 @@ def test_a_closed_network_may_be_allowed() -> None:
         ("https://10.1.2.3/x", NOT_PUBLIC),
         ("https://[::1]:8443/x", NOT_PUBLIC),
         ("https://1.1.1.1/x", None),
+        ("https://example.com:99999/x", NO_ADDRESS),
+        ("https://[x", NO_ADDRESS),
     ],
 )
 def test_an_address_is_judged_as_it_is_written(url: str, refusal: str | None) -> None:
