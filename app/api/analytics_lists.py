@@ -10,10 +10,9 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.analytics import First, Form, Last, csv_answer, period_of, wants_csv
-from app.api.gauges import gauge_text
+from app.api.gauges import MEDIA_TYPE, gauge_text
 from app.api.paging import Limit, page_size
 from app.api.services import Services
 from app.supabase.analytics import ContestedDocument, Period, StaleDocument
@@ -106,9 +105,7 @@ async def read_gauges(services: NamedDependency[Services], actor: NamedDependenc
     The server's own `/metrics` has nothing of projects: it has no key that sees them.
     """
     gauges = await services.rollups.read_gauges(actor.token)
-    return Response(
-        gauge_text(gauges), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "private, no-cache"}
-    )
+    return Response(gauge_text(gauges), media_type=MEDIA_TYPE, headers={"Cache-Control": "private, no-cache"})
 
 
 async def _contested(

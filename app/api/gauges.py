@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from app.supabase.analytics import GaugeCounts, Gauges
 
+# Without its charset, which the framework adds to every text: a scraper refuses one that is said twice.
+MEDIA_TYPE = CONTENT_TYPE_LATEST.partition("; charset=")[0]
 _OF_STAGES = {
     "work_in_progress": "Stages in progress now.",
     "stages_completed": "Completions of stages since the beginning.",

@@ -6,8 +6,9 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import generate_latest
 
+from app.api.gauges import MEDIA_TYPE
 from app.api.services import Services
 from app.errors import VersoError
 
@@ -36,4 +37,4 @@ async def ready(services: NamedDependency[Services]) -> dict[str, str]:
 @get("/metrics", tags=["operations"], summary="Prometheus metrics", include_in_schema=True)
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counts and durations by route, and round trips to Supabase; nothing about documents or people."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=MEDIA_TYPE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +183,7 @@ def test_documents_that_nobody_changed_are_listed_with_what_they_are_behind(work
 def test_a_scraper_reads_gauges_that_prometheus_takes(stack: Stack, worked: Project) -> None:
     report(stack, worked.people.editor, worked, "plan in_progress")
     answer = worked.people.reader.get("/v1/analytics/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert re.fullmatch(r"text/plain; version=[\d.]+; charset=utf-8", answer.headers["content-type"])
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
 
     def of(name: str, **labels: str) -> list[float]:

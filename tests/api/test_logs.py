@@ -79,7 +79,7 @@ def test_a_made_up_route_or_method_is_no_new_series(api: Api, project: Project) 
 
 def test_metrics_are_in_prometheus_form(api: Api) -> None:
     answer = httpx.get(f"{api.url}/metrics", trust_env=False)
-    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert re.fullmatch(r"text/plain; version=[\d.]+; charset=utf-8", answer.headers["content-type"])
     for name in (
         "verso_requests_total",
         "verso_request_seconds_bucket",
