@@ -157,7 +157,8 @@ async def _refuse(scope: Any, send: Send, wait: float, whose: str) -> None:
     seconds = max(1, math.ceil(wait))
     error = VersoError(
         "too_many_requests",
-        f"{whose} has asked too often. Ask again in {seconds} seconds, and less often from then on.",
+        f"{whose} has asked too often. Ask again in {seconds} second{'s' if seconds > 1 else ''}, "
+        "and less often from then on.",
         retry_after=seconds,
     )
     body = msgspec.json.encode(problem_body(error, scope.get("verso_request_id")))

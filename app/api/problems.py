@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from app.api.witness import note_refusal
+from app.api.wrong_values import as_sent
 from app.errors import VersoError
 from app.text.errors import WorkersBusyError
 
@@ -120,6 +121,18 @@ PROBLEMS = {
     "bad_request": Problem(400, "The request is not well formed"),
     "bad_json": Problem(400, "The JSON is not what it must be"),
     "bad_multipart": Problem(400, "The multipart body is not what it must be"),
+    "bundle_unreadable": Problem(422, "The bundle can't be read"),
+    "bundle_incomplete": Problem(422, "The bundle has not the whole history"),
+    "bundle_too_large": Problem(422, "The history is too large to be read here"),
+    "git_empty": Problem(422, "There are no commits"),
+    "git_branch_not_found": Problem(422, "There is no such branch"),
+    "git_object_missing": Problem(422, "The history lacks a commit"),
+    "commit_too_large": Problem(422, "A commit is too large"),
+    "import_rewritten": Problem(409, "The branch is another one than what was imported"),
+    "import_filters_changed": Problem(409, "What was imported was chosen otherwise"),
+    "import_differs": Problem(502, "The import became something else"),
+    "import_stopped": Problem(503, "The import takes too long"),
+    "imports_busy": Problem(503, "Others are importing just now"),
     "archive_refused": Problem(422, "The archive can't be taken as it is"),
     "source_unreadable": Problem(422, "The archive can't be read"),
     "bad_condition": Problem(400, "The precondition is not usable"),
@@ -253,8 +266,9 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     detail: dict[str, Any] = {}
     reason = error.detail.partition(" for path ")[0]  # who asked knows the address, and it may hold names
     if isinstance(error.extra, list):
-        detail["errors"] = error.extra
-        reason = "; ".join(f"{each.get('key', 'value')}: {each.get('message')}" for each in error.extra)
+        told = as_sent(request.route_handler.parsed_fn_signature.parameters, error.extra)
+        detail["errors"] = told
+        reason = "; ".join(f"{each.get('key', 'value')}: {each.get('message')}" for each in told)
     response = on_verso_error(request, VersoError(code, sentence.format(detail=reason), **detail))
     for name, value in (error.headers or {}).items():
         response.headers.setdefault(name, value)
