@@ -280,7 +280,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             insights=insights,
             memory=memory,
             upkeep=upkeep,
-            git=GitServer(sync, processes=settings.git_processes),
+            git=GitServer(sync, processes=settings.git_processes, patience=settings.body_timeout),
             feed=feed,
             hub=hub,
         )

@@ -10,7 +10,7 @@ import asyncio
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
@@ -32,11 +32,16 @@ _HOME = Path(__file__).parents[2]
 
 
 class GitServer:
-    """Answers to Git's clients; at most `processes` of them compute at a time."""
+    """Answers to Git's clients; at most `processes` of them compute at a time.
 
-    def __init__(self, sync: GitSync, *, processes: int) -> None:
+    A client that takes nothing for `patience` seconds loses its place: a laptop that was closed in the middle
+    of a clone looks like one that will go on, and would keep it for ever.
+    """
+
+    def __init__(self, sync: GitSync, *, processes: int, patience: float) -> None:
         self._sync = sync
         self._slots = asyncio.Semaphore(processes)
+        self._patience = patience
 
     async def list_refs(self, actor: Actor, *, project: str) -> bytes:
         """The answer to `info/refs`, for fetching. Raises VersoError as `GitSync.repository` does."""
@@ -47,15 +52,30 @@ class GitServer:
         """The answer to a request of `git fetch`, in pieces; its process is killed when nobody takes them.
 
         Raises VersoError: before the first piece as `GitSync.repository` does; `git_damaged` when the
-        repository lacks something, which the next request mends.
+        repository lacks something, which the next request mends; `client_left` to who took nothing for long.
         """
-        async with self._sync.repository(actor, project=project, tags=False) as path, self._slots:
+        async with (
+            self._sync.repository(actor, project=project, tags=False) as path,
+            _Place(self._slots) as place,
+        ):
             process = await _started(path)
             said = asyncio.ensure_future(_read_all(process.stderr))
+
+            def give_up() -> None:
+                place.leave()
+                with suppress(ProcessLookupError):
+                    process.kill()
+
             try:
                 async for piece in _exchanged(process, request):
-                    yield piece
+                    untaken = asyncio.get_running_loop().call_later(self._patience, give_up)
+                    try:
+                        yield piece
+                    finally:
+                        untaken.cancel()
                 status = await process.wait()
+                if place.left:
+                    raise VersoError("client_left", "Nothing was taken for too long. Fetch again.")
                 if status != 0:
                     log.error("git.worker", status=status, said=(await said)[-1000:])
                     if status == DAMAGED:
@@ -66,6 +86,26 @@ class GitServer:
                     process.kill()
                     await process.wait()
                 await said
+
+
+class _Place:
+    """One of those that compute, given back once: at the end, or before it to others."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self.left = False
+
+    async def __aenter__(self) -> Self:
+        await self._places.acquire()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        if not self.left:
+            self.left = True
+            self._places.release()
 
 
 async def _started(path: Path) -> asyncio.subprocess.Process:

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import os
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -367,6 +368,28 @@ def test_nobody_packs_for_a_client_who_left(project: Project, api: Api) -> None:
     while workers():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_who_takes_nothing_keeps_no_place_from_others(stack: Stack, project: Project, tmp_path: Path) -> None:
+    project.written("large.bin", os.urandom(32 << 20))
+    small = make_project(project.people)
+    small.written("a.md", "1")
+    with Api(stack, git_processes=1, body_timeout=1.0) as api:
+        head = git("ls-remote", address(api, project)).split()[0]
+        asked = pkt(f"want {head} side-band-64k\n") + b"0000" + pkt("done\n")
+        with socket.socket() as asleep:
+            asleep.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            asleep.connect(("127.0.0.1", api.port))
+            asleep.sendall(
+                f"POST /git/{project.slug}/git-upload-pack HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {project.people.reader.token}\r\n"
+                "Content-Type: application/x-git-upload-pack-request\r\n"
+                f"Content-Length: {len(asked)}\r\n\r\n".encode()
+                + asked
+            )
+            assert asleep.recv(100)  # it has the one place, and takes no more
+            git("clone", "-q", address(api, small), str(tmp_path / "x"))
+    assert (tmp_path / "x" / "a.md").read_text() == "1"
 
 
 def test_an_unchanged_project_costs_3_round_trips(project: Project, api: Api) -> None:
