@@ -6,12 +6,14 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
+from app.api.projects import NewProject
 from app.errors import VersoError
 from app.web import notices
 from app.web.rendering import Crumb, answer, home_of, render
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from app.model import ChangeSummary, Project
 
 PAGE = 50
-MOST_NAME = 200
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
@@ -46,12 +47,17 @@ async def create_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
     """Make a project and go there."""
     name = visitor.form.get("name", "").strip()
     slug = visitor.form.get("slug", "").strip() or slug_of(name)
-    description = visitor.form.get("description", "").strip()
-    if not name or len(name) > MOST_NAME:
+    description = visitor.form.get("description", "").replace("\r\n", "\n").strip()
+    if not name:
         return await _new(visitor, wrong="name", sentence="Give the project a name.")
     if not _SLUG.match(slug):
         sentence = "A short name is 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit."
         return await _new(visitor, wrong="slug", sentence=sentence)
+    try:
+        msgspec.convert({"slug": slug, "name": name, "description": description}, NewProject)
+    except msgspec.ValidationError:
+        sentence = "A name is one line of 1 to 200 characters, a description has 4,000 at most."
+        return await _new(visitor, wrong="name", sentence=sentence)
     try:
         made = await visitor.services.ledger.create_project(
             visitor.token, slug=slug, name=name, description=description

@@ -7,6 +7,7 @@ shown them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -194,17 +195,17 @@ async def _write(visitor: Visitor, *, here: Project, items: list[Item], message:
         known = {
             each["index"] - 1 for each in error.detail.get("items", ()) if each["code"] == "base_required"
         }
-    based = await together(
-        *(
-            _as_seen(visitor, here, item, seen) if at in known else _as_is(item)
-            for at, item in enumerate(items)
-        )
-    )
-    return await write_change(services, actor=actor, project=here.id, items=based, message=message, key=None)
+    # A folder may have thousands of them: no more at a time than other requests can do with.
+    room = asyncio.Semaphore(services.settings.upload_concurrency)
 
+    async def based(at: int, item: Item) -> Item:
+        if at not in known:
+            return item
+        async with room:
+            return await _as_seen(visitor, here, item, seen)
 
-async def _as_is(item: Item) -> Item:
-    return item
+    items = await together(*(based(at, item) for at, item in enumerate(items)))
+    return await write_change(services, actor=actor, project=here.id, items=items, message=message, key=None)
 
 
 async def _as_seen(visitor: Visitor, here: Project, item: Item, seen: str) -> Item:
