@@ -89,6 +89,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     event_streams_per_account: int = 50
     """The most of these for one account."""
 
+    import_seconds: float = 1800.0
+    """How long one look at a bundle of Git, or one import of it, may take in the browser."""
+
     upload_concurrency: int = 16
     """How many blobs of one change travel to storage at the same time."""
     request_timeout: float = 30.0
@@ -96,7 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transfer_timeout: float = 60.0
     """How long a transfer to or from storage may stand still."""
     body_timeout: float = 60.0
-    """How long a client's upload may stand still."""
+    """How long a client's upload, or its taking of a Git fetch, may stand still."""
     supabase_connections: int = 64
     """The most connections to Supabase."""
 

@@ -100,7 +100,7 @@ class BatchForm(Parts):
             self._services.imports,
             self._services.blobs,
             actor=self._actor,
-            batch=msgspec.structs.replace(batch, changes=[_typed(each) for each in batch.changes]),
+            batch=typed(batch),
             project=self._project,
             concurrency=self._settings.upload_concurrency,
         )
@@ -143,6 +143,11 @@ class BatchForm(Parts):
         if self._run is None:
             raise VersoError("bad_multipart", "Put the part `batch` first: it says what for.")
         return self._run
+
+
+def typed(batch: Batch) -> Batch:
+    """A batch whose contents have media types."""
+    return msgspec.structs.replace(batch, changes=[_typed(each) for each in batch.changes])
 
 
 def _typed(commit: Commit) -> Commit:

@@ -20,17 +20,19 @@ from app.api.bodies import check_message
 from app.api.media_types import media_type_of
 from app.api.same_site import own_url
 from app.api.writing import write_change
+from app.client.import_git.frames import Outcome
 from app.client.sources.listing import LeftOut
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
-from app.model import Project, TreeEntry, normal_path
+from app.model import Project, Role, TreeEntry, normal_path
+from app.supabase.imports import ImportState
 from app.web import notices
 from app.web.forms import PageForm
 from app.web.overview import view_of
 from app.web.rendering import Crumb, home_of, render
 from app.web.unpacking import Archive, Unpacked, unpack
 from app.web.uploading import go_on, troubles_of
-from app.web.visiting import Sender, Visitor
+from app.web.visiting import Sender, Visitor, together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,13 +77,29 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the contents that it writes."""
 
 
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The form for a history: what was given, and what was said of it."""
+
+    branch: str = ""
+    include: str = ""
+    exclude: str = ""
+    looked: str = ""
+    act: str = ""
+    name: str = ""
+    outcome: Outcome | None = None
+    again: bool = False
+    """Whether this is another bundle, or another project, than was looked at."""
+    sentence: str = ""
+    """Why nothing, or nothing more, was done."""
+
+
 @get("/p/{project:str}/import")
 async def read_import(
     visitor: NamedDependency[Visitor], project: FromPath[str], at: At = None
 ) -> Response[Any]:
     """The form for an archive, and the ways out: of now, or of the point looked at."""
     here = await visitor.services.ledger.read_project(visitor.token, project=project)
-    return await _page(visitor, here=here, given={}, at=(at or "").strip() or None)
+    return await import_page(visitor, here=here, at=(at or "").strip() or None)
 
 
 @post("/p/{project:str}/import", status_code=303, request_max_body_size=None)
@@ -112,7 +130,7 @@ async def import_archive(sender: NamedDependency[Sender], project: FromPath[str]
         except VersoError as error:
             if error.code not in _REFUSALS:
                 raise
-            return await _page(visitor, here=here, given=form.fields, error=error)
+            return await import_page(visitor, here=here, given=form.fields, error=error)
 
 
 async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Response[Any]:
@@ -128,7 +146,7 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
         looked = f"{here.change_sequence}-{sent.upload.sha256}"
         if fields.get("act") != "import" or fields.get("looked") != looked:
             given = dict(fields) | {"looked": looked, "name": sent.name}
-            return await _page(visitor, here=here, given=given, plan=plan)
+            return await import_page(visitor, here=here, given=given, plan=plan)
         change = None
         if plan.items:
             change = await write_change(
@@ -201,15 +219,19 @@ async def _tree(visitor: Visitor, *, here: Project, folder: str) -> dict[str, Tr
         after = tree.entries[-1].path
 
 
-async def _page(
+async def import_page(
     visitor: Visitor,
     *,
     here: Project,
-    given: Mapping[str, str],
+    given: Mapping[str, str] | None = None,
     plan: Plan | None = None,
     error: VersoError | None = None,
+    history: History | None = None,
+    status: int | None = None,
     at: str | None = None,
 ) -> Response[Any]:
+    """The page, with what was said of an archive or of a history."""
+    given = given or {}
     home = home_of(here, await visitor.me())
     sequence = here.change_sequence
     if at is not None:
@@ -217,7 +239,9 @@ async def _page(
             visitor.token, project=here.id, at=at, prefix="", after="", page_size=1
         )
         sequence = tree.sequence
-    view = await view_of(visitor, project=here.id, at=at, sequence=sequence)
+    view, state = await together(
+        view_of(visitor, project=here.id, at=at, sequence=sequence), _state(visitor, here)
+    )
     name = here.slug if home.endswith(f"/{here.slug}") else here.id
     troubles: list[Trouble] = troubles_of(error)
     return await render(
@@ -227,12 +251,14 @@ async def _page(
         crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Import and export")],
         project=here,
         tab="import",
-        status=200 if error is None else 422 if not troubles else 409,
+        status=status or (200 if error is None else 422 if not troubles else 409),
         given={"folder": "", "message": "", "strip": "", "looked": "", "name": "", **given},
         plan=plan,
         again=plan is not None and given.get("act") == "import",
         sentence=error.sentence if error is not None else "",
         troubles=troubles,
+        history=history or History(),
+        state=state,
         view=view,
         most=SHOWN,
         archive=f"/v1/projects/{quote(name, safe='')}/archive?at={sequence}&format=",
@@ -240,6 +266,13 @@ async def _page(
         server=own_url(visitor.request, visitor.services.settings),
         name=name,
     )
+
+
+async def _state(visitor: Visitor, here: Project) -> ImportState | None:
+    """Where the import of a history stands; None for whoever may not import one."""
+    if here.role is not Role.owner or here.archived_at is not None:
+        return None
+    return await visitor.services.imports.read_import(visitor.token, project=here.id)
 
 
 def _folder(fields: Mapping[str, str]) -> str:

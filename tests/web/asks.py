@@ -15,6 +15,10 @@ FORMS: dict[str, dict[str, Any]] = {
         "fields": {"folder": "in", "act": "look"},
         "files": {"archive": ["{unique}.zip", "PK\x05\x06" + "\x00" * 18]},
     },
+    "POST /p/{project}/import/history": {
+        "fields": {"act": "look"},
+        "files": {"bundle": ["{unique}.bundle", "# v2 git bundle\n\n"]},
+    },
     "POST /p/{project}/create": {"fields": {"path": "made/{unique}.md", "text": "made"}},
     "POST /p/{project}/edit/{path}": {"fields": {"text": "by {unique}", "base": "{version}"}},
     "POST /p/{project}/resolve/{path}": {

@@ -11,6 +11,9 @@
     assigning    which document a path becomes in a commit
     planning     one commit as the items of one change
     people       authors mapped to accounts
+    deltas       the objects of a pack as they are stored, within limits
+    indexing     a pack gone through, and its index
+    bundle       a bundle file as a repository
     repository   where the history is: a path, a URL, a branch, its tags
     history      all of it together: an iterator of planned commits
     proof        the tree ids that a history must give, computed again from what a server says it holds

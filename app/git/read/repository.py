@@ -12,6 +12,7 @@ import msgspec
 import pygit2
 
 from app.errors import VersoError
+from app.git.read.bundle import unbundle
 from app.git.read.objects import Commit, decode, parse_commit, parse_tag
 
 if TYPE_CHECKING:
@@ -110,23 +111,25 @@ class Repository:
 
 
 def open_repository(source: str, *, branch: str | None, scratch: Path) -> Repository:
-    """The repository at a path, or a bare clone of it in `scratch` when it is a URL or a bundle file.
+    """The repository at a path, or a bare copy of it in `scratch` when it is a URL or a bundle file.
 
     libgit2 clones first; what it can't (a protocol, a credential helper) the `git` program does, if there is
     one.
-    Raises VersoError `git_not_found`, `git_unreadable`.
+    Raises VersoError `git_not_found`, `git_unreadable`; of a file as `unbundle` does.
     """
     path = Path(source).expanduser()
     if path.is_dir():
         return Repository(_opened(path, source), shown=source)
-    if not path.is_file() and not _URL.match(source):
+    where = scratch / "clone.git"
+    if path.is_file():
+        return Repository(unbundle(path, where), shown=source)
+    if not _URL.match(source):
         raise VersoError(
             "git_not_found", f"{source} is neither a folder with a Git repository nor a URL of one."
         )
-    where = scratch / "clone.git"
-    if path.is_file() or not _cloned(source, where, branch):
+    if not _cloned(source, where, branch):
         shutil.rmtree(where, ignore_errors=True)
-        _clone_with_git(str(path.resolve()) if path.is_file() else source, where)
+        _clone_with_git(source, where)
     return Repository(_opened(where, source), shown=source)
 
 
