@@ -142,7 +142,7 @@ def test_a_diff_ends_when_its_client_goes(
     assert until(lambda: busy(slow)), slow.log.read_text()
     (worker,) = busy(slow)
     connection.close()
-    assert until(lambda: worker not in workers_of(slow), seconds=5)
+    assert until(lambda: worker not in workers_of(slow))
     answer = httpx.get(f"{slow.url}/health/live")
     assert answer.status_code == 200
     assert not [line for line in slow.log_lines() if line.get("event") == "fault"]
@@ -167,7 +167,7 @@ def test_who_finds_all_workers_busy_is_told_to_come_back(project: Project, slow:
         assert late.get(f"/v1/documents/{small['document']}/diff").status_code == 200
     for connection in holding:
         connection.close()
-    assert until(lambda: not busy(slow), seconds=5)
+    assert until(lambda: not busy(slow))
 
 
 def test_unchanged_lines_unfold_up_to_a_limit(project: Project) -> None:

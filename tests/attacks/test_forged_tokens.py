@@ -175,7 +175,7 @@ def test_a_huge_token_costs_nothing_and_breaks_nothing(world: World, api: Api, s
     begun = time.monotonic()
     with contextlib.suppress(httpx.TransportError):  # a server may hang up on a head that is far too long
         assert status(world, b"a" * (size // 2) + b"." + b"b" * (size // 2)) in {400, 401, 431}
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert httpx.get(f"{api.url}/health/live", trust_env=False).status_code == 200
 
 

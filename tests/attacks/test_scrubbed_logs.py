@@ -24,7 +24,7 @@ SIGNS = {
     "a token": r"eyJ[A-Za-z0-9_-]{10,}",
     "content or a remark": r"secret (?:content|remark|own|2)",
     "an address": r"@example\.com|example%40",
-    "a path": r"own/\d|specs/spec|n[0-9a-f]{10}",
+    "a path": r"own/\d|own/all|specs/spec|n[0-9a-f]{10}",
     "a key": r"sb_(?:publishable|secret)_\w+",
     "a password": r"correct-horse",
     "an account": r"(?:owner|editor|reviewer|reader|outsider|removed|writer|spare)-[0-9a-f]{8}",

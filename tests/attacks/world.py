@@ -236,9 +236,15 @@ def _agent(stack: Stack, name: str, project: str, owner: Person) -> dict[str, An
 def _cells_own(
     project: Project, writer: Person, cells: list[tuple[str, str]]
 ) -> dict[tuple[str, str], dict[str, str]]:
-    """A document of each cell's own, made in change 1; some have a second version, some are deleted since."""
-    paths = {cell: f"own/{number}.md" for number, cell in enumerate(cells)}
-    items = [{"path": path, "text": f"secret {path}"} for path in paths.values()]
+    """A document of its own for each cell that names one, made in change 1; the others have one together.
+
+    Some have a second version, some are deleted since. A thousand more would be in every archive and clone.
+    """
+    paths = {
+        cell: f"own/{number}.md" if _names_document(cell[0]) else "own/all.md"
+        for number, cell in enumerate(cells)
+    }
+    items = [{"path": path, "text": f"secret {path}"} for path in sorted(set(paths.values()))]
     versions = _written(project, writer, items)
     edited = [paths[cell] for cell in cells if cell[0].endswith(("/restore", "/bisect"))]
     versions |= _written(project, writer, [{**_based(versions[path]), "text": "secret 2"} for path in edited])
@@ -254,6 +260,11 @@ def _cells_own(
         }
         for cell, path in paths.items()
     }
+
+
+def _names_document(route: str) -> bool:
+    asked = f"{route} {ASKS.get(route, PLAIN)}"
+    return any(name in asked for name in ("{document}", "{path}", "{hash}"))
 
 
 def _written(project: Project, writer: Person, items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

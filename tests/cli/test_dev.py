@@ -217,16 +217,15 @@ def test_a_child_that_is_killed_is_started_again(dev: Dev, word: str) -> None:
     before = dev.child(word)
     before.kill()
     psutil.wait_procs([before], timeout=10)
-    answer = None
-    for _ in range(600):
+
+    def handle() -> Any:
         try:
-            answer = httpx.get(f"{dev.values['api']}/v1/me", headers=dev.headers("owner"), timeout=1)
+            answer = httpx.get(f"{dev.values['api']}/v1/me", headers=dev.headers("owner"), timeout=5)
         except httpx.HTTPError:
-            continue
-        if answer.status_code == 200:
-            break
-    assert answer is not None
-    assert answer.json()["handle"] == "mara"
+            return None
+        return answer.status_code == 200 and answer.json()["handle"]
+
+    assert until(handle, seconds=60) == "mara"
     assert dev.child(word).pid != before.pid
     dev.note_family()
 

@@ -40,7 +40,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    options = OPTIONS | {"http": Small, "lifespan": "off", "timeout_keep_alive": 5}
+    options = OPTIONS | {"http": Small, "lifespan": "off", "timeout_keep_alive": 120}
     server = uvicorn.Server(uvicorn.Config(echo, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -81,7 +81,7 @@ def test_a_head_that_is_too_large_is_431(port: int) -> None:
 
 @pytest.mark.parametrize("opening", [b"GET /", b"GET / HTTP/1.1\r\na: "])
 def test_a_head_without_end_is_hung_up_on(port: int, opening: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(opening)
         assert pushed(connection, 50_000_000) < 10_000_000
 
@@ -97,32 +97,32 @@ def pushed(connection: socket.socket, most: int) -> int:
 
 def test_a_slow_head_is_hung_up_on(port: int) -> None:
     begun = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n")
-        connection.settimeout(10)
+        connection.settimeout(60)
         assert said(connection) == b""
-    assert 0.5 < time.monotonic() - begun < 5
+    assert 0.5 < time.monotonic() - begun < 30
 
 
 def test_a_connection_that_says_nothing_is_closed(port: int) -> None:
     begun = time.monotonic()
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         assert said(connection) == b""
-    assert 0.5 < time.monotonic() - begun < 5
+    assert 0.5 < time.monotonic() - begun < 30
 
 
 def test_a_second_head_on_a_kept_connection_has_its_time_too(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         begun = time.monotonic()
         connection.sendall(b"GET / HTTP/1.1\r\na: b")
         assert said(connection) == b""
-    assert 0.5 < time.monotonic() - begun < 4
+    assert 0.5 < time.monotonic() - begun < 30
 
 
 def test_a_slow_body_is_not_the_heads_matter(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n")
         for byte in (b"a", b"b", b"c"):
             time.sleep(0.6)

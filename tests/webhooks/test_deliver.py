@@ -282,8 +282,8 @@ def test_a_hanging_receiver_holds_up_nobody_else_and_no_commit(
         began = time.monotonic()
         project.written("a.md", "a")
         project.written("b.md", "b")
-        assert time.monotonic() - began < 3
-        other.wait_for(2, seconds=10)
+        assert time.monotonic() - began < 10
+        other.wait_for(2)
         assert len(receiver.got) == 1
         receiver.open.set()
         receiver.wait_for(2)
