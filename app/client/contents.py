@@ -81,7 +81,7 @@ class Contents:
             packed = None
         self._store.sql.execute(
             "insert into contents values (?, ?, ?, 0) on conflict (sha256) do update set "
-            "packed = excluded.packed, erased = 0",
+            "size = excluded.size, packed = excluded.packed, erased = 0",
             (sha256, size, packed),
         )
 

@@ -118,7 +118,7 @@ def push(
         try:
             change = _send(api, folder, looked, pending, progress)
         except VersoError as error:
-            if error.code not in {"unreachable", "not_verso"}:
+            if not _may_be_written(error):
                 forget(folder)
             if error.code == "too_many_files":
                 raise too_many(pieces, error) from None
@@ -365,6 +365,12 @@ def _pushed(  # noqa: PLR0917 - of what a push was, in order
         pulled=met,
         problems=looked.scan.problems,
     )
+
+
+def _may_be_written(error: VersoError) -> bool:
+    """Whether the server, or what is behind it, may have taken the push before it failed."""
+    failed = error.detail.get("status", 0) >= 500  # noqa: PLR2004 - RFC 9110, 15.6
+    return failed or error.code in {"unreachable", "not_verso"}
 
 
 def _among(path: str, paths: Collection[str]) -> bool:

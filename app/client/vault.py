@@ -66,11 +66,12 @@ class Vault:
     def write(self, name: str, data: bytes) -> None:
         """Replace a file in one step: a reader sees the old one or the new one. Raises VersoError."""
         written = self.directory / f".{name}.{secrets.token_hex(4)}"
+        sealed = self._sealed(data)
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(self._sealed(data))
+                file.write(sealed)
                 file.flush()
                 # A refresh token that is lost is a session that is lost.
                 os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -142,6 +143,19 @@ def test_a_content_that_was_damaged_on_this_disk_is_noticed_and_fetched_again(co
     copy.pull()
     with copy.opened() as folder:
         assert folder.mirror.content(sha256) == b"bee\n"
+
+
+def test_a_content_that_comes_back_after_it_was_erased_is_read(copy: Copy) -> None:
+    """What somebody's merge comes to here may be the very bytes that were erased there."""
+    data = b"they were erased once\n"
+    sha256 = hashlib.sha256(data).hexdigest()
+    with copy.opened() as folder:
+        contents = folder.mirror.contents
+        contents.note_erased(sha256)
+        with pytest.raises(VersoError, match="content_erased"):
+            contents.read(sha256)
+        contents.add(sha256, len(data), [data])
+        assert contents.read(sha256) == data
 
 
 def test_a_pull_moves_only_what_is_missing(copy: Copy, zoe: Someone, tmp_path: Path) -> None:

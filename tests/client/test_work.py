@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from app.client.folder import open_folder
 from app.client.hand_edits import move, resolve
 from app.client.place import HIDDEN
 from app.client.pull import clone
+from app.client.push import push
 from app.client.store import folder_lock
 from app.errors import VersoError
 from tests.client.folders import Copy, Someone, tree_of
@@ -271,6 +273,41 @@ async def test_ten_thousand_items_have_more_time_than_a_persons_other_statements
         ("prepare_change", "30s"),
         ("restore_bundle", "0"),
     ]
+
+
+class Forgetful(httpx.BaseTransport):
+    """Carries changes to the server, and says of each that it failed."""
+
+    def __init__(self) -> None:
+        self._through = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._through.handle_request(request)
+        if request.method != "POST" or not request.url.path.endswith("/changes"):
+            return answer
+        answer.read()
+        problem = {"code": "supabase_unavailable", "status": 503, "detail": "Nobody knows."}
+        return httpx.Response(503, json=problem, headers={"Content-Type": "application/problem+json"})
+
+    def close(self) -> None:
+        self._through.close()
+
+
+def test_a_push_that_was_written_after_all_is_recognised_when_it_goes_on(
+    mine: Copy, zoe: Someone, project: str
+) -> None:
+    mine.write("a.md", "one\n")
+    mine.push("First")
+    mine.write("a.md", "two\n")
+    with (
+        zoe.api(transport=Forgetful(), tries=1) as api,
+        open_folder(mine.place) as folder,
+        pytest.raises(VersoError, match="supabase_unavailable"),
+    ):
+        push(api, folder, message="Second")
+    mine.write("a.md", "three\n")
+    assert mine.push("Third").change == 3
+    assert tree_of(zoe, project) == {"a.md": b"three\n"}
 
 
 def test_two_that_work_in_one_folder_take_turns(mine: Copy) -> None:
