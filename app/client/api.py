@@ -38,6 +38,17 @@ _NOT_PASSING = frozenset({"content_altered", "content_missing"})
 """502 with these codes says that stored bytes are wrong: asking again makes them no better."""
 
 
+def may_pass(error: VersoError) -> bool:
+    """Whether what was refused may be taken in a while, for whoever can wait longer than an Api does.
+
+    A fault of the server's (500) counts: it may be that of one process, or be mended.
+    """
+    if error.code in _NOT_PASSING:
+        return False
+    failed = error.detail.get("status") in _PASSING | {500}
+    return failed or error.code in {"unreachable", "not_verso"}
+
+
 class TokenSource(Protocol):
     """Where access tokens come from."""
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from app.client.api import may_pass
 from app.client.history import home_of
 from app.errors import VersoError
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 20.0
-_PASSING = frozenset(
-    {"unreachable", "not_verso", "supabase_unavailable", "database_timeout", "too_many_streams", "internal"}
-)
-"""Failures that the next try may not meet any more."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +73,7 @@ def follow_events(
                 if "kind" in frame.data:
                     yield frame.data
         except VersoError as error:
-            if error.code not in _PASSING:
+            if not may_pass(error):
                 raise
             if not told:
                 offline(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from watchfiles import watch
 
+from app.client.api import may_pass
 from app.client.folder import open_folder
 from app.client.pull import pull
 from app.client.push import push
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
     from app.client.place import Place
 
 _GLANCE_MS = 200
-_PASSING = frozenset(
-    {"unreachable", "not_verso", "crowded", "folder_busy", "unreadable", "supabase_unavailable"}
-)
-"""Failures that the next round may not meet any more."""
+_PASSING_HERE = frozenset({"crowded", "folder_busy", "unreadable"})
+"""What the next round may not meet any more, of what this machine says."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,7 +81,7 @@ def follow(
             told = ""
             edited_at = None if due_push else edited_at
         except VersoError as error:
-            if error.code not in _PASSING:
+            if error.code not in _PASSING_HERE and not may_pass(error):
                 raise
             if told != error.code:
                 told = error.code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from app.client.api import Api
+from app.client.api import Api, may_pass
 from app.client.multipart import Multipart, Part
 from app.errors import VersoError
 
@@ -64,6 +64,29 @@ def test_retry_after_is_kept() -> None:
     site = Site(problem(503, "workers_busy", headers={"retry-after": "7"}), httpx.Response(200, json=1))
     assert site.api().get("/x") == 1
     assert site.waited == [7.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "passes"),
+    [
+        (httpx.ReadError("broken"), True),
+        (problem(503, "storage_unavailable"), True),
+        (problem(502, "supabase_failed"), True),
+        (problem(500, "internal"), True),
+        (problem(429, "too_many_requests"), True),
+        (httpx.Response(502, text="Bad Gateway"), True),
+        (problem(502, "content_altered"), False),
+        (problem(507, "disk_full"), False),
+        (problem(404, "project_not_found"), False),
+    ],
+    ids=lambda given: given.status_code if isinstance(given, httpx.Response) else None,
+)
+def test_what_may_pass_is_waited_for_by_those_who_stay(
+    answer: httpx.Response | Exception, *, passes: bool
+) -> None:
+    with pytest.raises(VersoError) as error:
+        Site(answer, answer, answer).api().get("/x")
+    assert may_pass(error.value) is passes
 
 
 def test_a_write_without_a_key_is_sent_once() -> None:
