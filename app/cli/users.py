@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from app.cli.exits import Exit, json_option, telling
+from app.cli.progressing import showing_progress
 from app.cli.secret_key import checked_address, quiet_logs, secret_key, secret_key_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from app.client.history import Progress
     from app.flows.import_users import ImportedUser, UsersImported
     from app.flows.old_users import LeftOutUser, OldUser
 
@@ -62,7 +64,8 @@ def import_users(
                 "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
             )
         found, left_out = read_users(file.read_bytes())
-        done = asyncio.run(_run(supabase, key, found, left_out, dry_run=dry_run))
+        with showing_progress(quiet=as_json) as progress:
+            done = asyncio.run(_run(supabase, key, found, left_out, dry_run=dry_run, progress=progress))
         if people is not None and not dry_run:
             people.write_text(people_file(done), "utf-8")
         out.tell(done, _told(done))
@@ -71,7 +74,13 @@ def import_users(
 
 
 async def _run(
-    supabase: str, key: str, users: Sequence[OldUser], left_out: Sequence[LeftOutUser], *, dry_run: bool
+    supabase: str,
+    key: str,
+    users: Sequence[OldUser],
+    left_out: Sequence[LeftOutUser],
+    *,
+    dry_run: bool,
+    progress: Progress,
 ) -> UsersImported:
     from app.flows.import_users import import_users as run
     from app.settings import Settings
@@ -82,7 +91,8 @@ async def _run(
     # The publishable key isn't needed: everything here is asked under the secret one.
     pool = Pool(Settings(supabase_url=checked_address(supabase), supabase_publishable_key="unused"))
     try:
-        return await run(Accounts(pool.http, pool.url, key), users, left_out, dry_run=dry_run)
+        accounts = Accounts(pool.http, pool.url, key)
+        return await run(accounts, users, left_out, dry_run=dry_run, progress=progress)
     finally:
         await pool.close()
 

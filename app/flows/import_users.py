@@ -22,7 +22,7 @@ from app.errors import VersoError
 from app.flows.old_users import LeftOutUser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from app.flows.old_users import OldUser
     from app.supabase.accounts import Account, Accounts
@@ -68,14 +68,23 @@ class UsersImported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def import_users(
-    accounts: Accounts, users: Sequence[OldUser], left_out: Sequence[LeftOutUser], *, dry_run: bool
+    accounts: Accounts,
+    users: Sequence[OldUser],
+    left_out: Sequence[LeftOutUser],
+    *,
+    dry_run: bool,
+    progress: Callable[[int, int, str], None],
 ) -> UsersImported:
-    """Make accounts of those who have none. Raises VersoError; what was made till then is there next time."""
+    """Make accounts of those who have none. Raises VersoError; what was made till then is there next time.
+
+    `progress` is told how many of how many are done: Auth hashes a password for each, some ten a second.
+    """
     known = await accounts.all()
     by_email = {each.email.lower(): each for each in known if each.email}
     by_old_id = {old: each for each in known if (old := _old_id(each)) is not None}
     by_id = {each.id: each for each in known}
     slots = asyncio.Semaphore(AT_ONCE)
+    finished = 0
 
     async def one(user: OldUser) -> tuple[ImportedUser, bool]:
         there = by_old_id.get(user.id or "") or by_email.get(user.email) or by_id.get(_uuid(user.id) or "")
@@ -84,7 +93,14 @@ async def import_users(
         async with slots:
             return (_planned(user) if dry_run else await _made(accounts, user)), True
 
-    done = await asyncio.gather(*(one(user) for user in users))
+    async def told_of(user: OldUser) -> tuple[ImportedUser, bool]:
+        nonlocal finished
+        done = await one(user)
+        finished += 1
+        progress(finished, len(users), "accounts")
+        return done
+
+    done = await asyncio.gather(*(told_of(user) for user in users))
     handles = await accounts.handles([each.account for each, _ in done if each.account])
     told = [msgspec.structs.replace(each, handle=handles.get(each.account or "")) for each, _ in done]
     names = [
