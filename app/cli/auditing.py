@@ -13,6 +13,7 @@ from app.cli.secret_key import checked_address, quiet_logs, secret_key, secret_k
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from uuid import UUID
 
     from app.supabase.audit import Audit, AuditEntry
 
@@ -23,7 +24,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 @click.command(name="audit")
 @click.option("--supabase", metavar="URL", envvar="SUPABASE_URL", required=True, help="Or SUPABASE_URL.")
 @secret_key_option
-@click.option("--project", metavar="ID", help="Of one project only, by its id.")
+@click.option("--project", type=click.UUID, metavar="ID", help="Of one project only, by its id.")
 @click.option("--kind", help="One kind (account.session_started), or all of a noun (account).")
 @click.option("--person", help="Of one person only, by handle or id.")
 @click.option("--since", type=_MOMENT, help="Not before this time, in UTC.")
@@ -40,7 +41,7 @@ def audit(
     *,
     supabase: str,
     secret_key_stdin: bool,
-    project: str | None,
+    project: UUID | None,
     kind: str | None,
     person: str | None,
     since: datetime | None,
@@ -70,7 +71,7 @@ def audit(
             gone = asyncio.run(_expire(checked_address(supabase), key, _utc(expire_before)))
             out.tell({"expired": gone}, f"{gone} entries are gone.")
             return
-        filters = {"project": project, "kind": kind, "person": person}
+        filters = {"project": project and str(project), "kind": kind, "person": person}
         times = {name: at and _utc(at) for name, at in (("since", since), ("until", until))}
         entries = asyncio.run(_read(checked_address(supabase), key, limit, **filters, **times))
         if as_csv and not as_json:

@@ -159,17 +159,22 @@ def _needs_person(out: Teller, otherwise: str) -> None:
 
 def _told(wanted: ErasurePreview) -> Iterator[str]:
     yield f"{wanted.sha256}: {wanted.size:,} bytes"
-    yield f"{wanted.versions} versions of {wanted.documents} documents have it:"
+    versions, documents = _counted(wanted.versions, "version"), _counted(wanted.documents, "document")
+    yield f"{versions} of {documents} {'has' if wanted.versions == 1 else 'have'} it:"
     for each in wanted.items[:_SHOWN]:
         yield f"  {each.path}  v{each.number} of change #{each.change}{', as it is now' if each.head else ''}"
     if wanted.versions > _SHOWN:
         yield f"  … and {wanted.versions - _SHOWN} more"
     if wanted.heads:
-        yield f"{wanted.heads} documents can't be read until somebody writes their next version."
+        yield f"{_counted(wanted.heads, 'document')} can't be read until somebody writes the next version."
     if wanted.comments:
-        yield f"{wanted.comments} comments stand at them; what those quote stays."
+        yield f"Comments that stand there: {wanted.comments}. What they quote stays."
     if wanted.erasure is not None:
         yield f"It was erased already, {_line(wanted.erasure)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _line(erasure: Erasure) -> str:
@@ -180,7 +185,7 @@ def _line(erasure: Erasure) -> str:
 
 def _outcome(erasure: Erasure) -> str:
     if erasure.finished_at is not None:
-        return f"{erasure.sha256} is erased: {erasure.versions} versions have no bytes any more."
+        return f"{erasure.sha256} is erased: no bytes any more in {_counted(erasure.versions, 'version')}."
     return (
         f"{erasure.sha256} is given to nobody any more, but storage could not delete all of it now. Run this "
         "again, or `verso erasures finish`."

@@ -10,6 +10,8 @@ import rich_click as click
 from app.cli.exits import api_option, json_option, telling
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from app.client.api import Api
 
 ROLE = click.Choice(["reader", "reviewer", "editor", "owner"])
@@ -115,13 +117,13 @@ def list_invited(project: str, *, ended: bool, api: str | None, as_json: bool) -
 
 @members.command(name="uninvite")
 @click.argument("project")
-@click.argument("invitation")
+@click.argument("invitation", type=click.UUID)
 @api_option
 @json_option
-def uninvite(project: str, invitation: str, *, api: str | None, as_json: bool) -> None:
+def uninvite(project: str, invitation: UUID, *, api: str | None, as_json: bool) -> None:
     """Take an INVITATION (its id) into PROJECT back. For owners."""
     with telling(as_json) as out, _open(api) as client:
-        client.send("DELETE", _url(project, "invitations", invitation), again=True)
+        client.send("DELETE", _url(project, "invitations", str(invitation)), again=True)
         out.tell({"revoked": invitation}, "It is taken back.")
 
 
@@ -141,24 +143,24 @@ def list_mine(*, api: str | None, as_json: bool) -> None:
 
 
 @invitations.command(name="accept")
-@click.argument("invitation")
+@click.argument("invitation", type=click.UUID)
 @api_option
 @json_option
-def accept(invitation: str, *, api: str | None, as_json: bool) -> None:
+def accept(invitation: UUID, *, api: str | None, as_json: bool) -> None:
     """Accept an INVITATION, by its id."""
     with telling(as_json) as out, _open(api) as client:
-        project = client.send("POST", f"/v1/me/invitations/{quote(invitation, safe='')}/accept", again=True)
+        project = client.send("POST", f"/v1/me/invitations/{invitation}/accept", again=True)
         out.tell(project, f"You are {project['role']} of {project['slug']} ({project['id']}).")
 
 
 @invitations.command(name="decline")
-@click.argument("invitation")
+@click.argument("invitation", type=click.UUID)
 @api_option
 @json_option
-def decline(invitation: str, *, api: str | None, as_json: bool) -> None:
+def decline(invitation: UUID, *, api: str | None, as_json: bool) -> None:
     """Decline an INVITATION, by its id. Nobody is told who did."""
     with telling(as_json) as out, _open(api) as client:
-        client.send("POST", f"/v1/me/invitations/{quote(invitation, safe='')}/decline", again=True)
+        client.send("POST", f"/v1/me/invitations/{invitation}/decline", again=True)
         out.tell({"declined": invitation}, "Declined.")
 
 

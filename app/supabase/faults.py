@@ -39,6 +39,10 @@ def from_rows(error: APIError, *, doubt: bool = False) -> VersoError:
         return VersoError("unauthenticated", EXPIRED)
     if state in {"PGRST301", "PGRST302", "PGRST303", "401"}:
         return VersoError("unauthenticated", "Supabase refused the access token. Sign in again.")
+    if not state and "API key" in str(error.message):  # what stands before PostgREST has no codes
+        return VersoError(
+            "supabase_failed", "Supabase doesn't take the API key. It must be one of this very project."
+        )
     if state == "42501":
         return VersoError("forbidden", "The database refused this for your account.")
     if state in {"PGRST202", "PGRST205", "42883", "42P01"}:

@@ -57,7 +57,7 @@ def test_a_content_is_looked_at_confirmed_and_erased(owner: Person, project: str
     version = told["items"][0]["version"]
     done = verso("erase", project, version, "--reason", "A name.", "--confirm", told["sha256"])
     assert done.returncode == 0, done.stderr
-    assert "1 versions have no bytes any more" in done.stdout
+    assert "no bytes any more in 1 version." in done.stdout
     assert owner.get(f"/v1/projects/{project}/contents/{told['sha256']}").status_code == 410
     again = verso("erase", project, told["sha256"])
     assert again.returncode == 0, again.stderr

@@ -58,6 +58,8 @@ def test_a_members_life_from_the_terminal(stack: Stack, server: Server, tmp_path
         assert guest.get(f"/v1/projects/{project}").status_code == 404
         again = json.loads(mine("members", "invite", project, "--github", "octocat", "--json").stdout)
         assert mine("members", "uninvite", project, again["id"]).returncode == 0
+        no_id = mine("members", "uninvite", project, "octocat")
+        assert (no_id.returncode, "not a valid UUID" in no_id.stderr) == (2, True)
         assert mine("members", "invited", project).stdout == "Nobody.\n"
         assert "revoked" in mine("members", "invited", project, "--ended").stdout
         assert mine("members", "remove", project, owner.handle).returncode == 1, "an owner stays"
