@@ -1,4 +1,4 @@
-"""What is forgotten after a day is forgotten for ever after: one failure doesn't end it."""
+"""What is forgotten after a day is forgotten for ever after: one failure doesn't end it, nor an erasure."""
 
 from __future__ import annotations
 
@@ -42,4 +42,20 @@ async def test_a_file_that_cannot_be_removed_does_not_end_the_forgetting(tmp_pat
         assert not forgetting.done()
     finally:
         forgetting.cancel()
+        await pool.close()
+
+
+async def test_forgetting_needs_no_directory_of_repositories(tmp_path: Path) -> None:
+    """It is made by the first `git fetch`: an erasure before that is no fault."""
+    pool, git = Pool(SETTINGS), GitCache(tmp_path / "git", limit=1000)
+    blobs = Blobs(pool, BlobCache(tmp_path / "cache", limit=1000))
+    forgetter = Forgetter(blobs, DiffCache(limit=100_000), Memory(), git)
+    project = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
+    try:
+        await forgetter.content(project, "a" * 64)
+        git.path(project).mkdir(parents=True)
+        (git.path(project) / "HEAD").write_text("ref: refs/heads/main")
+        await forgetter.content(project, "a" * 64)
+        assert list((tmp_path / "git").iterdir()) == []
+    finally:
         await pool.close()
