@@ -23,6 +23,8 @@ MOST_CONTENTS = 1000
 """Contents of one request; the server takes no more."""
 MOST_BYTES = 256 * 1024 * 1024
 """About how many bytes one request asks for: what breaks off has not far to go again."""
+_END = bytes(2 * 512)
+"""Two empty blocks (POSIX.1-2017, pax)."""
 TRIES = 4
 """How often contents are asked for when answers break off."""
 
@@ -58,7 +60,8 @@ def asked_contents(
 def members_of(pieces: Iterator[bytes]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """The files of a tar as it streams in: name, size, and the bytes, to be read before the next one.
 
-    Raises VersoError `not_verso` when it is no tar; an answer that breaks off raises as `Api.pieces` does.
+    Raises VersoError `not_verso` when it is no tar, `unreachable` when it hasn't its end: whoever cuts an
+    answer off may say that it is whole, and what isn't in it would pass for erased.
     """
     stream = _Stream(pieces)
     try:
@@ -69,7 +72,10 @@ def members_of(pieces: Iterator[bytes]) -> Iterator[tuple[str, int, Iterator[byt
                     yield member.name, member.size, iter(lambda: file.read(256 * 1024), b"")  # noqa: B023
     except tarfile.TarError as error:
         raise VersoError("not_verso", f"The server's contents can't be read ({error}).") from None
-    stream.drain()
+    if not stream.has_end():
+        raise VersoError(
+            "unreachable", "The server's contents broke off. Nothing is lost: run the same command again."
+        )
 
 
 class _Stream:
@@ -78,6 +84,7 @@ class _Stream:
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._held = bytearray()
+        self._last = b""
 
     def read(self, size: int) -> bytes:
         while len(self._held) < size:
@@ -87,9 +94,11 @@ class _Stream:
             self._held += piece
         given = bytes(self._held[:size])
         del self._held[:size]
+        self._last = (self._last + given)[-len(_END) :]
         return given
 
-    def drain(self) -> None:
-        """Read to the end, so that an answer that breaks off there is noticed."""
-        for _ in self._pieces:
+    def has_end(self) -> bool:
+        """Read what is left, and see whether it ends as a tar does."""
+        while self.read(64 * 1024):
             pass
+        return self._last == _END

@@ -123,6 +123,23 @@ def test_contents_that_are_not_what_they_are_named_are_refused(
     assert not (tmp_path / "other" / "c.md").exists()
 
 
+def test_contents_that_were_cut_off_between_two_of_them_are_not_taken_for_erased(
+    copy: Copy, zoe: Someone, tmp_path: Path
+) -> None:
+    """By somebody in between who says all the same that the answer was whole."""
+
+    def alter(path: str, body: bytes) -> bytes:
+        return body[:1024] if path.endswith("/contents") else body  # the first one's header, and its block
+
+    with Api(zoe.url, zoe.token, transport=Tampering(alter)) as api:
+        place, _ = clone(api, copy.place.config.project, tmp_path / "other")
+    assert (tmp_path / "other" / "b.md").read_bytes() == copy.files()["b.md"]
+    with open_folder(place) as folder:
+        erased = folder.mirror.store.sql.execute("select count(*) from contents where erased = 1")
+        assert erased.fetchone() == (0,)
+        assert not folder.mirror.missing()
+
+
 def test_a_history_that_went_back_is_refused(copy: Copy, zoe: Someone) -> None:
     def alter(path: str, body: bytes) -> bytes:
         return b'{"items":[],"next":null,"newest":2}' if path.endswith("/history") else body
