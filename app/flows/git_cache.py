@@ -124,8 +124,8 @@ class GitCache:
                 os.close(descriptor)
 
     def _remove(self, path: Path) -> None:
-        # Renamed first, so that nobody finds half of it. Where that can't be (a full disk; a directory that the
-        # first fetch will make) it goes as it is, if it is there: an erasure doesn't go on before.
+        # Renamed first, so that nobody finds half of it. Where that can't be (a full disk; a directory that
+        # the first fetch will make) it goes as it is, if it is there: an erasure doesn't go on before.
         trash = path
         with suppress(OSError):
             trash = Path(tempfile.mkdtemp(prefix=".gone-", dir=self._directory))
