@@ -34,6 +34,13 @@ def _read_authorities_once() -> None:
     transports.create_ssl_context = create
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.scheduling import DirectoryScheduling  # noqa: PLC0415 - xdist may be absent
+
+    return DirectoryScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     return _required((yield))

@@ -8,7 +8,6 @@ import html
 import re
 import secrets
 import socket
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.api.world import Api, Contract, Person, Project, code_of, read_answer, sign_in
+from tests.webhooks.working import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,7 +222,7 @@ def test_an_upload_that_runs_while_its_writer_is_removed_writes_nothing(
     )
     with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
         connection.sendall(head.encode() + body[:400_000])
-        time.sleep(0.5)  # it has been asked whether it may, by now; the number of round trips below says so
+        until(lambda: [*api.spool.iterdir()])  # bytes are taken in once it was asked whether it may
         gone = project.people.owner.delete(f"{project.url}/members/{invited.id}")
         assert gone.status_code == 204
         connection.sendall(body[400_000:])
