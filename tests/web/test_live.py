@@ -105,9 +105,9 @@ async def test_who_else_is_there_is_told_and_goes(web: Site, fresh: Project) -> 
 
 async def test_who_is_removed_hears_nothing_more(web: Site, fresh: Project) -> None:
     fresh.written("a.md", "one\n")
-    page = await web.page("reader", f"/p/{fresh.slug}/files/a.md")
-    await page.locator("#presence").wait_for(state="attached")
-    await page.wait_for_timeout(500)
+    page = await web.page("reader")
+    async with page.expect_response("**/events?*"):
+        await page.goto(f"/p/{fresh.slug}/files/a.md")
     reader = fresh.people.reader.get("/v1/me").json()["id"]
     fresh.people.owner.delete(f"{fresh.url}/members/{reader}").raise_for_status()
     await page.locator("#ended").wait_for()
