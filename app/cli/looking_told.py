@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.client.looking.blaming import Blamed, Span
     from app.client.looking.compare import Pair
     from app.model import Change, ChangeSummary, Tag, Version
-    from app.text.hunks import DiffResult, Hunk, Line
+    from app.text.hunks import Hunk, Line
 
 SHORT = 10
 COLOURS = {"removed": "red", "added": "green", "context": ""}
@@ -157,13 +157,6 @@ def told_spans(spans: Iterable[Span]) -> Iterator[Text]:
             if span.disappeared is None
             else _turn("vanished", span.disappeared, "red")
         )
-
-
-def told_difference(diff: DiffResult | None) -> str:
-    """A difference in a few words, for lists."""
-    if diff is None or diff.summary is None:
-        return "not text"
-    return f"+{diff.summary.added} -{diff.summary.removed}"
 
 
 def _turn(what: str, version: Version, colour: str) -> Text:

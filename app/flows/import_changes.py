@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from app.supabase.imports import ImportAnswer, Imports
 
 MAX_COMMITS = 200
-MAX_ITEMS = 10_000
 MAX_ORIGIN_SIZE = 1024 * 1024
 MAX_MESSAGE_SIZE = 65_536
 MAX_NAME_SIZE = 1000

@@ -7,7 +7,7 @@ and raises VersoError with the database's own code and sentence.
 from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.supabase.pool import Pool
-
-T = TypeVar("T")
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,8 +18,6 @@ from app.supabase.pool import key_of
 
 if TYPE_CHECKING:
     from app.supabase.pool import Pool
-
-T = TypeVar("T")
 
 
 class Verdict(StrEnum):

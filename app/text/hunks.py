@@ -19,7 +19,6 @@ from app.text.words import Granularity, Refinement, Spans, refine
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from app.text.patch import FilePatch
 
 Kind = Literal["context", "removed", "added"]
 
@@ -125,18 +124,6 @@ def diff_hunks(
         similarity=round(similarity(old_lines, new_lines, edits, refinements), 4),
     )
     return DiffResult(*sides, binary=False, too_different=too_different, hunks=tuple(hunks), summary=summary)
-
-
-def hunks_of_patch(patch: FilePatch, *, granularity: Granularity = Granularity.WORD) -> tuple[Hunk, ...]:
-    """Return the hunks of one file of a parsed patch, equal to those `diff_hunks` makes from the texts."""
-    hunks = []
-    for hunk in patch.hunks:
-        section = hunk.section.decode("utf-8", errors="replace")
-        first = hunk.old_start - (hunk.old_lines > 0), hunk.new_start - (hunk.new_lines > 0)
-        marked = [(line.kind, line.data) for line in hunk.lines]
-        lines = number_lines(marked, first=first, granularity=granularity, refinements=[])
-        hunks.append(hunk_of(lines, first=first, section=section))
-    return tuple(hunks)
 
 
 def side_of(data: bytes) -> Side:

@@ -45,11 +45,6 @@ class Pair:
         assert side is not None  # noqa: S101 - a pair has a side
         return side.path
 
-    @property
-    def is_move(self) -> bool:
-        """Whether it has another path than before."""
-        return self.older is not None and self.newer is not None and self.older.path != self.newer.path
-
 
 def between(history: History, older: int, newer: int, *, prefix: str = "") -> list[Pair]:
     """What differs between two changes; a document that moved is one pair."""

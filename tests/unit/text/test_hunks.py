@@ -10,12 +10,23 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.text.hunks import DiffResult, diff_hunks, hunks_of_patch
+from app.text.hunks import DiffResult, diff_hunks, hunk_of, number_lines
 from app.text.patch import parse_patch
 from app.text.similarity import MovedBlock
 from app.text.unified import unified_diff
 from app.text.words import Granularity
 from tests.unit.text.wild import history, pairs
+
+
+def hunks_of_patch(patch, *, granularity=Granularity.WORD):
+    """The hunks of one file of a parsed patch."""
+    hunks = []
+    for hunk in patch.hunks:
+        first = hunk.old_start - (hunk.old_lines > 0), hunk.new_start - (hunk.new_lines > 0)
+        marked = [(line.kind, line.data) for line in hunk.lines]
+        lines = number_lines(marked, first=first, granularity=granularity, refinements=[])
+        hunks.append(hunk_of(lines, first=first, section=hunk.section.decode("utf-8", errors="replace")))
+    return tuple(hunks)
 
 
 def changed(line):
