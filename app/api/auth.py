@@ -54,13 +54,13 @@ def on_refusal(request: Request[Any, Any, Any], error: VersoError) -> Response[A
         answer: Response[Any] = on_verso_error(request, error)
         answer.cookies.extend(gone)
         return answer
-    problem = PROBLEMS[error.code]
+    problem, request_id = PROBLEMS[error.code], str(request.scope.get("verso_request_id"))
     return pages.page(
         request,
         problem.title,
         pages.text(error.sentence),
         pages.link("/auth/login", "Sign in"),
-        f"<small>{pages.text(error.code)}, {pages.text(str(request.scope.get('verso_request_id')))}</small>",
+        f'<small class="soft">{pages.text(error.code)}, {pages.text(request_id)}</small>',
         status=problem.status,
         cookies=gone,
     )

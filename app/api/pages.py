@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from litestar.datastructures import Cookie
 
 STATIC = "/static/now"
-"""The stylesheet and the sign as they are now: this layer knows no addresses that change with them."""
+"""The stylesheet and the icon as they are now: this layer knows no addresses that change with them."""
+SIGN = (
+    '<svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true" focusable="false">'
+    '<path class="leaf-back" d="M6 3.2h9.2a2 2 0 0 1 2 2V19H8a2 2 0 0 1-2-2z"/>'
+    '<path class="leaf" d="M8.6 5.4H18a1.6 1.6 0 0 1 1.6 '
+    '1.6v12.2A1.6 1.6 0 0 1 18 20.8h-7.8a1.6 1.6 0 0 1-1.6-1.6z"/>'
+    '<path class="fold" d="M13.4 20.8c.2-3 2.2-5.4 6.2-5.6V19a1.8 1.8 0 0 1-1.8 1.8z"/>'
+    "</svg>"
+)
+"""Verso's sign, in the colours of the page."""
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
@@ -52,8 +61,7 @@ def page(
         f'<link rel="icon" href="{STATIC}/verso.svg" type="image/svg+xml">'
         f'<link rel="stylesheet" href="{STATIC}/verso.css">'
         f"<title>{text(title)} · Verso</title></head>"
-        '<body><header class="top"><div class="bar"><a class="brand" href="/">'
-        f'<img src="{STATIC}/verso.svg" width="24" height="24" alt="">Verso</a></div></header>'
+        f'<body><header class="top"><div class="bar"><a class="brand" href="/">{SIGN}Verso</a></div></header>'
         f'<main class="sign-in"><div class="card"><h1>{text(title)}</h1>{body}</div></main></body></html>',
         status_code=status,
         media_type="text/html",

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
+from markupsafe import Markup
 
-from app.api.cookies import theme_of
+from app.api.cookies import access_of, theme_of
+from app.api.pages import SIGN
 from app.model import Role
 from app.web import notices, shown
 from app.web.assets import Assets, accepts_gzip
@@ -90,7 +92,11 @@ class Pages:
             auto_reload=False,
         )
         self._templates.filters |= shown.FILTERS
-        self._templates.globals |= {"asset": self.assets.url, "tabs": TABS}
+        self._templates.globals |= {
+            "asset": self.assets.url,
+            "tabs": TABS,
+            "sign": Markup(SIGN),  # noqa: S704 - ours
+        }
 
     def html(self, template: str, **facts: Any) -> str:
         """A template filled in. A fact that it names and isn't given is an error."""
@@ -157,6 +163,7 @@ def answer(
         "tab": None,
         "writes": False,
         "theme": theme_of(request),
+        "signed_in": access_of(request, request.app.state.services.settings) is not None,
         "notice": notice,
         "path": path_of(request),
     }

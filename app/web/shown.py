@@ -28,6 +28,11 @@ SOMEBODY = "Somebody who left"
 _TONES = 8
 _STEPS = ((60, "second", 1), (3600, "minute", 60), (86_400, "hour", 3600), (7 * 86_400, "day", 86_400))
 _KIB = 1024
+_PLACES = (
+    ("GET /v1/projects lists yours", "The first page lists yours"),
+    ("GET /v1/me/invitations lists yours", "The page of your account lists yours"),
+    ("GET /v1/me shows", "the page of their account shows"),
+)
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -123,6 +128,13 @@ def percent(share: float | None) -> str:
     return "none" if share is None else f"{share:.0%}"
 
 
+def for_people(sentence: str) -> str:
+    """A refusal as a page says it: where it sends programs to an address, people are sent to a page."""
+    for address, place in _PLACES:
+        sentence = sentence.replace(address, place)
+    return sentence
+
+
 def spoken(word: str) -> str:
     """A state's name as a word."""
     return word.replace("_", " ")
@@ -204,6 +216,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "person": person,
     "spoken_by": spoken_by,
     "query": query,
+    "for_people": for_people,
     "ago": ago,
     "day": day,
     "size": size,

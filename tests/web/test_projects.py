@@ -114,4 +114,6 @@ async def test_a_project_of_others_is_not_there(web: Site, written: Project) -> 
     await page.goto(f"/p/{uuid.uuid4()}")
     nothing = await page.get_by_role("main").inner_text()
     assert there.split("request")[0] == nothing.split("request")[0]
+    assert "The first page lists yours." in nothing
+    assert await page.get_by_role("link", name="Sign in").count() == 0
     await check_page(page)

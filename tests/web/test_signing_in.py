@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from playwright.async_api import expect
 
 from tests.api.world import Api, make_project
 from tests.web.browsing import check_everywhere, check_page
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tests.web.browsing import Site
 
 PAGES = ("/auth/login", "/auth/callback?code=gone", "/auth/session")
-GROUND = "getComputedStyle(document.body).backgroundColor"
+GROUND = "body => getComputedStyle(body).backgroundColor"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -28,10 +29,11 @@ async def test_they_hold_what_all_pages_hold(web: Site, path: str) -> None:
 
 async def test_they_have_the_colours_that_were_chosen(web: Site) -> None:
     page = await web.page(None, "/", color_scheme="light")
-    light = await page.evaluate(GROUND)
-    await page.get_by_role("button", name="Dark").click()
-    await page.locator("html[data-theme=dark] button[aria-pressed=true]").wait_for()
-    dark = await page.evaluate(GROUND)
+    light = await page.locator("body").evaluate(GROUND)
+    async with page.expect_navigation():  # until it has loaded
+        await page.get_by_role("button", name="Dark").click()
+    await expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    dark = await page.locator("body").evaluate(GROUND)
     assert dark != light
     for path in PAGES:
         answer = await page.goto(path)
@@ -39,7 +41,7 @@ async def test_they_have_the_colours_that_were_chosen(web: Site) -> None:
         assert answer is not None
         assert 'data-theme="dark"' in (await answer.text())[:80]
         assert '<meta name="color-scheme" content="dark">' in await answer.text()
-        assert await page.evaluate(GROUND) == dark
+        assert await page.locator("body").evaluate(GROUND) == dark
         await check_page(page)
 
 

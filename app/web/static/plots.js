@@ -15,6 +15,9 @@ function span(seconds) {
   return `${Math.round(seconds)} s`;
 }
 
+/** What is counted has no halves: the axis goes in whole steps. */
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
+
 const TELL = { time: span, share: (share) => `${Math.round(share * 100)} %` };
 
 /** A table's columns: moments in seconds, then values (null where there is none). */
@@ -50,7 +53,7 @@ function draw(figure) {
       legend: { live: true },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, kind === "share" ? 1 : Math.max(high ?? 1, 1) * 1.08] } },
-      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tell) }],
+      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tell), ...(kind in TELL ? {} : { incrs: WHOLE }) }],
       series: [
         { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 10)) },
         ...names.map((label, at) => ({
