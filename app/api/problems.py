@@ -13,6 +13,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from app.api.bodies import too_large
 from app.api.witness import note_refusal
 from app.api.wrong_values import as_sent
 from app.errors import VersoError
@@ -200,7 +201,6 @@ _REFUSED_BY_LITESTAR = {
     404: ("not_found", "There is nothing at this address. GET /schema lists what there is."),
     405: ("method_not_allowed", "This address does not take that method. GET /schema lists what it takes."),
     406: ("not_acceptable", "This is not available in a form that the request accepts."),
-    413: ("too_large", "The body is larger than this address takes."),
     415: ("bad_media_type", "The body is not of a type that this address takes: send application/json."),
 }
 """What Litestar refuses before a handler is reached, in our words."""
@@ -251,6 +251,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     """Shape what Litestar itself refuses: routes, methods, parameters, bodies."""
     if error.detail == _CLIENT_GONE:
         return on_verso_error(request, VersoError("body_incomplete", "The body broke off. Send it again."))
+    if error.status_code == 413:  # noqa: PLR2004
+        return on_verso_error(request, too_large(request.app.state.services.settings.max_json_size))
     if error.status_code not in _REFUSED_BY_LITESTAR:
         return on_fault(request, error)
     code, sentence = _REFUSED_BY_LITESTAR[error.status_code]

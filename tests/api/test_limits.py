@@ -187,6 +187,8 @@ def test_json_is_so_large(editor: Person, project: Project) -> None:
             )
             assert answer.status_code in {status, 428}, answer.text
             assert (answer.status_code == 413) == (status == 413)
+    elsewhere = editor.post("/v1/projects", json={"slug": "s", "description": "x" * 2_000})
+    assert (elsewhere.status_code, elsewhere.json()["limit"]) == (413, 2_000)
 
 
 def test_a_page_is_so_long(editor: Person, project: Project) -> None:
