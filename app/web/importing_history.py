@@ -114,7 +114,7 @@ class _Run:
         turns = self._visitor.pages.reading
         upload = self._file.upload
         try:
-            yield Progressed(0, 0, "others' imports ended" if turns.locked() else "objects read")
+            yield Progressed(0, 0, "Waiting for others' imports" if turns.locked() else "Reading the bundle")
             async with _turn(turns):
                 with tempfile.TemporaryDirectory(
                     dir=self._visitor.services.settings.spool_dir, prefix="verso-import-"

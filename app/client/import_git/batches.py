@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from app.client.import_git.wire import MAX_ORIGIN_BYTES, CommitSent, commit_sent
+from app.client.import_git.wire import CommitSent, commit_sent
 from app.errors import VersoError
 from app.git.read.history import PlannedChange  # msgspec reads the annotation
 
@@ -47,8 +47,7 @@ def gather(
     """Batches of planned commits. Each content comes in the batch that needs it first. Raises VersoError."""
     batch = Batch()
     sent: set[bytes] = set()
-    for each in planned:
-        _check(each)
+    for each in map(check, planned):
         if batch.commits and (
             len(batch.commits) >= most_commits
             or batch.items + len(each.items) > MOST_ITEMS
@@ -124,7 +123,8 @@ def _json_size(planned: PlannedChange) -> int:
     return 2 * len(planned.commit.raw) + _ITEM_BYTES * len(planned.items) + 2 * paths
 
 
-def _check(planned: PlannedChange) -> None:
+def check(planned: PlannedChange) -> PlannedChange:
+    """A planned commit that one change can take. Raises VersoError `commit_too_large`."""
     commit = planned.commit
     if len(planned.items) > MOST_ITEMS_OF_ONE:
         raise VersoError(
@@ -133,9 +133,4 @@ def _check(planned: PlannedChange) -> None:
             f"{MOST_ITEMS_OF_ONE:,}. Leave some of them out with --exclude.",
             commit=commit.id,
         )
-    if len(commit.raw) > MAX_ORIGIN_BYTES:
-        raise VersoError(
-            "commit_too_large",
-            f"The commit object {commit.id} itself has {len(commit.raw):,} bytes; at most 1 MiB is kept.",
-            commit=commit.id,
-        )
+    return planned

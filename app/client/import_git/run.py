@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from app.client.import_git.batches import MOST_COMMITS, Batch, ReadAhead, gather
+from app.client.import_git.batches import MOST_COMMITS, Batch, ReadAhead, check, gather
 from app.client.import_git.past import read_past
 from app.client.import_git.proof import Kind, prove
 from app.client.import_git.report import Report, Tally
@@ -52,7 +52,7 @@ def plan_history(history: History, *, source: str) -> Report:
     started = time.monotonic()
     line = history.line()
     tally = Tally(history, report)
-    for planned in history.plans(line):
+    for planned in map(check, history.plans(line)):
         tally.count(planned)
     return _finished(report, tally, line, started)
 
@@ -85,7 +85,7 @@ class GitImport:
         _, report, line, past, started = self._begin(dry_run=True)
         tally = Tally(self._history, report)
         coming: set[str] = set()
-        for planned in self._history.plans(line, past):
+        for planned in map(check, self._history.plans(line, past)):
             coming.add(tally.count(planned).commit.id)
             self._watch(len(coming), len(line.commits), "commits read")
         found = self._history.repository.tags()

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from app.git.read.history import PlannedChange
     from app.git.read.planning import Item
 
-MAX_ORIGIN_BYTES = 1024 * 1024
-
 
 class ItemSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One path's part of a commit."""

@@ -25,7 +25,7 @@ from app.client.import_git.run import GitImport
 from app.client.import_git.target import ChangesRead
 from app.client.import_git.wire import BatchMade, ImportState
 from app.errors import VersoError
-from app.git.read.bundle import unbundle
+from app.git.read.bundle import incomplete, unbundle
 from app.git.read.deltas import too_large
 from app.git.read.history import Choices, History
 from app.git.read.people import People
@@ -119,7 +119,11 @@ def work(order: frames.Order, source: BinaryIO, sink: BinaryIO) -> frames.Outcom
     try:
         return _work(order, source, sink)
     except VersoError as error:
-        return frames.Refused(error.code, error.sentence, error.detail)
+        if error.code != "git_object_missing":
+            return frames.Refused(error.code, error.sentence, error.detail)
+        refused = incomplete(
+            f"it lacks the commit {error.detail['object'][:12]}, as those of shallow clones do"
+        )
     except (MemoryError, RecursionError) as error:
         what = "it needs too much memory" if isinstance(error, MemoryError) else "its folders are too deep"
         refused = too_large(what)

@@ -69,12 +69,12 @@ def unbundle(
     except BadPackError as error:
         raise _unreadable(str(error)) from None
     except KeyError:
-        raise _incomplete("it is made for somebody who has a part of the history already") from None
+        raise incomplete("it is made for somebody who has a part of the history already") from None
     _write_refs(where, bundle.refs)
     repository.free()
     repository = pygit2.Repository(str(where))
     if not all(each in repository for each in bundle.refs.values()):
-        raise _incomplete("it lacks what its branches and tags name")
+        raise incomplete("it lacks what its branches and tags name")
     _choose_head(repository, bundle.refs)
     return repository
 
@@ -89,7 +89,7 @@ def read_head(file: IO[bytes]) -> Bundle:
             _check_capability(line)
             continue
         if line.startswith(b"-"):
-            raise _incomplete("it goes on from commits that it doesn't have")
+            raise incomplete("it goes on from commits that it doesn't have")
         found = _REF.match(line)
         if found is None:
             raise _unreadable("its list of branches and tags is damaged")
@@ -109,7 +109,7 @@ def _check_capability(line: bytes) -> None:
     if name == b"object-format":
         raise _unreadable("its repository uses SHA-256 for its ids, and only those with SHA-1 are read here")
     if name == b"filter":
-        raise _incomplete("it is made of a partial clone, which lacks contents")
+        raise incomplete("it is made of a partial clone, which lacks contents")
     raise _unreadable("it asks for something that isn't known here")
 
 
@@ -140,7 +140,8 @@ def _unreadable(why: str) -> VersoError:
     return VersoError("bundle_unreadable", f"This is no bundle of Git that can be read: {why}.")
 
 
-def _incomplete(why: str) -> VersoError:
+def incomplete(why: str) -> VersoError:
+    """The refusal of a bundle that lacks something; `why` is the sentence's middle."""
     return VersoError(
         "bundle_incomplete",
         f"This bundle has not the whole history: {why}. Make one of a whole clone, with "

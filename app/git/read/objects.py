@@ -5,6 +5,7 @@ libgit2 normalises modes and guesses encodings; an import must know what is real
 
 from __future__ import annotations
 
+import codecs
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +14,14 @@ import msgspec
 from app.git.read.notes import Notes, read_notes
 
 MAX_MESSAGE_BYTES = 65536
-_IDENTITY = re.compile(rb"\A(.*?) ?<([^>]*)>(?:.*?)(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\s*\Z", re.DOTALL)
+MAX_COMMIT_BYTES = 1024 * 1024
+"""The largest commit object that is kept, with its headers."""
+_WHEN = re.compile(rb"(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\Z")
+_LONGEST_WHEN = 32
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![^\n])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_SLOW = frozenset({"idna", "punycode"})
+"""Encodings of names of hosts, no texts: what they take grows with the square of the length."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253370764799
 """The end of the year 9998: what is beyond can be said neither by Python nor by RFC 3339 in every zone."""
@@ -127,7 +133,7 @@ def decode(data: bytes, encoding: bytes = b"") -> str:
     named = encoding.decode("ascii", "replace").strip()
     for each in (named, "utf-8"):
         try:
-            if each:
+            if each and codecs.lookup(each).name not in _SLOW:
                 return data.decode(each)
         except (LookupError, ValueError):
             continue
@@ -142,20 +148,23 @@ def cut(text: str, limit: int) -> str:
 
 def _split(raw: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
     head, _, message = raw.partition(b"\n\n")
-    headers: list[tuple[bytes, bytes]] = []
+    headers: list[tuple[bytes, list[bytes]]] = []
     for line in head.split(b"\n"):
         if line.startswith(b" ") and headers:  # the signature's and other long headers go on so
-            name, value = headers[-1]
-            headers[-1] = (name, value + b"\n" + line[1:])
+            headers[-1][1].append(line[1:])
         else:
             name, _, value = line.partition(b" ")
-            headers.append((name, value))
-    return headers, message
+            headers.append((name, [value]))
+    return [(name, b"\n".join(lines)) for name, lines in headers], message
 
 
 def _stamp(line: bytes, encoding: bytes) -> Stamp:
-    found = _IDENTITY.match(line)
-    name, email, seconds = (found[1], found[2], int(found[3] or 0)) if found else (line, b"", 0)
+    """Who and when, in one pass: an author's line may be as long as somebody likes."""
+    name, _, rest = line.partition(b"<")
+    email, closed, end = rest.partition(b">")
+    found = _WHEN.search(end.rstrip()[-_LONGEST_WHEN:])
+    seconds = int(found[1] or 0) if found and closed else 0
+    name, email = (name.removesuffix(b" "), email) if closed else (line, b"")
     mail = _one_line(decode(email, encoding), 320)
     return Stamp(
         who=Identity(name=_one_line(decode(name, encoding), 200) or mail or "unknown", email=mail),

@@ -13,10 +13,12 @@ that path: that one is deleted, and comes back with its branch.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from app.errors import VersoError
 from app.git.read.assigning import assign
 from app.git.read.identities import Held, Identities
 from app.git.read.renames import Renames, find_renames, known_renames
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from app.git.read.objects import Commit
     from app.git.read.trees import Trees
 
+_MOST_CHANGED = 30_000
+"""Paths that differ from one commit of the line to the next. A change takes 10,000, a move is two of them."""
 Action = Literal["add", "edit", "move", "delete", "restore"]
 
 
@@ -90,7 +94,15 @@ class Planner:
         `parents`: the states after those parents that are in the line, in the commit's order; `names`: under
         which commit the ledger knows each of them. `is_cut`: what was before this commit isn't known.
         """
-        changes = list(self._trees.differences(ahead.tree if ahead else None, commit.tree))
+        found = self._trees.differences(ahead.tree if ahead else None, commit.tree)
+        changes = list(islice(found, _MOST_CHANGED + 1))
+        if len(changes) > _MOST_CHANGED:
+            raise VersoError(
+                "commit_too_large",
+                f"Commit {commit.id} changes more than {_MOST_CHANGED:,} paths, and can't be one change. "
+                "Leave some of them out.",
+                commit=commit.id,
+            )
         ordinary = list(parents) == ([ahead.id] if ahead else [])
         parents = {each: state for each, state in parents.items() if state}
         if ordinary:

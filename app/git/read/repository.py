@@ -13,7 +13,7 @@ import pygit2
 
 from app.errors import VersoError
 from app.git.read.bundle import unbundle
-from app.git.read.objects import Commit, decode, parse_commit, parse_tag
+from app.git.read.objects import MAX_COMMIT_BYTES, Commit, decode, parse_commit, parse_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +48,11 @@ class Repository:
         return bool(self.opened.is_shallow)
 
     def commit(self, object_id: str) -> Commit:
-        """A commit. Raises VersoError `git_object_missing`."""
+        """A commit. Raises VersoError `git_object_missing`, `commit_too_large`."""
         try:
             _, raw = self.opened.odb.read(object_id)
-            return parse_commit(object_id, bytes(raw))
+            if len(raw) <= MAX_COMMIT_BYTES:
+                return parse_commit(object_id, bytes(raw))
         except (KeyError, ValueError, pygit2.GitError) as error:
             raise VersoError(
                 "git_object_missing",
@@ -59,6 +60,11 @@ class Repository:
                 "`git fsck` says more.",
                 object=object_id,
             ) from error
+        raise VersoError(
+            "commit_too_large",
+            f"The commit object {object_id} itself has {len(raw):,} bytes; at most 1 MiB is kept.",
+            commit=object_id,
+        )
 
     def parents(self, object_id: str) -> tuple[str, ...]:
         """A commit's parents, as far as the repository has them: a shallow clone ends somewhere."""

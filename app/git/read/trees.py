@@ -30,6 +30,8 @@ SUBMODULE = "160000"
 MODES = (ORDINARY, EXECUTABLE, SYMLINK, SUBMODULE)
 _MOST_CACHED = 400_000
 """Entries of trees that are kept taken apart: some 100 MB at most, a few MB for most repositories."""
+_MOST_FOLDERS = 50_000
+"""Folders that one commit changes; a change takes a fifth of that in documents."""
 _MOST_LISTED = 20_000
 """Paths that are listed one by one in a report; the others are counted."""
 
@@ -99,11 +101,21 @@ class Trees:
         self.findings = Findings()
         self._listings: OrderedDict[bytes, dict[str, Leaf]] = OrderedDict()
         self._cached = 0
+        self._walked = 0
         self._verdicts: dict[str, str | None] = {}
         self._ids: OrderedDict[tuple[bytes, str], bytes | None] = OrderedDict()
 
     def differences(self, old: bytes | None, new: bytes | None, prefix: str = "") -> Iterator[PathChange]:
-        """The paths that two trees (by id; None is an empty one) have differently, in order of names."""
+        """The paths that two trees (by id; None is an empty one) have differently, in order of names.
+
+        Raises VersoError `commit_too_large`: a few trees that hold one another can be any number of folders.
+        """
+        self._walked = self._walked + 1 if prefix else 0
+        if self._walked > _MOST_FOLDERS:
+            raise VersoError(
+                "commit_too_large",
+                f"A commit changes more than {_MOST_FOLDERS:,} folders at once, and can't be one change.",
+            )
         before = self._listing(old, prefix) if old else {}
         after = self._listing(new, prefix) if new else {}
         for name in sorted({name for name, _ in before.items() ^ after.items()}):

@@ -52,7 +52,7 @@ for (const form of document.querySelectorAll("form[data-import]")) {
       if (!kind().startsWith("application/x-ndjson")) return;
       for (const line of lines(request, state)) {
         if (line.html !== undefined) state.html = line.html;
-        else count(line.done, line.total, line.total ? `${line.done} of ${line.total} ${line.what}` : `Waiting: ${line.what}`);
+        else count(line.done, line.total, line.total ? `${line.done} of ${line.total} ${line.what}` : line.what);
       }
     };
     const sent = new FormData(form, event.submitter);
