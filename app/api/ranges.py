@@ -32,7 +32,9 @@ def range_of(field: str | None, *, size: int) -> tuple[int, int] | None:
             return None
         stop = min(last + 1, size)
     if start >= size:
-        raise VersoError("range_not_satisfiable", f"The content has {size} bytes.", size=size)
+        raise VersoError(
+            "range_not_satisfiable", f"The content has {size} bytes. Ask for some of these.", size=size
+        )
     return start, stop
 
 

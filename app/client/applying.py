@@ -315,5 +315,7 @@ def _to_disk(files: Sequence[Path]) -> None:
 def begin_steps(work: Work, *, steps: Sequence[Step], settle: Settle) -> None:
     """Write a plan down; `apply_steps` does it. Raises VersoError `folder_busy` if one is under way."""
     if work.steps():
-        raise VersoError("folder_busy", "A pull that was interrupted has to be finished first.")
+        raise VersoError(
+            "folder_busy", "A pull that was interrupted has to be finished first. Run `verso pull`."
+        )
     work.begin([*steps, settle])

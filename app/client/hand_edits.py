@@ -107,7 +107,11 @@ def restore(folder: Folder, path: str, *, number: int | None, at: str | None, fo
         and (number is not None or moment is not None or base is None or version.hash == base.version)
     ]
     if not wanted:
-        raise VersoError("version_not_found", f"{path} has no such version in the history here.", path=path)
+        raise VersoError(
+            "version_not_found",
+            f"{path} has no such version in the history here. `verso log {path}` lists them.",
+            path=path,
+        )
     version = wanted[0]
     if local is not None and _unsaved(looked, local) and local.sha256 != version.sha256 and not force:
         raise _unsaved_work([path])

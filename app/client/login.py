@@ -100,7 +100,9 @@ class Receiver:
             except queue.Empty:
                 continue
         if returned.code is None:
-            raise VersoError("sign_in_refused", f"Sign-in didn't happen: {returned.error}.")
+            raise VersoError(
+                "sign_in_refused", f"Sign-in didn't happen: {returned.error}. Run `verso login` to try again."
+            )
         return returned.code
 
 

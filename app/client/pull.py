@@ -222,16 +222,19 @@ def _start(root: Path, config: Config, *, adopt: bool) -> Place:
     from app.client.place import find_place  # noqa: PLC0415
 
     if root.exists() and not root.is_dir():
-        raise VersoError("folder_exists", f"{root} is a file.")
+        raise VersoError("folder_exists", f"{root} is a file. Name a folder.")
     there = find_place(root) if root.exists() else None
     if there is not None and there.root == root.resolve():
         if there.config.project != config.project:
             raise VersoError(
-                "folder_exists", f"{root} is a working folder of another project, {there.config.slug}."
+                "folder_exists",
+                f"{root} is a working folder of another project, {there.config.slug}. Clone into a new one.",
             )
         return there
     if there is not None:
-        raise VersoError("folder_exists", f"{root} is inside the working folder {there.root}.")
+        raise VersoError(
+            "folder_exists", f"{root} is inside the working folder {there.root}. Clone somewhere else."
+        )
     if root.exists() and not adopt and any(root.iterdir()):
         raise VersoError(
             "folder_exists",

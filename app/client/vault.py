@@ -79,7 +79,8 @@ class Vault:
         except OSError as error:
             written.unlink(missing_ok=True)
             raise VersoError(
-                "login_not_stored", f"{self.directory} can't be written ({error.strerror})."
+                "login_not_stored",
+                f"{self.directory} can't be written ({error.strerror}). Mend that, or set VERSO_CONFIG_DIR.",
             ) from None
 
     def remove(self, name: str) -> None:

@@ -134,7 +134,7 @@ def _shaped(
 ) -> Blame:
     final = lines if last is None else min(last, lines)
     if first > max(lines, 1):
-        raise VersoError("bad_value", f"The version has {lines} line(s).", lines=lines)
+        raise VersoError("bad_value", f"The version has {lines} line(s). Ask for some of these.", lines=lines)
     by_number = {origin.number: origin for origin in origins}
     ranges = []
     for run in runs:

@@ -65,10 +65,12 @@ def checked_kinds(kinds: Sequence[str] | None) -> frozenset[str]:
     for kind in given:
         if not _KIND.match(kind):
             raise VersoError(
-                "bad_value", "A kind is a noun and a verb, or all of a noun: change.added, `change.*`"
+                "bad_value", "A kind is a noun and a verb, or all of a noun: `change.added`, `change.*`."
             )
     if len(given) > MOST_KINDS:
-        raise VersoError("bad_value", f"Name at most {MOST_KINDS} kinds, or noun.*", limit=MOST_KINDS)
+        raise VersoError(
+            "bad_value", f"Name at most {MOST_KINDS} kinds, or all of a noun: `change.*`.", limit=MOST_KINDS
+        )
     return given
 
 

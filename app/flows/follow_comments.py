@@ -113,7 +113,9 @@ async def check_lines(read: VersionRead, *, blobs: Blobs, actor: Actor, last_lin
         )
     lines = text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
     if last_line > lines:
-        raise VersoError("bad_lines", f"The version has {lines:,} lines.", lines=lines)
+        raise VersoError(
+            "bad_lines", f"The version has {lines:,} lines. Comment on some of these.", lines=lines
+        )
 
 
 def _bounded(comments: list[SourcedComment], page_size: int) -> list[SourcedComment]:

@@ -39,5 +39,7 @@ def check_readable(read: VersionRead) -> None:
     """Raise VersoError `content_erased` when a version's bytes were erased."""
     if not read.copies:
         raise VersoError(
-            "content_erased", "The bytes of this version were erased.", sha256=read.version.sha256
+            "content_erased",
+            "The bytes of this version were erased. The project's erasures say why; read another version.",
+            sha256=read.version.sha256,
         )

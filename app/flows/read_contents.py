@@ -32,7 +32,11 @@ async def fetch_located(blobs: Blobs, *, actor: Actor, project: str, located: Lo
     """
     if not located.copies:
         await blobs.forget((project, located.sha256))
-        raise VersoError("content_erased", "The bytes of this content were erased.", sha256=located.sha256)
+        raise VersoError(
+            "content_erased",
+            "The bytes of this content were erased. The project's erasures say why.",
+            sha256=located.sha256,
+        )
     return await blobs.fetch(
         actor.token, key=(project, located.sha256), size=located.size, copies=located.copies
     )

@@ -44,13 +44,19 @@ def from_rows(error: APIError, *, doubt: bool = False) -> VersoError:
             "supabase_failed", "Supabase doesn't take the API key. It must be one of this very project."
         )
     if state == "42501":
-        return VersoError("forbidden", "The database refused this for your account.")
+        return VersoError(
+            "forbidden",
+            "The database refused this for your account. Ask an owner of the project for a role that may.",
+        )
     if state in {"PGRST202", "PGRST205", "42883", "42P01"}:
         return VersoError(
             "schema_missing", "The database lacks Verso's schema, or has an older one. Run `verso doctor`."
         )
     if state.startswith(("22", "23")):
-        return VersoError("bad_request", "The database refused a value of this request.")
+        return VersoError(
+            "bad_request",
+            "The database refused a value of this request: a NUL character, or a number that is too large.",
+        )
     if state == "57014":
         return VersoError(
             "database_timeout", "The database took too long; nothing was changed. Ask for less."
@@ -58,7 +64,8 @@ def from_rows(error: APIError, *, doubt: bool = False) -> VersoError:
     if is_transient(error):
         return VersoError("supabase_unavailable", UNKNOWN_OUTCOME if doubt else UNAVAILABLE)
     return VersoError(
-        "supabase_failed", "Supabase answered with an error that Verso doesn't know; it is in the log."
+        "supabase_failed",
+        "Supabase answered with an error that Verso doesn't know. Try again; operators find it in the log.",
     )
 
 
@@ -81,7 +88,10 @@ def from_storage(error: StorageApiError) -> VersoError:
     if status == "403" and '"exp" claim' in str(error.message):
         return VersoError("unauthenticated", EXPIRED)
     if status == "403":
-        return VersoError("forbidden", "Storage refused this for your account.")
+        return VersoError(
+            "forbidden",
+            "Storage refused this for your account. Ask an owner whether you may still write here.",
+        )
     if status == "413":
         return VersoError(
             "too_large",
@@ -92,7 +102,8 @@ def from_storage(error: StorageApiError) -> VersoError:
             "storage_unavailable", "Storage failed. Nothing was changed; try again in a moment."
         )
     return VersoError(
-        "storage_failed", "Storage answered with an error that Verso doesn't know; it is in the log."
+        "storage_failed",
+        "Storage answered with an error that Verso doesn't know. Try again; operators find it in the log.",
     )
 
 

@@ -139,7 +139,9 @@ class TarSource(_Archive):
         try:
             yield from self._tar
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise VersoError("source_unreadable", f"The archive is damaged: {error}.") from None
+            raise VersoError(
+                "source_unreadable", f"The archive is damaged: {error}. Get it anew, or pack it again."
+            ) from None
 
     def _opened(self, info: tarfile.TarInfo) -> IO[bytes]:
         file = self._tar.extractfile(info)
@@ -154,7 +156,9 @@ def _pieces(opened: Callable[[], IO[bytes]], name: str) -> Iterator[bytes]:
             while piece := file.read(PIECE):
                 yield piece
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, RuntimeError) as error:
-        raise VersoError("source_unreadable", f"{name} in the archive is damaged: {error}.") from None
+        raise VersoError(
+            "source_unreadable", f"{name} in the archive is damaged: {error}. Get it anew, or pack it again."
+        ) from None
     except NotImplementedError as error:
         raise VersoError(
             "source_unreadable", f"{name}: {error}. Unpack the archive and import the folder."
