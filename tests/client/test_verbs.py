@@ -15,6 +15,7 @@ import pytest
 
 from app.cli.exits import until_interrupted
 from tests.client.folders import Someone, tree_of
+from tests.client.inside import run_inside
 from tests.stack import REPOSITORY
 
 if TYPE_CHECKING:
@@ -74,17 +75,15 @@ class Shell:
         return done.returncode, done.stderr
 
     def run(self, *arguments: str, within: str = ".", code: int = 0) -> str:
-        process = self.start(*arguments, within=within)
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
-        return out + err
+        ran = run_inside(arguments, self.environment, self.directory / within)
+        assert ran.exit_code == code, f"{ran.exit_code}\n{ran.stdout}\n{ran.stderr}"
+        return ran.stdout + ran.stderr
 
     def json(self, *arguments: str, within: str = ".", code: int = 0) -> Any:
-        process = self.start(*arguments, "--json", within=within)
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
-        assert err == ""
-        return json.loads(out)
+        ran = run_inside((*arguments, "--json"), self.environment, self.directory / within)
+        assert ran.exit_code == code, f"{ran.exit_code}\n{ran.stdout}\n{ran.stderr}"
+        assert ran.stderr == ""
+        return json.loads(ran.stdout)
 
 
 @pytest.fixture(scope="module")
