@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -42,6 +43,9 @@ class Intake:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._file: IO[bytes] | None = None
         self._path: Path | None = None
+        self._closed = False
+        # A thread goes on when whoever waits for it is cancelled: what it made after `close` would stay.
+        self._keeping = threading.Lock()
         self.size = 0
 
     async def write(self, chunk: bytes) -> None:
@@ -72,11 +76,13 @@ class Intake:
 
     def close(self) -> None:
         """Remove what finish has not handed over."""
-        if self._file is not None:
-            self._file.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-            self._path = None
+        with self._keeping:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+                self._path = None
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +103,13 @@ class Intake:
             raise
 
     def _keep(self, batch: bytearray) -> None:
-        self._sha256.update(batch)
-        self._md5.update(batch)
-        if self._file is None:
-            descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=".verso-arriving-")
-            self._path = Path(name)
-            self._file = os.fdopen(descriptor, "wb", buffering=0)
-        self._file.write(batch)
+        with self._keeping:
+            if self._closed:
+                return
+            self._sha256.update(batch)
+            self._md5.update(batch)
+            if self._file is None:
+                descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=".verso-arriving-")
+                self._path = Path(name)
+                self._file = os.fdopen(descriptor, "wb", buffering=0)
+            self._file.write(batch)

@@ -7,7 +7,6 @@ instead.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -30,7 +29,7 @@ from app.web import notices
 from app.web.forms import PageForm
 from app.web.overview import view_of
 from app.web.rendering import Crumb, home_of, render
-from app.web.unpacking import Archive, Unpacked, unpack
+from app.web.unpacking import Archive, Unpacked, unpacked
 from app.web.uploading import go_on, troubles_of
 from app.web.visiting import Sender, Visitor, together
 
@@ -140,7 +139,7 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
     message = check_message(fields.get("message", "").strip(), visitor.services.settings)
     strip = 1 if fields.get("strip") else 0
     async with visitor.pages.unpacking:
-        archive = await asyncio.to_thread(unpack, sent.upload, visitor.services.settings, strip=strip)
+        archive = await unpacked(sent.upload, visitor.services.settings, strip=strip)
     try:
         plan = await _plan(visitor, here=here, archive=archive, folder=_folder(fields))
         looked = f"{here.change_sequence}-{sent.upload.sha256}"

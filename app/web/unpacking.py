@@ -7,6 +7,7 @@ is read at once, and which compressions are read at all.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gzip
 import hashlib
@@ -14,6 +15,7 @@ import io
 import struct
 import tarfile
 import tempfile
+import threading
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -30,7 +32,7 @@ from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.upload import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from app.client.sources.listing import File, Source
     from app.settings import Settings
@@ -79,11 +81,39 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def unpack(upload: Upload, settings: Settings, *, strip: int) -> Archive:
+class GivenUpError(Exception):
+    """Nobody waits for what is being unpacked any more."""
+
+
+async def unpacked(upload: Upload, settings: Settings, *, strip: int) -> Archive:
+    """`unpack` in a thread. Who is cancelled meanwhile leaves nothing behind, neither files nor work.
+
+    A thread can't be cancelled: it is told, and ends at the next piece. What it had just finished is removed.
+    """
+    given_up = threading.Event()
+    work = asyncio.ensure_future(
+        asyncio.to_thread(unpack, upload, settings, strip=strip, given_up=given_up.is_set)
+    )
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        given_up.set()
+        work.add_done_callback(_close)
+        raise
+
+
+def _close(work: asyncio.Future[Archive]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        work.result().close()
+
+
+def unpack(
+    upload: Upload, settings: Settings, *, strip: int, given_up: Callable[[], bool] = lambda: False
+) -> Archive:
     """All files of a zip, tar or tar.gz. Blocks: call it in a thread.
 
-    `strip` leaves out that many outermost folders. Raises VersoError `archive_refused`, `source_unreadable`;
-    then nothing is left behind.
+    `strip` leaves out that many outermost folders. Raises VersoError `archive_refused`, `source_unreadable`,
+    and GivenUpError soon after `given_up` says so; then nothing is left behind.
     """
     limits, archive = limits_of(settings), Archive()
     try:
@@ -91,7 +121,9 @@ def unpack(upload: Upload, settings: Settings, *, strip: int) -> Archive:
             in_memory = 0
             for file in source.files():
                 room = MOST_IN_MEMORY - in_memory
-                taken = _taken(file, settings.spool_dir, in_memory=min(IN_MEMORY_SIZE, room))
+                taken = _taken(
+                    file, settings.spool_dir, in_memory=min(IN_MEMORY_SIZE, room), given_up=given_up
+                )
                 in_memory += len(taken.data or b"")
                 archive.files.append(Unpacked(path=file.path, mode=file.mode, upload=taken))
             archive.left_out = source.left_out
@@ -193,8 +225,10 @@ def _check_members(found: zipfile.ZipFile, limits: Limits) -> None:
             raise refused("it is compressed in a way that isn't read here. Pack it as an ordinary zip")
 
 
-def _taken(file: File, directory: Path | None, *, in_memory: int) -> Upload:
+def _taken(file: File, directory: Path | None, *, in_memory: int, given_up: Callable[[], bool]) -> Upload:
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    if given_up():
+        raise GivenUpError
     if file.size <= in_memory:
         return Upload.of(b"".join(file.read()))
     with tempfile.NamedTemporaryFile(dir=directory, prefix="verso-", delete=False) as spooled:
@@ -204,6 +238,8 @@ def _taken(file: File, directory: Path | None, *, in_memory: int) -> Upload:
                 sha256.update(piece)
                 md5.update(piece)
                 spooled.write(piece)
+                if given_up():
+                    raise GivenUpError  # noqa: TRY301 - the file goes with it
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import random
 import tarfile
+import threading
+import time
 import tracemalloc
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from app.errors import VersoError
 from app.settings import Settings
 from app.supabase.upload import Upload
-from app.web.unpacking import MOST_IN_MEMORY, unpack
+from app.web.unpacking import MOST_IN_MEMORY, GivenUpError, _taken, unpack, unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +141,53 @@ def test_bytes_that_were_altered_are_refused_or_read_and_nothing_else(settings: 
         <= outcomes
         <= {"read", "source_unreadable", "archive_refused", "file_changed"}
     )
+
+
+LARGE = {f"{number}.bin": random.Random(number).randbytes(300_000) for number in range(8)}
+
+
+def until_empty(directory: Path) -> None:
+    deadline = time.monotonic() + 10
+    while list(directory.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("files", [3, 8], ids=["while it runs", "when it has just ended"])
+async def test_who_is_cancelled_leaves_neither_files_nor_work_behind(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    assert settings.spool_dir is not None
+    held, go_on, taken = threading.Event(), threading.Event(), []
+
+    def hold(*args: Any, **more: Any) -> Upload:
+        taken.append(_taken(*args, **more))
+        if len(taken) == files:
+            held.set()
+            assert go_on.wait(10)
+        return taken[-1]
+
+    monkeypatch.setattr("app.web.unpacking._taken", hold)
+    task = asyncio.create_task(unpacked(Upload.of(zip_of(LARGE)), settings, strip=0))
+    assert await asyncio.to_thread(held.wait, 10)
+    assert len(list(settings.spool_dir.iterdir())) == files
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await asyncio.to_thread(until_empty, settings.spool_dir)
+    assert len(taken) == files, "nothing more was unpacked"
+
+
+def test_a_large_file_is_given_up_between_two_of_its_pieces(settings: Settings) -> None:
+    looks: list[bool] = []
+
+    def given_up() -> bool:
+        looks.append(len(looks) == 2)
+        return looks[-1]
+
+    with pytest.raises(GivenUpError):
+        unpack(Upload.of(zip_of({"large": bytes(8 * MIB)})), settings, strip=0, given_up=given_up)
+    assert looks == [False, False, True]
+    assert settings.spool_dir is not None
+    assert list(settings.spool_dir.iterdir()) == []

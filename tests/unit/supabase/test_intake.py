@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +50,34 @@ async def test_one_byte_more_than_the_limit_is_refused_and_leaves_nothing(
         await intake.write(b"x" * 10)
         with pytest.raises(LimitExceededError):
             await intake.write(b"x")
+    assert left_in(tmp_path) == []
+
+
+async def test_who_is_cancelled_while_bytes_are_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    keep = Intake._keep
+
+    def hold(intake: Intake, batch: bytearray) -> None:
+        held.set()
+        assert go_on.wait(10)
+        keep(intake, batch)
+        ended.set()
+
+    monkeypatch.setattr(Intake, "_keep", hold)
+
+    async def take() -> None:
+        with Intake(tmp_path, limit=5_000_000, in_memory=10) as intake:
+            await intake.write(b"x" * 2_000_000)
+
+    task = asyncio.create_task(take())
+    assert await asyncio.to_thread(held.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    assert await asyncio.to_thread(ended.wait, 10)
     assert left_in(tmp_path) == []
 
 
