@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.services import Services
-from app.api.spreadsheets import MEDIA_TYPE, csv_text
+from app.api.spreadsheets import csv_answer
 from app.errors import VersoError
 from app.supabase.analytics import AnalyticsRow, Period, Times
 from app.supabase.identity import Actor
@@ -109,7 +109,7 @@ async def _answer(
     as_csv = wants_csv(request, form)
     rows = await services.rollups.read_analytics(actor.token, project=project, period=period)
     if as_csv:
-        return csv_answer(*_table(rows), name="analytics")
+        return csv_answer(*_table(rows), name="analytics", headers=_HEADERS)
     told = Analytics(
         first_day=period.first_day, last_day=period.last_day, group=period.step, by=period.part, rows=rows
     )
@@ -124,12 +124,6 @@ def wants_csv(request: Request[Any, Any, Any], form: str | None) -> bool:
     if best is None:
         raise VersoError("not_acceptable", "Analytics come as application/json or text/csv.")
     return best == "text/csv"
-
-
-def csv_answer(header: list[str], rows: list[list[Any]], *, name: str) -> Response[Any]:
-    """A table as a CSV file of that name."""
-    headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(csv_text(header, rows), media_type=MEDIA_TYPE, headers=headers)
 
 
 def _table(rows: list[AnalyticsRow]) -> tuple[list[str], list[list[Any]]]:

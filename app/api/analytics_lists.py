@@ -11,10 +11,11 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.analytics import First, Form, Last, csv_answer, period_of, wants_csv
+from app.api.analytics import First, Form, Last, period_of, wants_csv
 from app.api.gauges import MEDIA_TYPE, gauge_text
 from app.api.paging import Limit, page_size
 from app.api.services import Services
+from app.api.spreadsheets import csv_answer
 from app.supabase.analytics import ContestedDocument, Period, StaleDocument
 from app.supabase.identity import Actor
 
@@ -121,7 +122,7 @@ async def _contested(
     size = page_size(limit, services.settings)
     found = await services.rollups.list_contested(actor.token, project=project, period=period, page_size=size)
     if as_csv:
-        return csv_answer(*_table(ContestedDocument, found), name="contested")
+        return csv_answer(*_table(ContestedDocument, found), name="contested", headers=_HEADERS)
     told = Contested(first_day=period.first_day, last_day=period.last_day, items=found)
     return Response(told, headers=_HEADERS)
 
@@ -139,7 +140,7 @@ async def _stale(
     size = page_size(limit, services.settings)
     found = await services.rollups.list_stale(actor.token, project=project, days=days, page_size=size)
     if as_csv:
-        return csv_answer(*_table(StaleDocument, found), name="stale")
+        return csv_answer(*_table(StaleDocument, found), name="stale", headers=_HEADERS)
     return Response(Stale(days=days, items=found), headers=_HEADERS)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,6 +14,7 @@ from litestar.params import FromPath, QueryParameter
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
+from app.api.spreadsheets import csv_answer, csv_text
 from app.api.witness import note_act
 from app.supabase.audit import AuditEntry
 from app.supabase.identity import Actor
@@ -32,7 +31,6 @@ COLUMNS = (
     "project", "event", "change", "address", "user_agent", "request", "route", "code", "about", "known",
 )  # fmt: skip
 """Of the CSV form. `address` and `user_agent` are what was told, or else what the database knows."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @get("/v1/projects/{project:str}/audit", tags=["audit"], summary="Who did what in a project")
@@ -104,22 +102,12 @@ def _answer(
     headers = {"Cache-Control": "no-store", **next_link(request, following)}
     if form == "json":
         return Response(Page(found[:size], following), headers=headers)
-    headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
-    return Response(csv_of(found[:size]), media_type="text/csv", headers=headers)
+    return csv_answer(COLUMNS, map(_row, found[:size]), name="audit", headers=headers)
 
 
 def csv_of(entries: Iterable[AuditEntry]) -> str:
-    """Entries as CSV (RFC 4180) with a header line.
-
-    A cell that a spreadsheet would take for a formula begins with an apostrophe: user agents and names are
-    other people's words.
-    """
-    told = io.StringIO()
-    rows = csv.writer(told)
-    rows.writerow(COLUMNS)
-    for entry in entries:
-        rows.writerow([_cell(value) for value in _row(entry)])
-    return told.getvalue()
+    """Entries as CSV with a header line: a line for each."""
+    return csv_text(COLUMNS, map(_row, entries))
 
 
 def _row(entry: AuditEntry) -> list[Any]:
@@ -144,9 +132,3 @@ def _row(entry: AuditEntry) -> list[Any]:
         *said.values(),
         msgspec.json.encode(known).decode() if known else None,
     ]
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from app.cli.exits import api_option, json_option, telling
+from app.cli.exits import api_option, json_option, telling, until_interrupted
 from app.cli.histories import project_option
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def events(*, follow: bool, path: str | None, kinds: tuple[str, ...], session: s
         def offline(error: VersoError) -> None:
             out.note(f"{error.sentence} Trying again.")
 
-        with reach(api, project) as (client, named):
+        with reach(api, project) as (client, named), until_interrupted() as stop:
             if follow:
-                told = follow_events(client, named, wanted, after=after, offline=offline)
+                told = follow_events(client, named, wanted, after=after, stop=stop, offline=offline)
             else:
                 told = read_events(client, named, wanted, after=after or 0)
             for event in told:

@@ -7,7 +7,7 @@ code and sentence.
 from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
 
 import msgspec
 
@@ -59,6 +59,18 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Where it is in the list."""
 
 
+class Asked(TypedDict):
+    """Which entries a page is to have."""
+
+    kind: NotRequired[str | None]
+    """One kind, or all of a noun."""
+    since: NotRequired[datetime | None]
+    until: NotRequired[datetime | None]
+    after: NotRequired[str | None]
+    """The `place` of the last one seen."""
+    page_size: int
+
+
 class Audit:
     """The trail of one Supabase project."""
 
@@ -70,79 +82,32 @@ class Audit:
         await self._pool.rpc(token, "record_audit", {"entries": msgspec.to_builtins(said)}, repeatable=False)
 
     async def list_audit(
-        self,
-        token: str,
-        *,
-        project: str,
-        kind: str | None = None,
-        person: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        after: str | None = None,
-        page_size: int,
+        self, token: str, *, project: str, person: str | None = None, **asked: Unpack[Asked]
     ) -> list[AuditEntry]:
         """What happened in a project, newest first; owners only."""
-        return await self._pool.call(
-            list[AuditEntry],
-            token,
-            "list_audit",
-            project=project,
-            kind=kind,
-            person=person,
-            since=since and since.isoformat(),
-            until=until and until.isoformat(),
-            after=after,
-            page_size=page_size,
-        )
+        return await self._page(token, "list_audit", project=project, person=person, **asked)
 
-    async def list_my_audit(
-        self,
-        token: str,
-        *,
-        kind: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        after: str | None = None,
-        page_size: int,
-    ) -> list[AuditEntry]:
+    async def list_my_audit(self, token: str, **asked: Unpack[Asked]) -> list[AuditEntry]:
         """What the caller's own account did, newest first."""
-        return await self._pool.call(
-            list[AuditEntry],
-            token,
-            "list_my_audit",
-            kind=kind,
-            since=since and since.isoformat(),
-            until=until and until.isoformat(),
-            after=after,
-            page_size=page_size,
-        )
+        return await self._page(token, "list_my_audit", **asked)
 
     async def read_audit(
         self,
         secret_key: str,
         *,
         project: str | None = None,
-        kind: str | None = None,
         person: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        after: str | None = None,
-        page_size: int = 1000,
+        **asked: Unpack[Asked],
     ) -> list[AuditEntry]:
         """Operators: what happened anywhere, newest first; `project` by its id."""
-        return await self._pool.call(
-            list[AuditEntry],
-            secret_key,
-            "read_audit",
-            project=project,
-            kind=kind,
-            person=person,
-            since=since and since.isoformat(),
-            until=until and until.isoformat(),
-            after=after,
-            page_size=page_size,
-        )
+        return await self._page(secret_key, "read_audit", project=project, person=person, **asked)
 
     async def expire_audit(self, secret_key: str, *, before: datetime) -> int:
         """Operators: let entries go from before a time at least 90 days ago; how many, 10,000 at most."""
         return await self._pool.call(int, secret_key, "expire_audit", before=before.isoformat())
+
+    async def _page(self, key: str, function: str, **asked: str | int | datetime | None) -> list[AuditEntry]:
+        told: dict[str, Any] = {
+            name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()
+        }
+        return await self._pool.call(list[AuditEntry], key, function, **told)
