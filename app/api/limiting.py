@@ -28,6 +28,7 @@ from litestar.enums import ScopeType
 from app.api.cookies import access_of
 from app.api.problems import MEDIA_TYPE, problem_body
 from app.api.rates import Rate, client_address
+from app.api.witness import note_limit
 from app.errors import VersoError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ _UNCOUNTED = ("/health/",)
 class Refusals:
     """Refused tokens and sign-ins, as lines of the log: one a minute for each address, with their number.
 
-    They have no account, so they can't be in the audit trail: whoever has no token can't write there.
+    They can't be in the audit trail (docs/audit.md): whoever has no token can't write there, and whose a
+    refused one says that it was is nobody's word.
     """
 
     def __init__(self) -> None:
@@ -94,6 +96,7 @@ class Limiter:
         if account is not None:
             wait = self._accounts.take(account, now)
             if wait > 0:
+                note_limit(Request(scope), self._app.state.services, token=self._token(scope) or "")
                 await _refuse(scope, send, wait, "Your account")
             else:
                 await self._app(scope, receive, send)

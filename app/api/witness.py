@@ -62,6 +62,11 @@ def note_refusal(request: Request[Any, Any, Any], error: VersoError) -> None:
     )
 
 
+def note_limit(request: Request[Any, Any, Any], services: Services, *, token: str) -> None:
+    """Note that an account asked too often. It is refused before it is routed: no project is known."""
+    services.trail.note(token, _said(request, services, kind="refused.rate", code="too_many_requests"))
+
+
 def _said(request: Request[Any, Any, Any], services: Services, **more: str | None) -> Said:
     scope: Any = request.scope
     peer: Any = scope.get("client")

@@ -34,6 +34,8 @@ LEASE_SECONDS = 60
 """Longer than an attempt may take, with what is around it."""
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+FIGURES_SECONDS = 60.0
+"""How often the log is told how it goes."""
 AGENT = "Verso-Webhooks/1 (+docs/webhooks.md)"
 
 
@@ -49,6 +51,7 @@ class Deliverer:
         at_once: int = AT_ONCE,
         lease_seconds: int = LEASE_SECONDS,
         look_seconds: float = LOOK_SECONDS,
+        figures_seconds: float = FIGURES_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._webhooks = webhooks
@@ -57,7 +60,10 @@ class Deliverer:
         self._at_once = at_once
         self._lease_seconds = lease_seconds
         self._look_seconds = look_seconds
+        self._figures_seconds = figures_seconds
         self._clock = clock
+        self._counts = {"delivered": 0, "failed": 0, "retried": 0}
+        """Of this worker since it began. What is tried again counts in both others, too."""
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -68,6 +74,7 @@ class Deliverer:
         """Deliver. A database that doesn't answer is asked again, less and less often."""
         tasks: set[asyncio.Task[None]] = set()
         pause = self._look_seconds
+        told_at = float("-inf")
         while not self._stopping.is_set():
             claims: list[Claim] = []
             try:
@@ -86,9 +93,21 @@ class Deliverer:
                 task = asyncio.create_task(self._deliver(claim))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
+            if time.monotonic() >= told_at + self._figures_seconds:
+                told_at = time.monotonic()
+                await self._tell()
             await self._until_due(tasks, pause)
         if tasks:
             await asyncio.wait(tasks)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Log what was done since the beginning, and what waits: of all webhooks, whoever sends to them."""
+        try:
+            waiting = msgspec.structs.asdict(await self._webhooks.webhook_figures(self._key))
+        except VersoError as error:
+            waiting = {"code": error.code}
+        log.info("webhooks.figures", **self._counts, **waiting)
 
     async def _until_due(self, tasks: set[asyncio.Task[None]], pause: float) -> None:
         """Wait for the next look: for the pause, or for a task that ends, which may have left something."""
@@ -123,6 +142,8 @@ class Deliverer:
             status=outcome.status,
             ms=outcome.ms,
         )
+        self._counts["delivered" if outcome.delivered else "failed"] += 1
+        self._counts["retried"] += claim.attempts > 0
         return await self._webhooks.finish_delivery(
             self._key,
             claim=claim,

@@ -59,13 +59,14 @@ _EXPOSED = (
 class Options:
     """What can be set about the gateway.
 
-    `own_url` is where it is reached, without a final slash; `redirects` where sign-ins may end; `people` whom
-    the GitHub stand-in offers.
+    `own_url` is where it is reached, without a final slash; `redirects` where sign-ins may end;
+    `password_hook` the function that is told of passwords; `people` whom the GitHub stand-in offers.
     """
 
     own_url: str
     file_size_limit: int
     redirects: Redirects
+    password_hook: str | None = None
     people: tuple[GitHubPerson, ...] = ()
     max_rows: int = 1000
 
@@ -114,7 +115,14 @@ def create_gateway(
     )
     auth_url = f"{options.own_url}/auth/v1"
     github = GitHub(f"{options.own_url}/github", callback=f"{auth_url}/callback", people=options.people)
-    auth = auth_routes(database, keys, own_url=auth_url, github=github, redirects=options.redirects)
+    auth = auth_routes(
+        database,
+        keys,
+        own_url=auth_url,
+        github=github,
+        redirects=options.redirects,
+        password_hook=options.password_hook,
+    )
     return Starlette(
         routes=[
             _mount("/rest/v1", rest_routes(database, keys, max_rows=options.max_rows)),

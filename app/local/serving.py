@@ -16,6 +16,7 @@ import asyncpg
 import uvicorn
 
 from app.local.auth.github import read_people
+from app.local.auth.hooks import password_hook
 from app.local.auth.redirects import Redirects
 from app.local.bootstrap import bootstrap
 from app.local.database import Database
@@ -105,6 +106,7 @@ async def _serve(
     realtime = Realtime(database, keys, limits)
     realtime.start()
     own_url = "http://{}:{}".format(*listener.getsockname())
+    auth = _auth_of(migrations)
     gateway = create_gateway(
         keys=keys,
         database=database,
@@ -113,7 +115,11 @@ async def _serve(
         options=Options(
             own_url=own_url,
             file_size_limit=file_size_limit,
-            redirects=_redirects(migrations, site_url),
+            redirects=Redirects(
+                site_url or auth.get("site_url", DEFAULT_SITE_URL),
+                tuple(auth.get("additional_redirect_urls", ())),
+            ),
+            password_hook=password_hook(auth),
             people=read_people(data_directory("fixtures") / "demo" / "people.toml"),
         ),
     )
@@ -162,15 +168,13 @@ async def _prepare(postgres: Postgres, migrations: Path | None) -> None:
         await migrate(postgres.dsn(), migrations)
 
 
-def _redirects(migrations: Path | None, site_url: str | None) -> Redirects:
-    """Where sign-ins may end, as the config.toml beside the migrations says; `site_url` replaces its site."""
+def _auth_of(migrations: Path | None) -> dict[str, Any]:
+    """`[auth]` of the config.toml beside the migrations: where sign-ins may end, and the password hook."""
     config = migrations.parent / "config.toml" if migrations else None
-    auth: dict[str, Any] = {}
-    if config is not None and config.exists():
-        auth = tomllib.loads(config.read_text(encoding="utf-8")).get("auth", {})
-    return Redirects(
-        site_url or auth.get("site_url", DEFAULT_SITE_URL), tuple(auth.get("additional_redirect_urls", ()))
-    )
+    if config is None or not config.exists():
+        return {}
+    found: dict[str, Any] = tomllib.loads(config.read_text(encoding="utf-8")).get("auth", {})
+    return found
 
 
 def _announce(postgres: Postgres, *, keys: Keys, own_url: str) -> None:

@@ -75,6 +75,17 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
     counts: bool
 
 
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """Who said last that a thread is dealt with."""
+
+    person: Person
+    actor: ActorKind
+    agent: str | None = None
+    on_behalf_of: Person | None = None
+    """For whom an agent acted."""
+    at: datetime
+
+
 class Comment(msgspec.Struct, frozen=True, kw_only=True):
     """A remark on lines of a version (or on all of it: no lines), or a reply to one."""
 
@@ -102,6 +113,8 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     """Lines count from 1; a reply has those of its thread."""
     resolved: bool
     """Whether its thread is."""
+    resolution: Resolution | None = None
+    """By whom, while it is."""
     retracted_at: datetime | None = None
 
 

@@ -93,6 +93,21 @@ class _Held(msgspec.Struct, frozen=True):
     go_on: bool
 
 
+class WebhookFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """All webhooks of a Supabase project, counted."""
+
+    active: int
+    paused: int
+    disabled: int
+    failing: int
+    """Active ones whose last attempt failed."""
+    behind: int
+    waiting: int
+    """Events that they are behind, with those that filters will leave out."""
+    oldest_seconds: int
+    """The age of the oldest of them; 0 when none waits."""
+
+
 class Webhooks:
     """The webhooks of one Supabase project."""
 
@@ -227,3 +242,7 @@ class Webhooks:
         await self._pool.rpc(
             secret_key, "release_deliveries", {"webhook": claim.webhook, "lease": claim.lease}
         )
+
+    async def webhook_figures(self, secret_key: str) -> WebhookFigures:
+        """Operators: how many webhooks there are, and what waits."""
+        return await self._pool.call(WebhookFigures, secret_key, "webhook_figures")

@@ -145,7 +145,7 @@ def test_csv_has_a_line_an_entry_and_nothing_that_a_spreadsheet_runs(project: Pr
         project.people.reader.get(f"{project.url}/archive", headers={"User-Agent": agent.replace("\r\n", "")})
     await_entries(lambda: trail(project, kind="export"))
     answer = project.people.owner.get(f"{project.url}/audit", params={"format": "csv"})
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-type"] == "text/csv; header=present; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="audit.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["kind"] for row in rows if row["witness"] == "event"] == ["member.added"] * 3 + [
@@ -155,6 +155,22 @@ def test_csv_has_a_line_an_entry_and_nothing_that_a_spreadsheet_runs(project: Pr
     assert export["user_agent"] == "'=HYPERLINK(0)"
     assert (export["address"], export["handle"]) == ("127.0.0.1", project.people.reader.handle)
     await_entries(lambda: trail(project, kind="export.audit"))
+
+
+def test_wrong_passwords_are_in_the_accounts_own_trail(stack: Stack, api: Api, contract: Contract) -> None:
+    session = sign_in(stack, "tried")
+    with Person(api, session, contract) as person:
+        for password in ("wrong", "wronger", ""):
+            answer = httpx.post(
+                f"{stack.supabase_url}/auth/v1/token?grant_type=password",
+                headers={"apikey": stack.publishable_key},
+                json={"email": session["user"]["email"], "password": password},
+                trust_env=False,
+            )
+            assert answer.status_code == 400
+        found = person.get("/v1/me/audit", params={"kind": "refused"}).json()["items"]
+    assert {(each["kind"], each["witness"]) for each in found} == {("refused.password", "database")}
+    assert sum(each["count"] for each in found) == 3
 
 
 def test_signing_in_and_out_is_in_ones_own_trail_with_the_browsers_address(

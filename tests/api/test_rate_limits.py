@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.api.world import Api, Contract, People, Person, code_of
+from tests.api.world import Api, Contract, People, Person, code_of, sign_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +56,26 @@ def test_an_account_has_its_rate_and_the_answer_says_how_long_to_wait(
         assert editor.get("/v1/me").status_code == 200, "it is the account's limit, not the address's"
         time.sleep(int(refused.headers["retry-after"]))
         assert reader.get("/v1/me").status_code == 200
+
+
+def test_an_account_that_asks_too_often_has_it_in_its_trail(
+    limited: Callable[..., Api], stack: Stack, api: Api, contract: Contract
+) -> None:
+    session = sign_in(stack, "hasty")
+    strict = limited(account_rate=0.01, account_burst=2)
+    with Person(strict, session, None) as hasty, Person(api, session, contract) as same:
+        assert [hasty.get("/v1/me").status_code for _ in range(6)] == [200] * 3 + [429] * 3
+        deadline = time.monotonic() + 10
+        while sum(each["count"] for each in trail_of(same)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        found = trail_of(same)
+    assert {(each["witness"], each["told"]["code"]) for each in found} == {("caller", "too_many_requests")}
+
+
+def trail_of(person: Person) -> list[dict[str, Any]]:
+    items = person.get("/v1/me/audit", params={"kind": "refused.rate"}).json()["items"]
+    return list(items)
 
 
 def test_a_refusal_costs_no_call_and_reads_no_body(limited: Callable[..., Api], people: People) -> None:

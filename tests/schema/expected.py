@@ -261,8 +261,8 @@ PARTS = {
             "rotate_webhook",
             "update_webhook",
         },
-        for_operators={"claim_deliveries", "finish_delivery", "release_deliveries"},
-        on_operators_behalf={"claim_deliveries", "finish_delivery", "release_deliveries"},
+        for_operators={"claim_deliveries", "finish_delivery", "release_deliveries", "webhook_figures"},
+        on_operators_behalf={"claim_deliveries", "finish_delivery", "release_deliveries", "webhook_figures"},
     ),
     "profiles_kept_current": Part(exposed={"update_me"}, on_behalf={"update_me"}),
     "pipelines": Part(

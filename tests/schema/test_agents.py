@@ -90,6 +90,55 @@ async def test_comments_and_reviews_say_as_well_which_agent_and_for_whom(world, 
     assert (plain["actor"], plain["on_behalf_of"]) == ("human", None)
 
 
+async def test_what_agents_do_to_comments_says_as_well_which_agent_and_for_whom(world, team):
+    agent = await agent_of(world, team, role="reviewer")
+    version = (await world.write(team.editor, team.id, "a.md", "a"))["hash"]
+    comment = (await world.rpc(team.reviewer, "create_comment", version=version, body="why?"))["id"]
+    own = (await world.rpc(agent, "create_comment", version=version, body="no"))["id"]
+
+    def said(resolution: Any) -> Any:
+        behalf = resolution["on_behalf_of"]
+        return (
+            resolution["person"]["id"], resolution["actor"], resolution["agent"], behalf and behalf["id"],
+        )  # fmt: skip
+
+    by_agent = await world.rpc(agent, "act_on_comment", comment=comment, act="resolve")
+    assert said(by_agent["resolution"]) == (agent.id, "agent", "planner", team.owner.id)
+    await world.rpc(agent, "act_on_comment", comment=own, act="retract")
+    opened = await world.rpc(team.reviewer, "act_on_comment", comment=comment, act="reopen")
+    assert (opened["resolved"], opened["resolution"]) == (False, None)
+    by_person = await world.rpc(team.reviewer, "act_on_comment", comment=comment, act="resolve")
+    assert said(by_person["resolution"]) == (team.reviewer.id, "human", None, None)
+    acts = await world.sql(
+        """select act::text, actor::text, agent, on_behalf_of from public.comment_acts
+           where project_id = $1 order by sequence""",
+        team.id,
+    )
+    owner = uuid.UUID(team.owner.id)
+    assert [tuple(each) for each in acts] == [
+        ("resolve", "agent", "planner", owner),
+        ("retract", "agent", "planner", owner),
+        ("reopen", "human", None, None),
+        ("resolve", "human", None, None),
+    ]
+
+
+async def test_events_and_the_audit_trail_tell_agents_from_people(world, team):
+    agent = await agent_of(world, team)
+    await world.write(agent, team.id, "a.md", "a")
+    await world.rpc(agent, "create_session", project=team.id, slug="by-agent")
+    await world.rpc(team.editor, "create_session", project=team.id, slug="by-hand")
+    events = (await world.rpc(team.reader, "list_events", project=team.id, after=0))["events"]
+    named = {(each["kind"], each["actor"].get("agent")) for each in events if each["actor"]["id"] == agent.id}
+    assert named == {("change.added", "planner"), ("session.added", "planner")}
+    assert not [each for each in events if each["actor"]["id"] != agent.id and "agent" in each["actor"]]
+    trail = await world.rpc(team.owner, "list_audit", project=team.id, kind="session")
+    assert [(each["known"]["slug"], each.get("agent")) for each in trail] == [
+        ("by-hand", None),
+        ("by-agent", "planner"),
+    ]
+
+
 async def test_only_owners_make_agents_and_a_stranger_learns_nothing(world, team):
     arguments = {"project": team.id, "name": "planner", "role": "editor"}
     assert await world.rpc(team.owner, "prepare_agent", **arguments) == {

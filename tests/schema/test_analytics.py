@@ -214,6 +214,40 @@ async def test_rollups_are_what_a_count_by_hand_gives_after_any_history(world, s
     await live_and_count(world, seed)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_rollups_are_what_a_count_by_hand_gives_where_nothing_came_late(world, seed):
+    """The newest report of a session is looked at with few others, and whatever it says of its times."""
+    await report_in_order(world, random.Random(seed), reports=110)
+
+
+async def report_in_order(world: World, dice: random.Random, *, reports: int) -> None:
+    team = await begun(world)
+    agent = await newcomer(world, team)
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    settled = dice.choice((0.2, 0.6))  # of some histories the session is complete, again and again
+    for _ in range(reports):
+        at += timedelta(seconds=dice.choice((0, 0.03, 100, 4000)))
+        stage = dice.choice(STAGES)
+        allowed = await world.one(
+            """select private.states_after(s.state)::text[] from public.stages s
+               where s.project_id = $1 and s.stage = $2::text::public.stage""",
+            team.id, stage,
+        )  # fmt: skip
+        ends = [each for each in allowed if each in {"complete", "skipped"}]
+        state = dice.choice(ends if ends and dice.random() < settled else allowed)
+        more: dict[str, Any] = {}
+        if dice.random() < 0.5:
+            more["finished_at"] = at - timedelta(seconds=dice.choice((0, 0.02, 60, 50_000)))
+        if dice.random() < 0.5:
+            done = more.get("finished_at", at)
+            more["started_at"] = done - timedelta(seconds=dice.choice((0, 0.02, 60, 9000, 200_000)))
+        if dice.random() < 0.2:
+            more |= {"checks": 3, "errors": dice.choice((0, 1)), "warnings": 0, "requires_input": 0}
+        by = dice.choice((team.editor, agent))
+        await report(world, by, team, f"one {stage} {state}", at=at, **more)
+    await agree(world, team.id)
+
+
 async def live_and_count(world: World, seed: int) -> Team:
     dice = random.Random(seed)
     team = await world.team()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from tests.schema.test_agents import agent_of
 from tests.schema.world import Person, refused
 
 if TYPE_CHECKING:
@@ -69,6 +70,60 @@ async def test_nobody_is_kept_from_signing_in_by_a_trail_that_fails(world):
     try:
         opened = await session(world, person.id)
         assert await world.one("select count(*) from auth.sessions where id = $1", opened) == 1
+    finally:
+        async with world.acting("postgres") as conn:
+            await conn.execute("alter table private.audit_entries drop constraint broken")
+    assert await mine(world, person) == []
+
+
+async def attempt(world: World, user: str, *, valid: bool) -> Any:
+    """As Auth calls its password verification hook."""
+    event = json.dumps({"user_id": user, "valid": valid})
+    call = "select private.note_password_attempt($1::jsonb)::text as answer"
+    return json.loads((await world.sql(call, event, role="supabase_auth_admin"))[0]["answer"])
+
+
+async def test_wrong_passwords_are_counted_in_the_accounts_own_trail_as_auth_saw_them(each_world):
+    world = each_world
+    person = await world.person()
+    answers = [await attempt(world, person.id, valid=valid) for valid in (False, True, False, False)]
+    answers += [await attempt(world, user, valid=False) for user in (str(uuid.uuid4()), "no id")]
+    assert answers == [{"decision": "continue"}] * 6
+    found = await mine(world, person, kind="refused.password")
+    assert sum(each["count"] for each in found) == 3  # two rows when a minute ended between
+    assert {each["witness"] for each in found} == {"database"}
+    assert {each["person"]["id"] for each in found} == {person.id}
+    assert len(await rows(world, person.id)) == len(found), "a right password is nothing to note"
+
+
+async def test_owners_see_that_somebody_tries_their_agents_credential(world, team):
+    agent = await agent_of(world, team)
+    await attempt(world, agent.id, valid=False)
+    (found,) = await trail(world, team, kind="refused.password")
+    assert (found["agent"], found["person"]["id"]) == ("planner", agent.id)
+    assert found["on_behalf_of"]["id"] == team.owner.id
+    await attempt(world, team.editor.id, valid=False)
+    assert len(await trail(world, team, kind="refused")) == 1, (
+        "a member's password is the member's own matter"
+    )
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
+async def test_nobody_but_auth_says_that_a_password_was_wrong(world, team, role):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await world.sql("select private.note_password_attempt('{}')", role=role)
+    refusal = await refused(say(world, team.editor, "refused.password"))
+    assert refusal.code == "bad_value"
+
+
+async def test_a_trail_that_fails_keeps_nobody_from_trying_a_password(world):
+    person = await world.person()
+    async with world.acting("postgres") as conn:
+        await conn.execute(
+            "alter table private.audit_entries add constraint broken check (kind <> 'refused.password') not valid"
+        )
+    try:
+        assert await attempt(world, person.id, valid=False) == {"decision": "continue"}
     finally:
         async with world.acting("postgres") as conn:
             await conn.execute("alter table private.audit_entries drop constraint broken")

@@ -41,8 +41,8 @@ c as (insert into public.comments (id, project_id, sequence, document_id, versio
   from n cross join lateral (select gen_random_uuid() as id, k from generate_series(1, 10) k where n.n > 0) x
   returning id, sequence),
 t as (insert into public.comment_texts (comment_id, project_id, body) select id, '{project}', 'x' from c),
-a as (insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id)
-  select '{project}', sequence + 2000000, id, 'resolve', '{reviewer}' from c where sequence % 2 = 0)
+a as (insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id, actor)
+  select '{project}', sequence + 2000000, id, 'resolve', '{reviewer}', 'human' from c where sequence % 2 = 0)
 insert into public.versions (hash, project_id, document_id, number, change_sequence, position, action, path, sha256, size, media_type, object_id)
 select hash, '{project}', id, 1, 1, n + 1, 'add', 'sessions/other/specs/' || n || '.md', '{sha256}', 1, 'text/markdown', '{object}' from n;
 """
@@ -102,7 +102,8 @@ async def large(world: World) -> Place:
 
 
 def alike(*counts: int) -> bool:
-    return max(counts) <= min(counts) * 1.15 + 10
+    # Ids are random, so pages share more or fewer of an index's pages; after other files' tests up to a fifth more.
+    return max(counts) <= min(counts) * 1.3 + 10
 
 
 @pytest.mark.parametrize(

@@ -198,8 +198,8 @@ async def test_without_an_event_there_is_no_row(world, team, version):
     made = await remark(world, team.reviewer, version)
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await world.sql(
-            """insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id)
-               values ($1, 999, $2, 'resolve', $3)""",
+            """insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id, actor)
+               values ($1, 999, $2, 'resolve', $3, 'human')""",
             team.id,
             made["id"],
             team.reviewer.id,
@@ -495,8 +495,8 @@ async def test_a_page_among_thousands_of_comments_costs_what_a_page_costs(world,
                 last,
             )
             await conn.execute(
-                """insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id)
-                   select c.project_id, 100000 + c.sequence, c.id, 'resolve', c.author_id from public.comments c
+                """insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id, actor)
+                   select c.project_id, 100000 + c.sequence, c.id, 'resolve', c.author_id, 'human' from public.comments c
                    where c.document_id = $1 and c.sequence between 1000 + $2::int and 1000 + $3::int and c.sequence % 2 = 0""",
                 document,
                 first,

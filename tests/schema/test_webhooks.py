@@ -103,10 +103,30 @@ async def test_the_key_is_in_one_answer_and_nowhere_that_a_member_reads(world, t
         for table in ("webhooks", "webhook_deliveries"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await world.sql(f"select * from private.{table}", role=role)
-    for statement in ("claim_deliveries()", "release_deliveries(gen_random_uuid(), gen_random_uuid())"):
+    worker_only = "claim_deliveries()", "release_deliveries(gen_random_uuid(), gen_random_uuid())"
+    for statement in (*worker_only, "webhook_figures()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with world.as_person(team.owner) as conn:
                 await conn.fetch(f"select public.{statement}")
+
+
+async def test_operators_are_told_how_many_are_behind_and_by_how_much(world, team):
+    before = await work(world, "webhook_figures")
+    one, other = await hook(world, team), await hook(world, team)
+    await world.write(team.editor, team.id, "a.md", "a")
+    after = await work(world, "webhook_figures")
+    more = {name: after[name] - before[name] for name in ("active", "paused", "behind", "waiting", "failing")}
+    # Both events of their own and the change; of the second one without the first.
+    assert more == {"active": 2, "paused": 0, "behind": 2, "waiting": 5, "failing": 0}
+    assert after["oldest_seconds"] >= 0
+    (claim,) = await claims(world, other)
+    assert not await finish(world, claim, claim["events"][0]["sequence"], delivered=False, status=500)
+    await world.rpc(
+        team.owner, "update_webhook", project=team.id, webhook=one["id"], edit={"state": "paused"}
+    )
+    failed = await work(world, "webhook_figures")
+    assert (failed["paused"], failed["failing"]) == (before["paused"] + 1, before["failing"] + 1)
+    assert failed["active"] == after["active"] - 1
 
 
 @pytest.mark.parametrize(

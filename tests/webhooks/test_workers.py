@@ -26,9 +26,13 @@ def test_what_leaks_into_the_log_is_no_address_key_or_body(
     receiver.wait_for(1)
     until(lambda: deliveries(project, webhook))
     told = own.stop()
-    assert any(
-        json.loads(line)["event"] == "webhooks.attempt" for line in told.splitlines() if line.startswith("{")
-    )
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    assert any(line["event"] == "webhooks.attempt" for line in lines)
+    figures = [line for line in lines if line["event"] == "webhooks.figures"]
+    assert len(figures) >= 2, "at the beginning and at the end"
+    assert (figures[0]["delivered"], figures[0]["retried"]) == (0, 0)
+    assert figures[-1]["delivered"] >= 1
+    assert figures[-1]["active"] >= 1
     for word in ("hush", "/hook", webhook["secret"][6:], stack.secret_key, "secret-name"):
         assert word not in told
 

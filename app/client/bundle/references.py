@@ -27,7 +27,7 @@ _PEOPLE = {
     "events": ("actor_id",),
     "tags": ("created_by",),
     "comments": ("author_id", "on_behalf_of"),
-    "comment_acts": ("actor_id",),
+    "comment_acts": ("actor_id", "on_behalf_of"),
     "reviews": ("reviewer_id", "on_behalf_of"),
     "stage_events": ("actor_id", "on_behalf_of"),
 }

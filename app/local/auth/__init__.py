@@ -2,8 +2,9 @@
 
 `requests` reads what a request carries, `errors` shapes refusals, `passwords`, `users`, `sessions`, `flows`
 and `external` do the work in the caller's transaction, `accounts`, `oauth`, `links` and `admin` are the
-endpoints, `github` is the stand-in for the provider, `redirects` says where a sign-in may end. Nothing in
-here sends e-mail: addresses are confirmed at once, and links that sign in are made for the secret key only.
+endpoints, `github` is the stand-in for the provider, `redirects` says where a sign-in may end, `hooks` who is
+told of passwords. Nothing in here sends e-mail: addresses are confirmed at once, and links that sign in are
+made for the secret key only.
 """
 
 from __future__ import annotations
@@ -41,11 +42,17 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def routes(
-    database: Database, keys: Keys, *, own_url: str, github: GitHub, redirects: Redirects
+    database: Database,
+    keys: Keys,
+    *,
+    own_url: str,
+    github: GitHub,
+    redirects: Redirects,
+    password_hook: str | None = None,
 ) -> list[Route]:
     """The routes below /auth/v1. `own_url` is Auth's address with that path: the tokens' issuer."""
     oauth = OAuth(database, keys, issuer=own_url, github=github, redirects=redirects)
-    accounts = Accounts(database, keys, issuer=own_url, oauth=oauth)
+    accounts = Accounts(database, keys, issuer=own_url, oauth=oauth, password_hook=password_hook)
     admin = Admin(database, keys)
     links = Links(database, keys, issuer=own_url)
 

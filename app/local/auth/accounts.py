@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.local.auth import passwords, sessions, users
 from app.local.auth.errors import AuthError, invalid
+from app.local.auth.hooks import tell_of_password
 from app.local.auth.requests import (
     SignedIn,
     device_of,
@@ -34,12 +35,16 @@ SCOPES = ("global", "local", "others")
 
 @dataclass(frozen=True)
 class Accounts:
-    """The endpoints, over a database and keys. `issuer` is Auth's own address, the `iss` of its tokens."""
+    """The endpoints, over a database and keys. `issuer` is Auth's own address, the `iss` of its tokens.
+
+    `password_hook` is the function that is told of passwords (`hooks`).
+    """
 
     database: Database
     keys: Keys
     issuer: str
     oauth: OAuth
+    password_hook: str | None = None
 
     async def sign_up(self, request: Request) -> Response:
         """POST /signup: make an account, confirmed at once (nothing here sends e-mail), and sign it in."""
@@ -143,10 +148,11 @@ class Accounts:
         async with self.database.admin("supabase_auth_admin").connection() as conn:
             row = await users.by_email(conn, text(body, "email").strip().lower())
         # No connection is held while bcrypt runs: a burst of sign-ins waits for the CPU, not for the pool.
-        if (
-            not await passwords.matches(text(body, "password"), row["encrypted_password"] if row else None)
-            or row is None
-        ):
+        valid = await passwords.matches(text(body, "password"), row["encrypted_password"] if row else None)
+        if row is not None and self.password_hook is not None:
+            async with self.database.admin("supabase_auth_admin").connection() as conn:
+                await tell_of_password(conn, self.password_hook, row["id"], valid=valid)
+        if row is None or not valid:
             raise AuthError(400, "invalid_credentials", "Invalid login credentials")
         async with self.database.admin("supabase_auth_admin").connection() as conn, conn.transaction():
             current = await users.by_id(conn, row["id"])

@@ -91,6 +91,9 @@ create table public.comment_acts (
   comment_id uuid not null references public.comments,
   act public.comment_act not null,
   actor_id uuid not null references public.profiles,
+  actor public.actor_kind not null,
+  agent text,
+  on_behalf_of uuid references public.profiles,
   created_at timestamptz not null default clock_timestamp(),
   primary key (project_id, sequence),
   constraint comment_acts_event_fkey foreign key (project_id, sequence) references public.events (project_id, sequence)
@@ -98,6 +101,7 @@ create table public.comment_acts (
 create index comment_acts_comment_idx on public.comment_acts (comment_id, sequence desc);
 create unique index comment_acts_retract_key on public.comment_acts (comment_id) where act = 'retract';
 create index comment_acts_actor_idx on public.comment_acts (actor_id);
+create index comment_acts_on_behalf_of_idx on public.comment_acts (on_behalf_of) where on_behalf_of is not null;
 alter table public.comment_acts enable row level security;
 
 comment on table public.comment_acts is 'What happened to comments: threads resolved and opened again, comments retracted.';
@@ -105,7 +109,10 @@ comment on column public.comment_acts.project_id is 'The project.';
 comment on column public.comment_acts.sequence is 'The number of its event.';
 comment on column public.comment_acts.comment_id is 'The comment; for resolve and reopen the first of its thread.';
 comment on column public.comment_acts.act is 'What happened.';
-comment on column public.comment_acts.actor_id is 'Who did it.';
+comment on column public.comment_acts.actor_id is 'The account that did it.';
+comment on column public.comment_acts.actor is 'A person or an agent.';
+comment on column public.comment_acts.agent is 'The agent''s name, when an agent did it.';
+comment on column public.comment_acts.on_behalf_of is 'For whom that agent acted.';
 comment on column public.comment_acts.created_at is 'When.';
 
 create table public.reviews (
@@ -467,7 +474,13 @@ create view public.comment_details with (security_invoker = true) as
          r.side, r.first_line, r.last_line, coalesce(s.act = 'resolve', false) as resolved, x.created_at as retracted_at,
          case when c.on_behalf_of is not null then coalesce(
            (select to_jsonb(o) from public.people o where o.id = c.on_behalf_of), jsonb_build_object('id', c.on_behalf_of))
-         end as on_behalf_of
+         end as on_behalf_of,
+         case when s.act = 'resolve' then jsonb_build_object(
+           'person', coalesce((select to_jsonb(o) from public.people o where o.id = s.actor_id), jsonb_build_object('id', s.actor_id)),
+           'actor', s.actor, 'agent', s.agent,
+           'on_behalf_of', case when s.on_behalf_of is not null then coalesce(
+             (select to_jsonb(o) from public.people o where o.id = s.on_behalf_of), jsonb_build_object('id', s.on_behalf_of)) end,
+           'at', s.created_at) end as resolution
   from public.comments c
   join public.comments r on r.id = c.thread_id
   join public.versions v on v.hash = c.version
@@ -475,7 +488,7 @@ create view public.comment_details with (security_invoker = true) as
   left join public.people p on p.id = c.author_id
   left join public.comment_acts x on x.comment_id = c.id and x.act = 'retract'
   left join lateral (
-    select a.act from public.comment_acts a
+    select a.act, a.actor_id, a.actor, a.agent, a.on_behalf_of, a.created_at from public.comment_acts a
     where a.comment_id = r.id and a.act in ('resolve', 'reopen') order by a.sequence desc limit 1) s on true;
 comment on view public.comment_details is 'Comments as answers show them: a reply has the lines and the state of its thread.';
 revoke all on public.comment_details from anon, authenticated, service_role;
@@ -664,8 +677,9 @@ begin
   perform private.add_event(project,
     case act when 'resolve' then 'comment.resolved' when 'reopen' then 'comment.reopened' else 'comment.retracted' end,
     jsonb_build_object('comment', target.id, 'document', target.document_id, 'version', target.version));
-  insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id)
-  select project, p.event_sequence, target.id, act_on_comment.act, auth.uid() from public.projects p where p.id = project;
+  insert into public.comment_acts (project_id, sequence, comment_id, act, actor_id, actor, agent, on_behalf_of)
+  select project, p.event_sequence, target.id, act_on_comment.act, auth.uid(), a.kind, a.agent, private.on_behalf_of(project)
+  from public.projects p, private.actor() a where p.id = project;
 end
 $$;
 comment on function private.act_on_comment is 'Resolves or reopens a thread (reviewers), or retracts a comment (its author). Twice is once.';

@@ -119,6 +119,34 @@ comment on function private.audit_session is 'Notes that a session of an account
 create trigger verso_audit_session after insert or delete on auth.sessions
   for each row execute function private.audit_session();
 
+-- What Auth calls (its password verification hook) with each password that it looked at, in a transaction of its own. Nobody
+-- else may: an entry of a wrong password is Auth's word, of an account that is there, and never the caller's. One row a
+-- minute and account, however often somebody guesses; and whatever fails in here must not keep anybody from signing in.
+create function private.note_password_attempt(event jsonb)
+returns jsonb
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  if event -> 'valid' = 'false' then
+    insert into private.audit_entries as a (kind, witness, minute, account_id, agent, on_behalf_of, project_id)
+    select 'refused.password', 'database', date_trunc('minute', clock_timestamp()), p.id, g.name, g.acts_for, g.project_id
+    from public.profiles p left join public.agents g on g.account_id = p.id
+    where p.id = private.uuid_or_null(event ->> 'user_id')
+    on conflict (account_id, kind, project_id, minute) where minute is not null
+    do update set count = a.count + 1, last_at = greatest(a.last_at, clock_timestamp());
+  end if;
+  return '{"decision": "continue"}';
+exception when others then
+  raise warning 'The audit trail lacks a wrong password: %', sqlerrm;
+  return '{"decision": "continue"}';
+end
+$$;
+comment on function private.note_password_attempt is
+  'Auth''s password verification hook: counts wrong passwords of an account, and lets Auth go on as it would have.';
+grant usage on schema private to supabase_auth_admin;
+grant execute on function private.note_password_attempt to supabase_auth_admin;
+
 create function private.audit_profile()
 returns trigger
 language plpgsql security definer
@@ -194,7 +222,7 @@ begin
     if what is null or what not in (
       'bridge.used', 'page.signed_in', 'page.signed_out',
       'export.archive', 'export.audit', 'export.bundle', 'export.contents', 'export.git', 'export.history',
-      'refused.role', 'refused.absent', 'refused.account') then
+      'refused.role', 'refused.absent', 'refused.account', 'refused.rate') then
       perform private.fail(422, 'bad_value', 'That is not said of oneself. docs/audit.md names the kinds.');
     end if;
     target := private.audited_project(entry ->> 'about', account);
@@ -318,6 +346,7 @@ begin
       select at, key, jsonb_build_object(
         'id', project_id || '/' || sequence, 'at', at, 'last_at', at, 'count', 1, 'kind', x.kind, 'witness', 'event',
         'person', private.person_shown(actor_id, everybody),
+        'agent', (select g.name from public.agents g where g.account_id = x.actor_id and g.project_id = x.project_id),
         'project', project_id, 'event', sequence, 'change', change_sequence, 'known', payload, 'told', '{}'::jsonb)
       from happened x
     )

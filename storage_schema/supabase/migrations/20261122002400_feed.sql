@@ -194,11 +194,13 @@ begin
           || coalesce(a.place, '{}')
           || jsonb_build_object(
             'sequence', e.sequence, 'kind', e.kind, 'at', e.created_at,
-            'actor', case when e.actor_id is not null then coalesce(to_jsonb(p), jsonb_build_object('id', e.actor_id)) end,
+            'actor', case when e.actor_id is not null then coalesce(to_jsonb(p), jsonb_build_object('id', e.actor_id))
+              || case when g.name is not null then jsonb_build_object('agent', g.name) else '{}' end end,
             'change', case when e.change_sequence is not null then private.event_change(target, e.change_sequence) end)
         order by e.sequence), '[]')
       from public.events e
       left join public.people p on p.id = e.actor_id
+      left join public.agents g on g.account_id = e.actor_id and g.project_id = target
       left join about a on a.hash = e.payload ->> 'version'
       where e.project_id = target and e.sequence = any (page)));
 end

@@ -255,8 +255,8 @@ comment on function private.writer is 'Who wrote a change: the account; of an im
 grant execute on function private.writer to authenticated;
 
 -- All that reports of stages come to, of whole sessions: a report in the past moves what comes after it. `without` are
--- reports that are not there yet.
-create function private.stage_facts(sessions uuid[], without uuid[])
+-- reports that are not there yet. With `among`, as if these reports were all that the sessions have.
+create function private.stage_facts(sessions uuid[], without uuid[], among uuid[] default null)
 returns setof private.fact
 language plpgsql stable
 set search_path = ''
@@ -270,8 +270,9 @@ begin
            coalesce(lag(e.state) over way, 'pending') as prior,
            count(*) filter (where e.state in ('complete', 'skipped')) over before_it as pass,
            max(e.at) filter (where e.state in ('complete', 'skipped')) over before_it as ended
-    from public.stage_events e
-    where e.session_id = any (sessions) and e.id <> all (without)
+    from (select s.* from public.stage_events s where among is null and s.session_id = any (sessions)
+          union all select s.* from public.stage_events s where s.id = any (among)) e
+    where e.id <> all (without)
     window way as (partition by e.session_id, e.stage order by e.at, e.number),
            before_it as (way rows between unbounded preceding and 1 preceding)
   ), steps as (
@@ -357,6 +358,84 @@ begin
 end
 $$;
 comment on function private.stage_facts is 'What the stage reports of sessions come to, as if some of them were not there.';
+
+-- What a report is looked at together with. Nearly all are the newest of their session, in every respect: no other was late,
+-- none is of a later moment, what it says of its start and end comes after what the other stages said. Such a report adds its own facts
+-- and changes no others, and these rest on a few reports, however many there are: of its stage the newest, the last that
+-- ended a pass, the first in progress since then, and the beginning of the last run with what stood before it; of the stages before it the
+-- latest completion; of those after it one that shows that they were begun. All else stands on both sides of the
+-- difference and cancels out. A report that isn't so, or that settles the last stage of its session, is looked at with all.
+create index stage_events_state_idx on public.stage_events (session_id, stage, state, at, number);
+create index stage_events_done_idx on public.stage_events (session_id, stage, (least(finished_at, at))) where state = 'complete';
+create index stage_events_late_idx on public.stage_events (session_id) where late;
+
+create function private.facts_rest_on(report public.stage_events)
+returns uuid[]
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
+as $$
+declare
+  others_at timestamptz;
+  later_at timestamptz;
+  ended public.stage_events;
+  first_work public.stage_events;
+  break public.stage_events;
+  beginning uuid;
+  start timestamptz;
+  needed uuid[];
+begin
+  select max(s.at), max(s.at) filter (where s.stage > report.stage) into others_at, later_at from public.stages s
+  where s.project_id = report.project_id and s.session_id = report.session_id and s.stage <> report.stage and s.report is not null;
+  if report.at < others_at
+    or exists (select from public.stage_events e where e.session_id = report.session_id and e.late)
+    or not exists (select from public.stages s where s.project_id = report.project_id and s.session_id = report.session_id
+                   and s.state not in ('complete', 'skipped')) then
+    return null;
+  end if;
+  select e.* into ended from unnest('{complete,skipped}'::public.stage_state[]) x (state)
+  cross join lateral (
+    select * from public.stage_events e
+    where e.session_id = report.session_id and e.stage = report.stage and e.state = x.state and (e.at, e.number) < (report.at, report.number)
+    order by e.at desc, e.number desc limit 1) e
+  order by e.at desc, e.number desc limit 1;
+  select * into first_work from public.stage_events e
+  where e.session_id = report.session_id and e.stage = report.stage and e.state = 'in_progress'
+    and (e.at, e.number) < (report.at, report.number) and (ended.id is null or (e.at, e.number) > (ended.at, ended.number))
+  order by e.at, e.number limit 1;
+  if first_work.id is null and (report.state = 'in_progress' or report.state = 'complete' and report.started_at is not null) then
+    start := least(report.started_at, report.at);
+  end if;
+  if start <= others_at and start < report.at or start < ended.at
+    or report.state = 'complete' and least(report.finished_at, report.at) <= later_at then
+    return null;
+  end if;
+  select e.* into break from unnest('{pending,complete,failed,skipped}'::public.stage_state[]) x (state)
+  cross join lateral (
+    select * from public.stage_events e
+    where e.session_id = report.session_id and e.stage = report.stage and e.state = x.state and (e.at, e.number) < (report.at, report.number)
+    order by e.at desc, e.number desc limit 1) e
+  order by e.at desc, e.number desc limit 1;
+  select e.id into beginning from public.stage_events e
+  where e.session_id = report.session_id and e.stage = report.stage and e.state = 'in_progress'
+    and (e.at, e.number) < (report.at, report.number) and (break.id is null or (e.at, e.number) > (break.at, break.number))
+  order by e.at, e.number limit 1;
+  needed := array[report.id, ended.id, first_work.id, break.id, beginning]
+    -- Its own stage's row tells of this report already: `break` or `beginning` is of the same state as the one before it.
+    || array(select s.report from public.stages s where s.project_id = report.project_id and s.session_id = report.session_id)
+    || array(
+      select (select e.id from public.stage_events e
+              where e.session_id = report.session_id and e.stage = s and e.state = 'complete'
+              order by least(e.finished_at, e.at) desc limit 1)
+      from unnest(enum_range(null::public.stage)) s where s < report.stage)
+    || array(
+      select (select e.id from public.stage_events e
+              where e.session_id = report.session_id and e.stage = s and e.state = x limit 1)
+      from unnest(enum_range(null::public.stage)) s, unnest('{in_progress,complete,failed}'::public.stage_state[]) x where s > report.stage);
+  return array(select distinct n from unnest(needed) n where n is not null);
+end
+$$;
+comment on function private.facts_rest_on is 'The few reports that decide what the newest one of a session comes to; null when all of them may.';
 
 -- Where paths lie, by the sessions there are but one.
 create function private.stages_of_paths(project uuid, paths text[], without_session uuid)
@@ -731,6 +810,7 @@ declare
   one public.stage_events;
   first_at timestamptz;
   next_at timestamptz;
+  among uuid[];
   facts private.fact[];
 begin
   select array_agg(f.id), array_agg(distinct f.session_id), min(f.at) into ids, sessions, first_at
@@ -747,8 +827,11 @@ begin
                    ('errors', one.errors), ('warnings', one.warnings), ('requires_input', one.requires_input)) v (figure, n)
       where one.checks is not null and v.n <> 0);
   else
-    facts := private.negative(array(select f from private.stage_facts(sessions, ids) f))
-      || array(select f from private.stage_facts(sessions, '{}') f);
+    if cardinality(ids) = 1 then
+      among := private.facts_rest_on(one);
+    end if;
+    facts := private.negative(array(select f from private.stage_facts(sessions, ids, among) f))
+      || array(select f from private.stage_facts(sessions, '{}', among) f);
     if cardinality(ids) > 1 or (one.state = 'complete') <> (one.before = 'complete') then
       if cardinality(ids) = 1 then
         select e.at into next_at from public.stage_events e

@@ -564,6 +564,33 @@ $$;
 comment on function private.release_deliveries is 'Gives a lease back: a worker that stops.';
 grant execute on function private.release_deliveries to service_role;
 
+create function private.webhook_figures()
+returns jsonb
+language sql stable security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'active', count(*) filter (where w.state = 'active'), 'paused', count(*) filter (where w.state = 'paused'),
+    'disabled', count(*) filter (where w.state = 'disabled'),
+    'failing', count(*) filter (where w.state = 'active' and w.attempts > 0),
+    'behind', count(*) filter (where w.state = 'active' and p.event_sequence > w.place),
+    'waiting', coalesce(sum(p.event_sequence - w.place) filter (where w.state = 'active'), 0),
+    'oldest_seconds', coalesce(extract(epoch from clock_timestamp() - min(e.created_at)), 0)::bigint)
+  from private.webhooks w
+  join public.projects p on p.id = w.project_id
+  left join public.events e on w.state = 'active' and e.project_id = w.project_id and e.sequence = w.place + 1
+$$;
+comment on function private.webhook_figures is 'How many webhooks there are, how many are behind, by how many events, and the age of the oldest of those.';
+grant execute on function private.webhook_figures to service_role;
+
+create function public.webhook_figures()
+returns jsonb
+language sql stable
+set search_path = ''
+as $$ select private.webhook_figures() $$;
+comment on function public.webhook_figures is
+  'Operators: {active, paused, disabled, failing, behind, waiting, oldest_seconds} of all webhooks; waiting counts events that filters will leave out, too.';
+
 create function public.claim_deliveries(webhooks integer default 10, events integer default 20, seconds integer default 60)
 returns jsonb
 language sql
@@ -587,7 +614,7 @@ set search_path = ''
 as $$ select private.release_deliveries(webhook, lease) $$;
 comment on function public.release_deliveries is 'The worker: gives a lease back before it runs out.';
 
-revoke execute on function public.claim_deliveries, public.finish_delivery, public.release_deliveries from public, anon, authenticated;
-grant execute on function public.claim_deliveries, public.finish_delivery, public.release_deliveries to service_role;
+revoke execute on function public.webhook_figures, public.claim_deliveries, public.finish_delivery, public.release_deliveries from public, anon, authenticated;
+grant execute on function public.webhook_figures, public.claim_deliveries, public.finish_delivery, public.release_deliveries to service_role;
 
 revoke execute on all functions in schema private from public;
