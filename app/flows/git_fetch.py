@@ -7,6 +7,7 @@ back, and nobody computes for a client who has left.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -109,15 +110,19 @@ class _Place:
 
 
 async def _started(path: Path) -> asyncio.subprocess.Process:
+    # Not this process's environment: who answers strangers' requests needs no keys.
+    paths = [str(_HOME), *filter(None, sys.path)]
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
     return await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # a folder `app` where the server was started is not this one
         "-m",
         "app.git.serve.worker",
         str(path),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        cwd=_HOME,
+        env={"PYTHONPATH": os.pathsep.join(paths), **kept},
         limit=PIECE,
     )
 
