@@ -9,9 +9,10 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from tests.api.world import Api, make_project, sign_in
-from tests.web.browsing import Site, check_everywhere, check_page
+from tests.web.browsing import NARROW, Site, check_everywhere, check_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -115,6 +116,36 @@ async def test_somebody_is_invited_and_the_invitation_is_taken_back(web: Site, p
     assert await page.get_by_text(address, exact=True).count() == 1
     await page.locator("#past summary").click()
     assert "reviewer, taken back" in await past.inner_text()
+
+
+async def test_people_are_looked_after_by_keyboard_on_a_phone(web: Site, project: Project) -> None:
+    page = await web.page("owner", f"/p/{project.slug}/people", viewport=NARROW)
+
+    async def go_to(target: Locator) -> None:
+        for _ in range(60):
+            if await target.evaluate("each => each === document.activeElement"):
+                return
+            await page.keyboard.press("Tab")
+        raise AssertionError(f"{target} isn't reached by keyboard")
+
+    await page.get_by_role("main").focus()
+    row = page.locator(f"#member-{project.people.reader.id}")
+    await go_to(row.locator("summary"))
+    await page.keyboard.press("Enter")
+    await go_to(row.get_by_label("Role"))
+    await page.keyboard.type("reviewer")
+    await go_to(row.get_by_role("button", name="Save"))
+    await check_page(page)
+    await page.keyboard.press("Enter")
+    await page.get_by_text("The role is changed.").wait_for()
+    await expect(row.locator(".line .badge")).to_have_text("reviewer")
+    address = f"{uuid.uuid4().hex[:8]}@example.com"
+    await go_to(page.get_by_label("Who"))
+    await page.keyboard.type(address)
+    await page.keyboard.press("Enter")
+    await page.get_by_text(f"{address} is invited.").wait_for()
+    put = {"role": "reader"}
+    project.people.owner.put(f"{project.url}/members/{project.people.reader.id}", json=put).raise_for_status()
 
 
 async def test_how_an_invitation_ended_is_told_to_owners(web: Site) -> None:

@@ -32,8 +32,10 @@ MOST_CODES = 10_000
 LONGEST_FORM = 16 * 1024
 LOGIN = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 STYLE = """
+:root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 3rem auto; padding: 0 1rem }
-button { font: inherit; padding: .4rem .8rem; cursor: pointer }
+button, input { font: inherit; padding: .4rem .8rem; max-width: 100%; box-sizing: border-box }
+button { cursor: pointer }
 li { margin: .4rem 0 } ul { list-style: none; padding: 0 }
 .note { border-left: 4px solid #b58900; padding-left: 1rem }
 """
