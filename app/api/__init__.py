@@ -16,6 +16,13 @@ logs.py         JSON lines
 openapi.py      the OpenAPI document; described.py and examples.py say what signatures don't
 reference.py    its page at /schema
 
-One file a resource: projects.py (with people and members) sessions.py files.py changes.py documents.py
+cookies.py, same_site.py, page_session.py   pages' sessions, and against forged requests
+bridging.py     tokens of an older system
+witness.py      what is noted for the audit trail
+paging.py       limit and cursor
+spreadsheets.py CSV
+leaving.py      work that ends when its client goes; stopping.py: when the server does
+
+One file a resource: projects.py (with members) people.py sessions.py files.py changes.py documents.py
 tags.py history.py patches.py blame.py reviews.py … operations.py; writing.py is what every write shares.
 """

@@ -7,14 +7,19 @@ Only the byte 0x0A ends a line, everywhere in here.
 `unified`               `unified_diff`: a patch that git and GNU patch apply, byte for byte
 `hunks`                 `diff_hunks`: the same as data, with changed words and a summary
 `html`                  `diff_page`: that data as a page of HTML which stands alone
+`markdown`              Markdown as HTML that can do nothing
 `words`, `similarity`   what the hunks say about changed words, moved blocks and likeness
 `patch`, `patch_scan`   `parse_patch` and `apply_patch`: untrusted patches, screened, applied strictly
 `merge`                 `merge`: three ways, structured conflicts, markers
 `restore`               `restore_lines`: a section of an old version back into a newer text
 `blame`                 `attribute`: who wrote each line, from the versions that a text was made from
+`lineage`               the same along many versions, in numbers as the database keeps it
+`follow`                where lines of one text are in another, for comments
+`ends`                  what two texts have in common at both ends
 `errors`                what these raise
-`bounded`               `TextWorkers`: each of the above as a coroutine, in bounded time whatever the input;
-                        with `tasks` (what can be asked), `worker` (the process) and `pool` (of them)
+`bounded`               `TextWorkers`: each of the above as a coroutine, in bounded time whatever the input
+`tasks`, `worker`       what can be asked of these, and the process that does it
+`pool`                  such processes, kept warm
 ======================  ====================================================================================
 
 A caller that serves requests uses `TextWorkers` and nothing else; the functions are for what is known to be
