@@ -29,7 +29,7 @@ EMPTY: dict[type, Any] = {
 
 
 def look(
-    tmp_path: Path, sent: bytes, *, memory: int = 1024 * MIB, seconds: int = 20, branch: str | None = None
+    tmp_path: Path, sent: bytes, *, memory: int = 1024 * MIB, seconds: int = 60, branch: str | None = None
 ) -> Any:
     """Have a bundle looked at for an empty project; what it came to."""
     source = tmp_path / "sent.bundle"
