@@ -16,7 +16,7 @@ from app.api.conditions import check_match, etag_of, is_unchanged
 from app.api.digests import digest_field
 from app.api.links import version_links
 from app.api.ranges import range_of
-from app.flows.read_content import read_content
+from app.flows.read_content import check_readable, read_content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,6 +59,8 @@ async def answer_content(
     """
     version = read.version
     headers = _validators(read, cache_control)
+    if version.sha256 is not None:
+        check_readable(read)  # of what was erased nobody is told that their copy is still good
     check_match(request, version.hash)
     if is_unchanged(request, version.hash):
         return Response(None, status_code=304, headers=headers)

@@ -143,7 +143,7 @@ async def read_held_content(
         "Cache-Control": "private, max-age=31536000, immutable",
         "Vary": "Authorization, Cookie",
     }
-    if is_unchanged(request, sha256):
+    if located.contents[0].copies and is_unchanged(request, sha256):
         return Response(None, status_code=304, headers=headers)
     content = await fetch_located(
         services.blobs, actor=actor, project=located.project, located=located.contents[0]

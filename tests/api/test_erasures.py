@@ -159,6 +159,13 @@ def test_a_document_whose_head_was_erased_goes_on(project: Project) -> None:
     erased(project, version["sha256"])
     read = project.people.reader.get(project.file("a.md"))
     assert (read.status_code, code_of(read)) == (410, "content_erased")
+    assert project.people.reader.head(project.file("a.md")).status_code == 410
+    for url, tag in (
+        (project.file("a.md"), version["hash"]),
+        (f"{project.url}/contents/{version['sha256']}", version["sha256"]),
+    ):
+        again = project.people.reader.get(url, headers={"If-None-Match": f'"{tag}"'})
+        assert (again.status_code, code_of(again)) == (410, "content_erased")
     assert project.written("a.md", "clean\n", base=version["hash"])["number"] == 2
     assert project.people.reader.get(project.file("a.md")).text == "clean\n"
 
