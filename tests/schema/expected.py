@@ -238,6 +238,7 @@ PARTS = {
             "erase_content",
             "erased_versions",
             "finish_erasure",
+            "is_erased_object",
             "left_of_erasure",
             "may_delete_object",
         },

@@ -301,6 +301,28 @@ async def test_nobody_deletes_an_object_whose_content_was_not_erased(world, team
     assert await names_of(world, team) == [name]
 
 
+@pytest.mark.parametrize("role", ["owner", "editor", "reviewer", "reader", "outsider", "anon"])
+async def test_storage_shows_erased_bytes_to_nobody_and_their_rows_to_owners_who_delete(world, team, role):
+    other = await names_of(world, team, "nothing\n")
+    made = await erase(world, team)
+    seen = {}
+    async with attacker(world, team, role) as conn:
+        for operation in (
+            "storage.object.get_authenticated",
+            "object.list_v2",
+            "storage.object.delete_many",
+            "",
+        ):
+            await conn.execute("select set_config('storage.operation', $1, true)", operation)
+            rows = await conn.fetch(
+                "select name from storage.objects where name = any ($1)", [*made["objects"], *other]
+            )
+            seen[operation] = sorted(row["name"] for row in rows)
+    left = sorted(other) if role not in {"outsider", "anon"} else []
+    deleting = sorted([*made["objects"], *left]) if role == "owner" else left
+    assert list(seen.values()) == [left, left, deleting, deleting]
+
+
 @pytest.mark.parametrize("role", ["editor", "reviewer", "reader", "outsider", "anon"])
 async def test_only_owners_delete_the_objects_of_what_was_erased(world, team, role):
     made = await erase(world, team)

@@ -165,6 +165,27 @@ grant execute on function private.may_delete_object to authenticated;
 create policy "owners delete the objects of erased contents" on storage.objects
   for delete to authenticated using (bucket_id = 'documents' and private.may_delete_object(name));
 
+create function private.is_erased_object(name text)
+returns boolean
+language sql stable security definer
+set search_path = ''
+as $$
+  select exists (
+    select from public.erasures e
+    where e.project_id = private.uuid_or_null(split_part(name, '/', 1)) and e.sha256 = left(split_part(name, '/', 2), 64))
+$$;
+comment on function private.is_erased_object is 'Whether an object''s content was erased from its project.';
+grant execute on function private.is_erased_object to authenticated;
+
+-- Between the record and the deletion storage still has the bytes, and a member with a token of their own could ask storage for them.
+-- Who deletes has to see the row, though: the server says what it is doing in `storage.operation` (newer ones leave the prefix
+-- out). To one that says nothing an owner is somebody who deletes: else nothing would ever be.
+create policy "nobody reads the objects of erased contents" on storage.objects as restrictive
+  for select to authenticated using (
+    bucket_id <> 'documents'
+    or not private.is_erased_object(name)
+    or (select coalesce(current_setting('storage.operation', true), '') ~ '^((storage\.)?object\.delete|$)') and private.may_delete_object(name));
+
 -- With the name in the text of the query, because a pattern that comes as a parameter finds no index.
 create function private.erased_objects(project uuid, content text)
 returns text[]
