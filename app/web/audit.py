@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
@@ -17,6 +19,8 @@ from app.web.rendering import Crumb, home_of, render
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.supabase.audit import AuditEntry
 
 PAGE = 50
@@ -25,6 +29,8 @@ KINDS = (
     "project", "refused", "session", "tag", "webhook",
 )  # fmt: skip
 """What one may choose from: all kinds of a noun. docs/audit.md and docs/events.md tell of them."""
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}")
 
 Kind = Annotated[str, QueryParameter(max_length=100)]
 Person = Annotated[str, QueryParameter(max_length=100)]
@@ -44,8 +50,9 @@ async def list_audit(
 ) -> Response[Any]:
     """Who did what in a project; for owners."""
     services, token = visitor.services, visitor.token
-    here, found = await together(
+    here, members, found = await together(
         services.ledger.read_project(token, project=project),
+        services.ledger.list_members(token, project=project),
         services.audit.list_audit(
             token,
             project=project,
@@ -74,6 +81,7 @@ async def list_audit(
         own=False,
         **_facts(
             found,
+            names={each.person.id: each.person.name or each.person.handle for each in members},
             asked={"kind": kind, "person": person, "from": first_day, "to": last_day},
             table=f"/v1/projects/{here.id}/audit",
             later=cursor is not None,
@@ -118,9 +126,25 @@ async def list_my_audit(
     )
 
 
+def _about(entry: AuditEntry, names: Mapping[str, str | None]) -> str:
+    """What an event was about: whom, and its plain fields. Ids say nothing to people."""
+    if entry.witness != "event":
+        return ""
+    whom = next((entry.known[each] for each in ("person", "agent") if each in entry.known), None)
+    said = [] if whom is None else [names.get(whom) or "somebody who is no member now"]
+    for name, value in entry.known.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if isinstance(text, bool):
+            text = "yes" if text else "no"
+        if isinstance(text, str | int) and text != "" and not _ID.fullmatch(str(text)):
+            said.append(f"{name.replace('_', ' ')} {text}")
+    return ", ".join(said)
+
+
 def _facts(
     found: list[AuditEntry],
     *,
+    names: Mapping[str, str | None] = MappingProxyType({}),
     asked: dict[str, str],
     table: str,
     later: bool,
@@ -132,6 +156,7 @@ def _facts(
     told = {name: value for name, value in said.items() if name in {"kind", "person"}}
     return {
         "entries": found[:PAGE],
+        "about": {each.id: _about(each, names) for each in found},
         "asked": asked,
         "kinds": KINDS,
         "query": urlencode(said),

@@ -111,6 +111,9 @@ async def test_the_audit_trail_is_filtered_and_paged(web: Site, project: Project
     await page.get_by_role("button", name="Filter").click()
     kinds = await page.locator(".trail .kind").all_inner_texts()
     assert kinds == ["member.added"] * 3, page.url
+    about = " ".join(await page.locator(".trail tbody th").all_inner_texts())
+    assert f"{project.people.reader.handle}, role reader" in about
+    assert project.people.reader.id not in about
     answer = await page.request.get(await page.get_by_role("link", name="CSV").get_attribute("href") or "")
     lines = (await answer.text()).splitlines()
     assert len(lines) == len(kinds) + 1
