@@ -19,6 +19,8 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    # Else it keeps a renderer in store for the next page, and starts one anew each time that it was taken.
+    "--renderer-process-limit=1",
 ]
 ROLES = ("owner", "editor", "reviewer", "reader", "outsider")
 NARROW = {"width": 360, "height": 740}
@@ -101,6 +103,9 @@ async def check_page(page: Page) -> None:
 
 async def check_everywhere(site: Site, role: str | None, path: str) -> None:
     """The checks of a page in light and dark, wide and narrow."""
-    for scheme, viewport in (("light", {"width": 1280, "height": 900}), ("dark", NARROW)):
-        page = await site.page(role, path, viewport=viewport, color_scheme=scheme)
-        await check_page(page)
+    page = await site.page(role, path, viewport={"width": 1280, "height": 900}, color_scheme="light")
+    await check_page(page)
+    await page.set_viewport_size(NARROW)
+    await page.emulate_media(color_scheme="dark")
+    await page.goto(path)
+    await check_page(page)
