@@ -24,7 +24,11 @@ def _as_sent(parameters: Mapping[str, Any], error: Mapping[str, str]) -> dict[st
     parameter = parameters.get("data" if of_body else key)
     if parameter is None:
         return told
-    if not of_body:
+    if message == f"'{key}'":  # what a missing one comes to
+        told["message"] = "It is needed"
+    if of_body and key == "data":  # ours for all of it
+        told["key"] = "body"
+    elif not of_body:
         # The handler has another name for what is a word of Python: `from`, `format`.
         told["key"] = getattr(parameter.kwarg_definition, "name", None) or key
     if message.startswith(_NO_SUCH):

@@ -50,7 +50,7 @@ def handler(
         ("/done", {"state": "x"}, "state: Invalid enum value 'x'; it is one of pending, done."),
         ("/done", {"inner": {"of": "x"}}, "inner.of: Invalid enum value 'x'; it is one of all, some."),
         ("/done", {"inner": {"of": 7}}, "inner.of: Expected `str`, got `int`."),
-        ("/done", {"more": 7}, "data: Object contains unknown field `more`."),
+        ("/done", {"more": 7}, "body: Object contains unknown field `more`."),
     ],
 )
 def test_the_sender_is_told_what_would_do(path: str, body: object, told: str) -> None:
@@ -58,6 +58,13 @@ def test_the_sender_is_told_what_would_do(path: str, body: object, told: str) ->
         answer = client.post(path, json=body)
     assert answer.status_code == 400
     assert answer.json()["detail"] == f"The request is not well formed: {told}"
+
+
+def test_a_body_that_is_missing_is_asked_for() -> None:
+    with create_test_client([handler], exception_handlers={HTTPException: on_http_exception}) as client:
+        answer = client.post("/done")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "The request is not well formed: body: It is needed."
 
 
 def test_in_a_list_it_is_told_at_least_that_it_is_wrong() -> None:
