@@ -24,6 +24,7 @@ for (const form of document.querySelectorAll("form[data-import]")) {
     else bar.removeAttribute("value");
     said.textContent = words;
   };
+  const number = (value) => value.toLocaleString("en");
   // The lines that came since the last look; the last one is whole only when the answer is.
   const lines = function* (request, state) {
     for (let end; (end = request.responseText.indexOf("\n", state.at)) >= 0; state.at = end + 1)
@@ -52,7 +53,7 @@ for (const form of document.querySelectorAll("form[data-import]")) {
       if (!kind().startsWith("application/x-ndjson")) return;
       for (const line of lines(request, state)) {
         if (line.html !== undefined) state.html = line.html;
-        else count(line.done, line.total, line.total ? `${line.done} of ${line.total} ${line.what}` : line.what);
+        else count(line.done, line.total, line.total ? `${number(line.done)} of ${number(line.total)} ${line.what}` : line.what);
       }
     };
     const sent = new FormData(form, event.submitter);
