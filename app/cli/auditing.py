@@ -79,7 +79,7 @@ def audit(
 
             sys.stdout.write(csv_of(entries))
             return
-        out.tell({"items": entries}, "\n".join(map(_told, entries)) or "There is nothing of that.")
+        out.tell({"items": entries}, "\n".join(map(told_entry, entries)) or "There is nothing of that.")
 
 
 async def _read(supabase: str, key: str, limit: int, **filters: object) -> list[AuditEntry]:
@@ -127,9 +127,12 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def _told(entry: AuditEntry) -> str:
-    person = entry.person
+def told_entry(entry: AuditEntry) -> str:
+    """An entry on one line: time, kind, who (an agent: for whom), from where, whose word it is."""
+    person, behalf = entry.person, entry.on_behalf_of
     who = "somebody" if person is None else person.handle or person.id
+    if entry.agent:
+        who += f" (agent {entry.agent}{f' for {behalf.handle or behalf.id}' if behalf else ''})"
     count = f" x{entry.count}" if entry.count > 1 else ""
     address = entry.told.get("address") or entry.known.get("address") or "-"
     where = f" in {entry.project}" if entry.project else ""

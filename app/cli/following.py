@@ -61,6 +61,8 @@ def told_event(event: dict[str, Any]) -> str:
     """An event on one line: number, time, kind, who, and what it is about."""
     actor = event["actor"] or {}
     who = actor.get("handle") or actor.get("id") or "-"
+    if "agent" in actor:
+        who += f" (agent {actor['agent']})"
     line = f"{event['sequence']:>6}  {event['at'][:19]}  {event['kind']:<21} {who:<16} "
     change = event["change"]
     if change is None:
