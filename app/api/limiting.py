@@ -25,8 +25,9 @@ import structlog
 from litestar import Request
 from litestar.enums import ScopeType
 
+from app.api import pages
 from app.api.cookies import access_of
-from app.api.problems import MEDIA_TYPE, problem_body
+from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from app.api.rates import Rate, client_address
 from app.api.witness import note_limit
 from app.errors import VersoError
@@ -165,12 +166,16 @@ async def _refuse(scope: Any, send: Send, wait: float, whose: str) -> None:
         retry_after=seconds,
     )
     body = msgspec.json.encode(problem_body(error, scope.get("verso_request_id")))
+    told = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"}
+    request: Request[Any, Any, Any] = Request(scope)
+    if pages.wants_page(request):
+        body = pages.page(request, PROBLEMS[error.code].title, pages.text(error.sentence)).content.encode()
+        told = {"Content-Type": "text/html; charset=utf-8", **pages.HEADERS}
     if scope["method"] == "HEAD":
         body = b""
     headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
+        *((name.lower().encode(), value.encode()) for name, value in told.items()),
         (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
         (b"retry-after", str(seconds).encode()),
         # Whatever body the client still sends is not read.
         (b"connection", b"close"),

@@ -95,6 +95,10 @@ def test_a_refusal_costs_no_call_and_reads_no_body(limited: Callable[..., Api], 
         assert b"connection: close" in answer.lower()
         head = reader.head("/v1/projects/x/files/a")
         assert (head.status_code, head.content) == (429, b"")
+        looked = reader.get("/p/x", headers={"Accept": "text/html,*/*"})
+        assert (looked.status_code, looked.headers["content-type"]) == (429, "text/html; charset=utf-8")
+        assert "has asked too often" in looked.text
+        assert "retry-after" in looked.headers
 
 
 def test_failures_from_an_address_shut_out_guesses_and_not_those_who_are_signed_in(
