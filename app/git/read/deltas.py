@@ -6,9 +6,8 @@ its size first (gitformat-pack), that is looked at, and what comes is counted.
 
 from __future__ import annotations
 
-import os
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from app.errors import VersoError
 
@@ -51,7 +50,7 @@ def too_large(what: str) -> VersoError:
 class PackReader:
     """A pack, read object by object from an open file. Raises BadPackError, VersoError `bundle_too_large`."""
 
-    def __init__(self, file: int, size: int, *, most: int) -> None:
+    def __init__(self, file: IO[bytes], size: int, *, most: int) -> None:
         """`size` is the file's without its last 20 bytes, `most` the most bytes of one object."""
         self._file = file
         self._size = size
@@ -59,7 +58,7 @@ class PackReader:
 
     def head(self, start: int) -> Head:
         """What is said of the object that begins at a place."""
-        head = os.pread(self._file, max(0, min(_LONGEST_HEAD, self._size - start)), start)
+        head = self.bytes_at(start, _LONGEST_HEAD)
         at, kind, size = _kind_and_size(head)
         if size > self._most:
             raise too_large(f"one of its objects has {size:,} bytes")
@@ -86,9 +85,7 @@ class PackReader:
         length = min(_PIECE, size + (size >> 8) + _LONGEST_HEAD)
         try:
             while not unpacker.eof:
-                packed = unpacker.unconsumed_tail or os.pread(
-                    self._file, max(0, min(length, self._size - at)), at
-                )
+                packed = unpacker.unconsumed_tail or self.bytes_at(at, length)
                 if not packed:
                     raise BadPackError("it ends too early")
                 if not unpacker.unconsumed_tail:
@@ -107,10 +104,15 @@ class PackReader:
     def checksum(self, start: int, end: int) -> int:
         """CRC-32 of the bytes as they are in the file."""
         crc = 0
-        while start < end and (piece := os.pread(self._file, min(_PIECE, end - start), start)):
+        while start < end and (piece := self.bytes_at(start, min(_PIECE, end - start))):
             crc = zlib.crc32(piece, crc)
             start += len(piece)
         return crc
+
+    def bytes_at(self, start: int, length: int) -> bytes:
+        """The bytes at a place as they are in the file: so many, or as many as there are."""
+        self._file.seek(start)
+        return self._file.read(max(0, min(length, self._size - start)))
 
 
 def apply_delta(base: bytes, delta: bytes, *, most: int) -> bytes:

@@ -6,12 +6,11 @@ libgit2 can do that, too, but pygit2 doesn't offer it, and `git index-pack` woul
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from array import array
 from collections import Counter
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
@@ -50,15 +49,14 @@ def index_pack(
 
     Raises BadPackError, VersoError `bundle_too_large`; KeyError when deltas are of objects that it lacks.
     """
-    file = os.open(pack, os.O_RDONLY)
-    try:
-        return _Indexing(file, os.fstat(file).st_size, limits, watch).run(pack)
-    finally:
-        os.close(file)
+    with pack.open("rb") as file:
+        return _Indexing(file, pack.stat().st_size, limits, watch).run(pack)
 
 
 class _Indexing:
-    def __init__(self, file: int, size: int, limits: Limits, watch: Callable[[int, int], object]) -> None:
+    def __init__(
+        self, file: IO[bytes], size: int, limits: Limits, watch: Callable[[int, int], object]
+    ) -> None:
         self._file = file
         self._size = size - _ID
         self._limits = limits
@@ -75,13 +73,14 @@ class _Indexing:
         """By their base (where it begins, or its id): position, where the data begins, and its size."""
 
     def run(self, pack: Path) -> int:
-        head = os.pread(self._file, _HEAD, 0)
+        head = self._reader.bytes_at(0, _HEAD)
         if self._size < _HEAD or head[:4] != b"PACK" or head[4:8] not in {b"\0\0\0\2", b"\0\0\0\3"}:
             raise BadPackError("there is no pack in it")
         self._count = int.from_bytes(head[8:], "big")
         if self._count > self._limits.objects:
             raise too_large(f"it has {self._count:,} objects")
-        trailer = os.pread(self._file, _ID, self._size)
+        self._file.seek(self._size)
+        trailer = self._file.read(_ID)
         if self._digest() != trailer:
             raise BadPackError("its checksum is wrong, so it came damaged or not whole")
         self._scan()
@@ -94,7 +93,7 @@ class _Indexing:
     def _digest(self) -> bytes:
         digest = hashlib.sha1(usedforsecurity=False)
         at = 0
-        while piece := os.pread(self._file, min(_PIECE, self._size - at), at):
+        while piece := self._reader.bytes_at(at, _PIECE):
             digest.update(piece)
             at += len(piece)
         return digest.digest()
