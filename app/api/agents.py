@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 from app.api.services import Services
 from app.flows import keep_agents
 from app.flows.keep_agents import KeptAgent, RevokedAgent
-from app.model import Role
+from app.model import SLUG, Role
 from app.supabase.agents import Agent
 from app.supabase.identity import Actor
 
@@ -27,7 +27,7 @@ class NewAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
+            pattern=f"^{SLUG}$",
             description="1 to 64 of a-z 0-9 . _ -; history shows it.",
             examples=["spec-writer"],
         ),

@@ -13,14 +13,14 @@ from app.api.files import At
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
-from app.model import Member, Project, Role, TreeEntry
+from app.model import SLUG, Member, Project, Role, TreeEntry
 from app.supabase.answers import Me
 from app.supabase.identity import Actor
 
 Slug = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$",
+        pattern=f"^{SLUG}$",
         description="1 to 64 of a-z 0-9 . _ -, starting and ending with a letter or digit.",
         examples=["idse-core"],
     ),

@@ -120,7 +120,7 @@ class Bridge:
         account = await self._accounts.find(
             subject if _UUID.fullmatch(subject) else await self._listed(subject)
         )
-        if old_id(account) != subject:
+        if account.old_id != subject:
             raise _refused("No account was made of this token's user.", reason="not_imported")
         if account.email_confirmed_at is None or not account.email:
             raise _refused("Its address is not confirmed.", reason="not_confirmed")
@@ -132,19 +132,11 @@ class Bridge:
             async with self._listing:
                 if subject not in self._known and self._clock() - self._known_at > KNOWN_SECONDS:
                     everybody = await self._accounts.all()
-                    self._known = {old: each.id for each in everybody if (old := old_id(each)) is not None}
+                    self._known = {each.old_id: each.id for each in everybody if each.old_id is not None}
                     self._known_at = self._clock()
         if subject not in self._known:
             raise _refused("No account was made of this token's user.", reason="not_imported")
         return self._known[subject]
-
-
-def old_id(account: Account) -> str | None:
-    """The id that a user had in the older system, as the import noted it; never that of an agent."""
-    noted = account.app_metadata.get("verso_imported")
-    if not isinstance(noted, dict) or "verso_agent" in account.app_metadata:
-        return None
-    return noted.get("id")
 
 
 def _remember(kept: OrderedDict[str, T], subject: str, value: T) -> None:

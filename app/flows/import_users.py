@@ -81,7 +81,7 @@ async def import_users(
     """
     known = await accounts.all()
     by_email = {each.email.lower(): each for each in known if each.email}
-    by_old_id = {old: each for each in known if (old := _old_id(each)) is not None}
+    by_old_id = {each.old_id: each for each in known if each.old_id is not None}
     by_id = {each.id: each for each in known}
     slots = asyncio.Semaphore(AT_ONCE)
     finished = 0
@@ -146,7 +146,7 @@ def _people(names: list[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
 def _there(user: OldUser, account: Account) -> tuple[ImportedUser, bool]:
     """Somebody who is there, and whether that is surely who the old system meant."""
     notes = list(user.notes)
-    is_theirs = user.id is not None and _old_id(account) == user.id
+    is_theirs = user.id is not None and account.old_id == user.id
     if not is_theirs:
         is_theirs = user.verified and account.email.lower() == user.email and bool(account.email_confirmed_at)
         if not is_theirs:
@@ -229,11 +229,6 @@ async def _made(accounts: Accounts, user: OldUser) -> ImportedUser:
             raise
         return msgspec.structs.replace(planned, outcome="refused", notes=[*planned.notes, error.sentence])
     return msgspec.structs.replace(planned, account=account.id)
-
-
-def _old_id(account: Account) -> str | None:
-    noted = account.app_metadata.get("verso_imported")
-    return noted.get("id") if isinstance(noted, dict) else None
 
 
 def _uuid(text: str | None) -> str | None:

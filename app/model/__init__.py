@@ -5,7 +5,7 @@ path rules and the two hashes are written a second time in SQL (migrations 0100 
 the two together.
 
     structs  what there is: people, projects, changes, versions, documents, trees, tags
-    rules    what a path, a digest and a media type must be
+    rules    what a path, a digest, a short name and a media type must be
     hashes   the canonical forms of versions and changes, which their hashes are of
 """
 
@@ -18,8 +18,10 @@ from app.model.hashes import (
 from app.model.rules import (
     MAX_MEDIA_TYPE_LENGTH,
     MAX_PATH_BYTES,
+    SLUG,
     erased_note,
     is_sha256,
+    is_slug,
     normal_media_type,
     normal_path,
 )
@@ -58,6 +60,7 @@ from app.trailers import CoAuthor, co_authors
 __all__ = [
     "MAX_MEDIA_TYPE_LENGTH",
     "MAX_PATH_BYTES",
+    "SLUG",
     "Action",
     "ActorKind",
     "Change",
@@ -93,6 +96,7 @@ __all__ = [
     "erased_note",
     "hash_of",
     "is_sha256",
+    "is_slug",
     "normal_media_type",
     "normal_path",
     "version_canonical",

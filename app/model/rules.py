@@ -1,4 +1,4 @@
-"""What a path, a digest and a media type must be. Written a second time in SQL, migration 0100."""
+"""What a path, digest, short name and media type must be. Written a second time in SQL, migration 0100."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from app.errors import VersoError
 MAX_PATH_BYTES = 1024
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+SLUG = r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"
+"""The short name of a project or a session, and the name of an agent."""
+_SLUG = re.compile(SLUG + r"\Z")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*\Z")
 _QUOTED_TOKEN = re.compile(r'="([A-Za-z0-9_.+-]+)"')
 """charset="utf-8" and charset=utf-8 are the same (RFC 9110, 5.6.6)."""
@@ -56,6 +59,11 @@ def _path_fault(path: str) -> str | None:
 def is_sha256(text: str) -> bool:
     """Whether the text is a SHA-256 digest as this service writes them: 64 lower-case hexadecimal digits."""
     return _SHA256.match(text) is not None
+
+
+def is_slug(text: str) -> bool:
+    """Whether the text is 1 to 64 of a-z 0-9 . _ -, first and last a letter or digit."""
+    return _SLUG.match(text) is not None
 
 
 def normal_media_type(text: str) -> str:

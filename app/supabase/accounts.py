@@ -46,6 +46,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     app_metadata: dict[str, Any] = {}
     identities: list[Identity] | None = None
 
+    @property
+    def old_id(self) -> str | None:
+        """The id that a user had in the older system, as the import noted it; never that of an agent."""
+        noted = self.app_metadata.get("verso_imported")
+        if not isinstance(noted, dict) or "verso_agent" in self.app_metadata:
+            return None
+        return noted.get("id")
+
 
 class _Accounts(msgspec.Struct, frozen=True):
     users: list[Account]

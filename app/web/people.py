@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from litestar import Response, get, post
@@ -13,7 +12,7 @@ from litestar.response import Redirect
 from app.errors import VersoError
 from app.flows import keep_agents
 from app.flows.keep_agents import KeptAgent
-from app.model import Role
+from app.model import Role, is_slug
 from app.supabase.invitations import InvitationState
 from app.web import notices
 from app.web.in_place import REFUSED, Refused, back_to, one_of, refusal_of
@@ -27,7 +26,6 @@ INVITATIONS = 200
 PAST = 50
 """Of the newest invitations those that are over, however they ended."""
 _NO_STORE = {"Cache-Control": "private, no-store"}
-_AGENT = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
 @get("/p/{project:str}/people")
@@ -120,7 +118,7 @@ async def create_agent(visitor: NamedDependency[Visitor], project: FromPath[str]
     made: list[KeptAgent] = []
 
     async def write() -> None:
-        if not _AGENT.match(name):
+        if not is_slug(name):
             raise VersoError(
                 "bad_value", "An agent's name is 1 to 64 of a-z 0-9 . _ -, first and last a letter or digit."
             )

@@ -15,6 +15,7 @@ from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.api.projects import NewProject
 from app.errors import VersoError
+from app.model import is_slug
 from app.web import notices
 from app.web.rendering import Crumb, answer, home_of, render
 from app.web.visiting import Visitor
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from app.model import ChangeSummary, Project
 
 PAGE = 50
-_SLUG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
 @get("/")
@@ -50,7 +50,7 @@ async def create_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
     description = visitor.form.get("description", "").replace("\r\n", "\n").strip()
     if not name:
         return await _new(visitor, wrong="name", sentence="Give the project a name.")
-    if not _SLUG.match(slug):
+    if not is_slug(slug):
         sentence = "A short name is 1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit."
         return await _new(visitor, wrong="slug", sentence=sentence)
     try:

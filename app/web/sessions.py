@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.errors import VersoError
-from app.model import SessionStatus, SessionType, normal_path
+from app.model import SessionStatus, SessionType, is_slug, normal_path
 from app.web.in_place import REFUSED, Refused, back_to, one_of, refusal_of
 from app.web.projects import slug_of
 from app.web.rendering import Crumb, home_of, render
@@ -20,7 +19,6 @@ from app.web.visiting import Visitor, together
 MOST = 200
 """Blueprints that a feature can be chosen to belong to."""
 MOST_TITLE = 200
-_SLUG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
 @get("/p/{project:str}/new-session")
@@ -37,7 +35,7 @@ async def create_session(visitor: NamedDependency[Visitor], project: FromPath[st
     slug = form.get("slug", "").strip() or slug_of(title)
 
     async def write() -> None:
-        if not _SLUG.match(slug):
+        if not is_slug(slug):
             raise VersoError(
                 "bad_value", "A short name is 1 to 64 of a-z 0-9 . _ -, first and last a letter or digit."
             )

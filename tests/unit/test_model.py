@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import VersoError
-from app.model import MAX_PATH_BYTES, canonical_time, is_sha256, normal_media_type, normal_path
+from app.model import MAX_PATH_BYTES, canonical_time, is_sha256, is_slug, normal_media_type, normal_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,3 +109,13 @@ def test_times_are_canonical_in_utc_with_six_decimals() -> None:
     there = datetime(2026, 3, 2, 1, 2, 3, 40, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     assert canonical_time(there) == "2026-03-01T19:32:03.000040Z"
     assert canonical_time(datetime(2026, 3, 2, tzinfo=UTC)) == "2026-03-02T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize("text", ["a", "7", "idse-core", "a.b_c-d", "x" * 64])
+def test_a_short_name_is_of_letters_and_digits_with_marks_between(text: str) -> None:
+    assert is_slug(text)
+
+
+@pytest.mark.parametrize("text", ["", "-a", "a-", ".a", "A", "a b", "ä", "a\n", "x" * 65])
+def test_what_is_no_short_name(text: str) -> None:
+    assert not is_slug(text)
