@@ -27,7 +27,6 @@ ORDINARY = "100644"
 EXECUTABLE = "100755"
 SYMLINK = "120000"
 SUBMODULE = "160000"
-MODES = (ORDINARY, EXECUTABLE, SYMLINK, SUBMODULE)
 _MOST_CACHED = 400_000
 """Entries of trees that are kept taken apart: some 100 MB at most, a few MB for most repositories."""
 _MOST_FOLDERS = 50_000
