@@ -103,11 +103,12 @@ class Deliverer:
 
     async def _tell(self) -> None:
         """Log what was done since the beginning, and what waits: of all webhooks, whoever sends to them."""
+        done = dict(self._counts)  # what is under way meanwhile is told the next time
         try:
             waiting = msgspec.structs.asdict(await self._webhooks.webhook_figures(self._key))
         except VersoError as error:
             waiting = {"code": error.code}
-        log.info("webhooks.figures", **self._counts, **waiting)
+        log.info("webhooks.figures", **done, **waiting)
 
     async def _until_due(self, tasks: set[asyncio.Task[None]], pause: float) -> None:
         """Wait for the next look: for the pause, or for a task that ends, which may have left something."""
