@@ -90,6 +90,7 @@ async def post_change(
             services, actor, project, body.message, [item_of(each) for each in body.items], key, merge, detect
         )
     if kind in PATCH_TYPES:
+        check_message(message, settings)
         items = await patched_items(request, services, actor=actor, project=project, at=base)
         return await _add(services, actor, project, message, items, key, merge, detect)
     if kind != "multipart/form-data":
@@ -117,6 +118,7 @@ async def _add(
     detect: str | None,
 ) -> Response[ChangeWritten]:
     settings = services.settings
+    check_message(message, settings)
     if not items:
         raise VersoError("bad_change", "A change has at least one item.")
     if len(items) > settings.max_files_per_change:
@@ -148,7 +150,6 @@ async def _write(
     merge: str | None,
     detect: str | None,
 ) -> Response[ChangeWritten]:
-    settings = services.settings
     moves: list[FoundMove] = []
     if detect is not None:
         items, moves = await find_moves(
@@ -159,7 +160,7 @@ async def _write(
         actor=actor,
         project=project,
         items=items,
-        message=check_message(message, settings),
+        message=message,
         key=key,
         merge=merge,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.api.bodies import ChangeBody, ChangeItem, decode_json, item_of
+from app.api.bodies import ChangeBody, ChangeItem, check_message, decode_json, item_of
 from app.api.digests import check_digest, claimed_sha256
 from app.api.parts import Part, Parts
 from app.errors import VersoError
@@ -53,7 +53,7 @@ class Form(Parts):
     async def read(self, request: Request[Any, Any, Any]) -> tuple[str, list[Item]]:
         """The message and the items of a request's body. Raises VersoError."""
         await self.take(request)
-        return self._body.message if self._message is None else self._message, self._items()
+        return self._told(), self._items()
 
     def discard(self) -> None:
         """Remove what was taken in."""
@@ -63,13 +63,14 @@ class Form(Parts):
                 file.upload.discard()
 
     async def begin(self, part: Part) -> None:
-        """Before the first file, ask whether the items may be written."""
+        """Before the first file, look at the message and ask whether the items may be written."""
         if part.filename is None:
             return
         if len(self._files) >= self._settings.max_files_per_change:
             raise too_many(self._settings.max_files_per_change)
         if self._check is not None:
             check, self._check = self._check, None
+            check_message(self._told(), self._settings)
             await check([item_of(item, pending=_awaits_file(item)) for item in self._body.items])
 
     async def end(self, part: Part, upload: Upload) -> None:
@@ -95,6 +96,9 @@ class Form(Parts):
                 "bad_multipart",
                 f"The part {part.name[:100]!r} is neither change, message nor a file with a filename.",
             )
+
+    def _told(self) -> str:
+        return self._body.message if self._message is None else self._message
 
     def _items(self) -> list[Item]:
         by_part = {item.part: item for item in self._body.items if item.part is not None}

@@ -164,6 +164,36 @@ def test_a_message_is_so_long_in_bytes(editor: Person, project: Project, message
         assert code_of(put) == code_of(form) == code_of(told) == "message_too_long"
 
 
+def test_a_message_that_is_too_long_costs_no_bytes_and_no_reading(
+    small_api: Api, editor: Person, project: Project
+) -> None:
+    url, long = f"{project.url}/changes", "x" * 51
+    form = b"\r\n".join(
+        [
+            *(b"--b", b'Content-Disposition: form-data; name="message"', b"", long.encode()),
+            *(
+                b"--b",
+                b'Content-Disposition: form-data; name="f"; filename="a"',
+                b"",
+                b"the rest never comes",
+            ),
+        ]
+    )
+    fields = "Content-Type: multipart/form-data; boundary=b", "Content-Length: 299999"
+    assert status_of(small_api.raw(head_of(project, "POST", url, *fields) + form, seconds=20)) == 422
+    gone = {"path": "a", "sha256": "0" * 64}
+    for answer in (
+        editor.post(url, json={"message": long, "items": [gone]}),
+        editor.post(
+            url,
+            params={"message": long, "base": "no such point"},
+            content=b"--- a/a\n+++ b/a\n@@ -1 +1 @@\n-1\n+2\n",
+            headers={"Content-Type": "text/x-diff"},
+        ),
+    ):
+        assert (answer.status_code, code_of(answer)) == (422, "message_too_long")
+
+
 def test_a_message_has_no_nul(editor: Person, project: Project) -> None:
     for answer in (
         editor.put(project.file("a"), params={"message": "a\0b"}, content=b"x"),
