@@ -205,7 +205,7 @@ def _seconds_of(field: str | None) -> int | None:
         return min(int(field[:9]), MOST_RETRY_AFTER)
     try:
         when = parsedate_to_datetime(field)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of twenty digits
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

@@ -177,4 +177,5 @@ def test_retry_after_is_seconds_or_a_date_and_at_most_a_day() -> None:
         86_400,
     ]
     assert _seconds_of("Sun, 22 Nov 2020 09:00:00 GMT") == 0
+    assert _seconds_of(f"Sun, 22 Nov {'9' * 20} 09:00:00 GMT") is None
     assert _seconds_of("Sun, 22 Nov 2099 09:00:00 GMT") == 86_400
