@@ -46,7 +46,7 @@ def depths_of(repository: Any, request: Request, commits: list[str]) -> Depths:
     inside: set[str] = set()
     # `--deepen n` counts from where the client's history ends.
     relative = "deepen-relative" in request.capabilities
-    level = {each for each in request.shallow if each in repository} if relative else set(commits)
+    level = {each for each in request.shallow if _is_commit(repository, each)} if relative else set(commits)
     depths = request.depth + relative
     for depth in range(depths):
         last = depth == depths - 1
@@ -76,7 +76,13 @@ def shallow_answer(request: Request, depths: Depths) -> bytes:
 
 def common_of(repository: Any, request: Request) -> list[str]:
     """The commits that the client has and that are here."""
-    return [have for have in request.haves if have in repository]
+    return [have for have in request.haves if _is_commit(repository, have)]
+
+
+def _is_commit(repository: Any, name: str) -> bool:
+    """Whether an id names a commit that is here. A client may say that it has anything."""
+    found = repository.get(name)
+    return found is not None and found.type == ObjectType.COMMIT
 
 
 def acknowledgement(request: Request, common: list[str]) -> bytes:

@@ -9,6 +9,7 @@ from app.git.serve.pktline import BadRequestError, lines_of
 
 _ID = re.compile(rb"[0-9a-f]{40}\Z")
 _MOST_DEPTH = 2**31 - 1
+_MOST_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def parse_request(data: bytes) -> Request:
         elif word == b"shallow" and not behind:
             shallow.add(_id(rest))
         elif word == b"deepen" and not behind:
-            depth = min(int(rest), _MOST_DEPTH) if rest.isdigit() else -1
+            # int() refuses thousands of digits.
+            depth = min(int(rest[:_MOST_DIGITS]), _MOST_DEPTH) if rest.isdigit() else -1
         elif word == b"have" and behind:
             haves.append(_id(rest))
         elif word == b"done" and behind:

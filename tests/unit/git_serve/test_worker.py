@@ -214,3 +214,15 @@ def test_what_is_not_there_is_refused(repository: Path) -> None:
     for line in ("want x", "deepen -1", "have " + "1" * 40, "filter blob:none", "deepen-since 1"):
         said, _ = asked(repository, f"want {rev(repository, 'main')}", line)
         assert b"ERR " in said
+
+
+def test_what_no_client_of_git_says_is_answered_all_the_same(repository: Path) -> None:
+    head, blob = rev(repository, "main"), rev(repository, "main:long.md")
+    said, pack = asked(
+        repository, f"want {head}", "", f"have {blob}", f"have {rev(repository, 'main^{tree}')}"
+    )
+    assert (said, pack[:4]) == (b"0008NAK\n", b"PACK")
+    said, pack = asked(repository, f"want {head} deepen-relative", f"shallow {blob}", "deepen 1", "")
+    assert (said[-8:], pack[:4]) == (b"0008NAK\n", b"PACK")
+    said, pack = asked(repository, f"want {head}", "deepen " + "9" * 5000, "")
+    assert (said, pack[:4]) == (b"00000008NAK\n", b"PACK")
