@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,15 +28,15 @@ BRANCH = "refs/heads/main"
 STATE = "verso.sqlite"
 _ORDINARY = "100644"
 _SUBMODULE = "160000"
-_COMMIT_ID_LENGTH = 40
+_COMMIT_ID = re.compile(rb"[0-9a-f]{40}")
 
 
 class GitCopy:
     """One project's history as a bare Git repository in `directory`. A context manager; not for two threads.
 
     The directory is made when it isn't there. Raises VersoError `other_export` when it is something else, or
-    of another project, and `export_damaged` when its newest commit is gone. One writer at a time: whoever
-    shares the directory brings a lock.
+    of another project, and `export_damaged` when it can't be read or its newest commit is gone. One writer at
+    a time: whoever shares the directory brings a lock.
     """
 
     def __init__(self, directory: Path, *, project: str) -> None:
@@ -49,9 +50,15 @@ class GitCopy:
         self.directory = directory
         # The state first: a directory with a state is one that a killed run can go on with.
         self._state = State(directory / STATE, project=project)
-        if not (directory / "HEAD").exists():
-            pygit2.init_repository(str(directory), bare=True, initial_head="main")
-        self._repository: Any = pygit2.Repository(str(directory))
+        try:
+            if not (directory / "HEAD").exists():
+                pygit2.init_repository(str(directory), bare=True, initial_head="main")
+            self._repository: Any = pygit2.Repository(str(directory))
+        except pygit2.GitError as error:
+            self._state.close()
+            raise VersoError(
+                "export_damaged", f"The repository in {directory} can't be read: {error}. Make a new copy."
+            ) from error
         newest = self._state.newest()
         if newest is not None and newest.id.hex() not in self._repository:
             self.close()
@@ -224,7 +231,7 @@ class GitCopy:
             )
         if version.mode == _SUBMODULE:
             named = self._repository.read(oid.hex())[1].strip()
-            if len(named) == _COMMIT_ID_LENGTH:
+            if _COMMIT_ID.fullmatch(named):
                 return Entry(_SUBMODULE.encode(), bytes.fromhex(named.decode("ascii")))
             return Entry(_ORDINARY.encode(), oid)
         return Entry((version.mode or _ORDINARY).encode(), oid)

@@ -41,7 +41,8 @@ def tag_ref(name: str, taken: set[str]) -> str:
     ref = f"refs/tags/{safe}"
     folders = {ref[:at] for at, sign in enumerate(ref) if sign == "/"}
     if folders & taken or any(other.startswith(f"{ref}/") for other in taken):
-        ref = "refs/tags/" + safe.replace("/", "%2F")  # no tag's name has a % of its own
+        # No tag's name has a % of its own, nor a slash at its end.
+        ref = "refs/tags/" + (safe if "/" in safe else f"{safe}/").replace("/", "%2F")
     return ref
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORM = "1"
 """Goes up when the same history would give other objects."""
+_BUSY = "Another export is writing there. Wait for it, or choose another place."
 _TABLES = """
 create table if not exists about (name text primary key, value text not null) without rowid;
 create table if not exists commits (
@@ -65,10 +66,9 @@ class State:
     """One copy's memory. Not for two threads at once; `close` it."""
 
     def __init__(self, path: Path, *, project: str) -> None:
-        """Raises VersoError `other_export` when it is of another project or form."""
+        """Raises VersoError `other_export` when it is of another project or form, else as `_open` does."""
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.executescript("pragma journal_mode = wal; pragma synchronous = normal;" + _TABLES)
-        about = dict(self._db.execute("select name, value from about"))
+        about = self._open(path)
         if not about:
             self._db.executemany("insert into about values (?, ?)", [("project", project), ("form", FORM)])
         elif about != {"project": project, "form": FORM}:
@@ -78,6 +78,17 @@ class State:
                 "What is there is of another project, or was written by another version of Verso. Choose "
                 "another directory.",
             )
+
+    def _open(self, path: Path) -> dict[str, str]:
+        """What it is about. Raises VersoError `folder_busy` and `export_damaged`."""
+        try:
+            self._db.executescript("pragma journal_mode = wal; pragma synchronous = normal;" + _TABLES)
+            return dict(self._db.execute("select name, value from about"))
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise VersoError("folder_busy", _BUSY) from error
+            raise VersoError("export_damaged", f"{path} can't be read: {error}. Make a new copy.") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -97,9 +108,7 @@ class State:
             try:
                 self._db.execute("begin immediate")
             except sqlite3.OperationalError as error:
-                raise VersoError(
-                    "folder_busy", "Another export is writing there. Wait for it, or choose another place."
-                ) from error
+                raise VersoError("folder_busy", _BUSY) from error
 
     def commit(self) -> None:
         """Keep what was remembered since `begin`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -250,6 +251,37 @@ def test_tags_are_names_or_objects_or_what_they_were(tmp_path: Path) -> None:
         "refs/tags/x%2Elock commit ",
     }
     sound(tmp_path / "x")
+
+
+def test_a_tag_comes_after_one_that_has_its_name_as_a_folder(tmp_path: Path) -> None:
+    history = story()
+    written(tmp_path / "x", history, tags=(tag("a/b/c", 1),))
+    written(tmp_path / "x", history, tags=(tag("a", 2), tag("a/b", 3), tag("a/b/c", 1)))
+    listed = git(tmp_path / "x", "for-each-ref", "--format=%(refname)", "refs/tags")
+    assert set(listed.splitlines()) == {"refs/tags/a%2F", "refs/tags/a%2Fb", "refs/tags/a/b/c"}
+    sound(tmp_path / "x")
+
+
+def test_a_submodule_that_names_no_commit_is_a_file(tmp_path: Path) -> None:
+    history = History()
+    history.change(add("a", b"z" * 40, mode="160000"), add("b", b"\xff" * 40, mode="160000"))
+    written(tmp_path / "x", history)
+    modes = git(tmp_path / "x", "ls-tree", "-r", "--format=%(objectmode) %(path)", "main")
+    assert modes.splitlines() == ["100644 a", "100644 b"]
+    sound(tmp_path / "x")
+
+
+@pytest.mark.parametrize("harm", ["state", "repository"])
+def test_a_copy_that_cannot_be_read_says_so(tmp_path: Path, harm: str) -> None:
+    written(tmp_path / "x", story())
+    if harm == "state":
+        (tmp_path / "x" / "verso.sqlite").write_bytes(b"no database" * 1000)
+    else:
+        shutil.rmtree(tmp_path / "x" / "objects")
+    with pytest.raises(VersoError) as refused:
+        GitCopy(tmp_path / "x", project=PROJECT)
+    assert refused.value.code == "export_damaged"
+    assert "Make a new copy" in refused.value.sentence
 
 
 def test_what_is_not_what_its_hash_says_is_refused(tmp_path: Path) -> None:
