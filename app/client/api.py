@@ -346,11 +346,14 @@ class Api:
         detail = {name: value for name, value in problem.items() if name not in known}
         if status == httpx.codes.UNAUTHORIZED:
             detail = {"server": self.base_url, **detail}
-            return VersoError(
-                "not_signed_in",
-                f"{self.base_url} doesn't know you: run `verso login` and try again.",
-                **detail,
-            )
+            sentence = f"{self.base_url} doesn't know you: run `verso login` and try again."
+            if isinstance(self._tokens, FixedToken) and self._tokens.value is not None:
+                # A login would change nothing: what was given wins.
+                sentence = (
+                    f"{self.base_url} doesn't take the token of VERSO_TOKEN: give a fresh one, or unset it "
+                    "and run `verso login`."
+                )
+            return VersoError("not_signed_in", sentence, **detail)
         return VersoError(str(problem["code"]), str(problem.get("detail", "")), **detail)
 
     def _unreachable(self, path: str, error: httpx.TransportError) -> VersoError:

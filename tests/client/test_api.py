@@ -115,6 +115,13 @@ def test_a_refusal_keeps_what_the_server_says() -> None:
     assert (error.value.detail["head"], error.value.detail["items"]) == ("h", [{"index": 1}])
 
 
+def test_who_gave_the_token_is_told_that_a_login_is_no_help() -> None:
+    for token, told in (("given", "VERSO_TOKEN"), (None, "doesn't know you")):
+        with pytest.raises(VersoError, match="not_signed_in") as refused:
+            Site(problem(401, "unauthenticated")).api(token).get("/x")
+        assert told in refused.value.sentence
+
+
 def test_a_refused_token_is_replaced_once() -> None:
     class Tokens:
         def token(self) -> str:
