@@ -93,9 +93,7 @@ class _Run:
         self._file = form.files[0] if form.files else None
         fields = form.fields
         choices = [fields.get(name, "").strip() for name in ("branch", "include", "exclude")]
-        sha256 = self._file.upload.sha256 if self._file else ""
-        digest = hashlib.sha256(msgspec.json.encode(choices)).hexdigest()[:16]
-        looked = f"{here.change_sequence}-{sha256}-{digest}"
+        looked = self._looked(*choices)
         wanted = fields.get("act") == "import"
         self.given = History(
             branch=choices[0],
@@ -153,7 +151,17 @@ class _Run:
         """The form, with what came of it."""
         if not isinstance(outcome, Outcome):
             raise TypeError(outcome)
-        return msgspec.structs.replace(self.given, outcome=outcome, branch=outcome.branch)
+        given = self.given
+        # Where there is a choice of branches, the one that was looked at is what the form has chosen now.
+        branch = outcome.branch if len(outcome.branches) > 1 else given.branch
+        looked = self._looked(branch, given.include, given.exclude)
+        return msgspec.structs.replace(given, outcome=outcome, branch=branch, looked=looked)
+
+    def _looked(self, *choices: str) -> str:
+        """What says that the same was looked at: the bundle, the choices, and where the project stood."""
+        sha256 = self._file.upload.sha256 if self._file else ""
+        digest = hashlib.sha256(msgspec.json.encode(choices)).hexdigest()[:16]
+        return f"{self._here.change_sequence}-{sha256}-{digest}"
 
     def _order(self, upload: Upload, scratch: Path) -> Order:
         path = upload.path

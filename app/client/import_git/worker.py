@@ -9,6 +9,7 @@ needs, and nothing else. It ends when its standard input does.
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import time
@@ -42,6 +43,7 @@ T = TypeVar("T")
 MOST_TOLD = 50
 """So many authors, paths and tags are told one by one."""
 _MOST_BRANCHES = 200
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PAUSE = 0.1
 _WINDOW = 64 << 20
 _MAPPED = 512 << 20
@@ -127,7 +129,11 @@ def work(order: frames.Order, source: BinaryIO, sink: BinaryIO) -> frames.Outcom
     except (MemoryError, RecursionError) as error:
         what = "it needs too much memory" if isinstance(error, MemoryError) else "its folders are too deep"
         refused = too_large(what)
-    except (pygit2.GitError, KeyError, ValueError, IndexError):
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        refused = VersoError("disk_full", "This server's disk is full. Nothing was changed; try again later.")
+    except Exception:  # noqa: BLE001 - whatever bytes of a stranger bring about here is what they are refused for
         traceback.print_exc()
         refused = VersoError(
             "bundle_unreadable", "This bundle holds something that can't be read as a history."
