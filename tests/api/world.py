@@ -6,6 +6,7 @@ for all routes, so each test of behaviour is a test of these as well.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,12 +33,25 @@ if TYPE_CHECKING:
 
 PROBLEM = "application/problem+json"
 PASSWORD = "correct-horse"
+MAKE_PROJECT = """
+create or replace function public.made_for_a_test(slug text, members jsonb) returns text language plpgsql as $$
+declare
+  made text := public.create_project(slug) ->> 'id';
+begin
+  perform public.set_member(made, m.person, m.role)
+  from jsonb_to_recordset(members) as m (person text, role public.member_role);
+  return made;
+end
+$$
+"""
+"""What a test's project takes, in one request and not in four: it is the half of most tests' time."""
 
 
 class Api:
     """One API process with a log, a spool and a cache directory of its own."""
 
     def __init__(self, stack: Stack, **settings: object) -> None:
+        self.stack = stack
         self.directory = Path(tempfile.mkdtemp(prefix="verso-api-"))
         self.spool = self.directory / "spool"
         self.spool.mkdir()
@@ -215,6 +230,7 @@ class Person(httpx.Client):
         self.id: str = session["user"]["id"]
         self.email: str = session["user"]["email"]
         self.contract = contract
+        self.api = api
         super().__init__(
             base_url=api.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=60, trust_env=False
         )
@@ -305,15 +321,27 @@ class Project:
 
 def make_project(people: People) -> Project:
     slug = f"p-{uuid.uuid4().hex[:12]}"
-    made = people.owner.post("/v1/projects", json={"slug": slug})
-    assert made.status_code == 201, made.text
-    project = made.json()["id"]
-    for role, person in people.members().items():
-        if role != "owner":
-            people.owner.put(
-                f"/v1/projects/{project}/members/{person.id}", json={"role": role}
-            ).raise_for_status()
-    return Project(id=project, slug=slug, url=f"/v1/projects/{project}", people=people)
+    members = [
+        {"person": person.id, "role": role} for role, person in people.members().items() if role != "owner"
+    ]
+    made = _ask_for_project(people.owner, slug, members)
+    if made.status_code == 404:  # the first one on this stack
+        with ThreadPoolExecutor(1) as pool:  # there may be an event loop here
+            pool.submit(asyncio.run, people.owner.api.stack.psql(MAKE_PROJECT)).result()
+        made = _ask_for_project(people.owner, slug, members)
+    assert made.status_code == 200, made.text
+    return Project(id=made.json(), slug=slug, url=f"/v1/projects/{made.json()}", people=people)
+
+
+def _ask_for_project(owner: Person, slug: str, members: list[dict[str, str]]) -> httpx.Response:
+    stack = owner.api.stack
+    return httpx.post(
+        f"{stack.supabase_url}/rest/v1/rpc/made_for_a_test",
+        headers={"apikey": stack.publishable_key, "Authorization": f"Bearer {owner.token}"},
+        json={"slug": slug, "members": members},
+        trust_env=False,
+        timeout=60,
+    )
 
 
 def code_of(response: httpx.Response) -> str:
