@@ -14,12 +14,12 @@ asked for again without writing twice.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from app.errors import VersoError
+from app.flows.side_by_side import side_by_side
 from app.supabase.pool import key_of
 from app.supabase.upload import Upload  # msgspec reads the annotation
 
@@ -149,30 +149,18 @@ async def _store(
         for item, found in zip(asked, prepared.items, strict=True)
         if "sha256" in item
     }
-    room = asyncio.Semaphore(concurrency)
 
     async def store(sha256: str) -> tuple[str, Stored]:
-        async with room:
-            return sha256, await blobs.store(
-                actor.token, project=prepared.project, upload=uploads[sha256], copies=wanted[sha256]
-            )
+        return sha256, await blobs.store(
+            actor.token, project=prepared.project, upload=uploads[sha256], copies=wanted[sha256]
+        )
 
-    stored = dict(await _all([store(sha256) for sha256 in wanted]))
+    stored = dict(await side_by_side(store, wanted, most=concurrency))
     for item in asked:
         held = stored.get(item.get("sha256", ""))
         if held is not None and held.suffix is not None:
             item["copy"] = held.suffix
     return any(held.is_new for held in stored.values())
-
-
-async def _all(jobs: list[Any]) -> list[Any]:
-    """Run jobs together; the first failure cancels the others and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
-    except* VersoError as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 async def _mend(

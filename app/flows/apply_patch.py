@@ -6,15 +6,15 @@ bases and results (git's blob names) is checked. Where the head has moved on sin
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.read_content import read_content
+from app.flows.side_by_side import side_by_side
 from app.model import normal_path
 from app.supabase.upload import Upload
-from app.text.errors import PatchRejectedError, PatchUnreadableError, TookTooLongError, WorkersBusyError
+from app.text.errors import PatchRejectedError, PatchUnreadableError, TookTooLongError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,28 +57,21 @@ async def patch_tree(
     reason, `diff_too_large` beyond `limit` bytes of one file, or WHOLE times that of all together: a small
     patch of many large files must not fill the memory.
     """
-    room = asyncio.Semaphore(AT_ONCE)
     left = WHOLE * limit
 
     async def item(patch: FilePatch) -> Item:
         nonlocal left
-        async with room:
-            if patch.old_path is None:
-                text = await _apply(workers, patch, b"")
-                return Item(path=normal_path(patch.path), create=True, upload=Upload.of(text))
-            path = normal_path(patch.old_path)
-            read = await ledger.read_file(actor.token, project=project, path=path, at=at)
-            left -= read.version.size or 0
-            if left < 0:
-                raise _too_large(WHOLE * limit)
-            return await patch_version(blobs, workers, actor=actor, patch=patch, read=read, limit=limit)
+        if patch.old_path is None:
+            text = await _apply(workers, patch, b"")
+            return Item(path=normal_path(patch.path), create=True, upload=Upload.of(text))
+        path = normal_path(patch.old_path)
+        read = await ledger.read_file(actor.token, project=project, path=path, at=at)
+        left -= read.version.size or 0
+        if left < 0:
+            raise _too_large(WHOLE * limit)
+        return await patch_version(blobs, workers, actor=actor, patch=patch, read=read, limit=limit)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(item(patch)) for patch in patches]
-    except* (VersoError, WorkersBusyError) as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return await side_by_side(item, patches, most=AT_ONCE)
 
 
 async def patch_version(

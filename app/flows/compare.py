@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from app.errors import VersoError
 from app.flows.diff_cache import DiffCache
 from app.flows.read_content import check_readable, read_content
+from app.flows.side_by_side import side_by_side
 from app.model import Version  # msgspec reads the annotation
 from app.supabase.blobs import Blobs
 from app.text.bounded import TextWorkers, TooDifferentError
-from app.text.errors import WorkersBusyError
 from app.text.hunks import DiffResult
 from app.text.lines import Ignoring
 from app.text.unified import unified_diff
 from app.text.words import Granularity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from app.model import VersionRead
     from app.supabase.answers import Compared, ComparedTrees, Pair
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     Sides = Compared | Pair
 
-T = TypeVar("T")
 PAGE = 200
 MAX_FOLDED = 256 * 1024
 """How many bytes of older texts are read for the unchanged lines of a page."""
@@ -153,7 +151,7 @@ async def compare_all_as_hunks(
     async def compare(pair: Pair) -> Comparison:
         return await compare_if_not_too_large(comparing, actor=actor, sides=pair)
 
-    return await _some_at_once(compare, pairs)
+    return await side_by_side(compare, pairs, most=AT_ONCE)
 
 
 async def compare_all_as_patch(comparing: Comparing, *, actor: Actor, pairs: Sequence[Pair]) -> bytes:
@@ -167,7 +165,7 @@ async def compare_all_as_patch(comparing: Comparing, *, actor: Actor, pairs: Seq
                 raise
             return _differ(_path(pair.older), _path(pair.newer))
 
-    return b"".join(await _some_at_once(compare, pairs))
+    return b"".join(await side_by_side(compare, pairs, most=AT_ONCE))
 
 
 async def compare_whole_trees(
@@ -191,27 +189,11 @@ async def compare_whole_trees(
         older, newer, after = str(page.older), str(page.newer), page.pairs[-1].place
 
 
-async def _some_at_once(work: Callable[[Pair], Awaitable[T]], pairs: Sequence[Pair]) -> list[T]:
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def one(pair: Pair) -> T:
-        async with room:
-            return await work(pair)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(pair)) for pair in pairs]
-    except* (VersoError, WorkersBusyError) as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
 async def _read(comparing: Comparing, *, actor: Actor, sides: Sides) -> tuple[bytes, bytes]:
     if any(_size(side) > comparing.limit for side in (sides.older, sides.newer)):
         raise _too_large(sides)
-    old, new = await asyncio.gather(
-        _bytes(comparing.blobs, actor=actor, side=sides.older),
-        _bytes(comparing.blobs, actor=actor, side=sides.newer),
+    old, new = await side_by_side(
+        lambda side: _bytes(comparing.blobs, actor=actor, side=side), [sides.older, sides.newer]
     )
     return old, new
 

@@ -10,6 +10,7 @@ import msgspec
 
 from app.errors import VersoError
 from app.flows.read_content import read_content
+from app.flows.side_by_side import side_by_side
 from app.model import Version  # msgspec reads the annotations
 from app.supabase.reviews import Comment
 from app.text.errors import TookTooLongError
@@ -80,21 +81,20 @@ async def follow_comments(
     if wanted:
         deadline = asyncio.get_running_loop().time() + seconds
         target = await _text(blobs, actor=actor, read=found.at, limit=limit)
-        turn = asyncio.Semaphore(READERS)
 
-        async def place(version: str, ranges: list[LineRange]) -> None:
-            async with turn:
-                remaining = deadline - asyncio.get_running_loop().time()
-                answer: Iterable[Place | None] = [None] * len(ranges)
-                old = None
-                if target is not None and remaining > 0:
-                    old = await _text(blobs, actor=actor, read=sources[version], limit=limit)
-                if target is not None and old is not None:
-                    with contextlib.suppress(TookTooLongError):
-                        answer = await workers.follow_lines(old, target, ranges, deadline_s=remaining)
-                places.update(zip([(version, each) for each in ranges], answer, strict=True))
+        async def place(version: str) -> None:
+            remaining = deadline - asyncio.get_running_loop().time()
+            ranges = wanted[version]
+            answer: Iterable[Place | None] = [None] * len(ranges)
+            old = None
+            if target is not None and remaining > 0:
+                old = await _text(blobs, actor=actor, read=sources[version], limit=limit)
+            if target is not None and old is not None:
+                with contextlib.suppress(TookTooLongError):
+                    answer = await workers.follow_lines(old, target, ranges, deadline_s=remaining)
+            places.update(zip([(version, each) for each in ranges], answer, strict=True))
 
-        await asyncio.gather(*(place(version, ranges) for version, ranges in wanted.items()))
+        await side_by_side(place, wanted, most=READERS)
     return PlacedComments(
         at=found.at.version,
         comments=[_placed(each, places) for each in page],

@@ -16,6 +16,7 @@ import msgspec
 from app.errors import VersoError
 from app.flows.add_change import Item, add_change
 from app.flows.read_content import read_content
+from app.flows.side_by_side import side_by_side
 from app.model import Version
 from app.supabase.upload import Upload
 from app.text.errors import BinaryMergeError, TookTooLongError
@@ -66,9 +67,8 @@ async def merge_versions(
     `limit` is the most bytes of each of the three. Raises VersoError: `merge_impossible` for binary or too
     large content, `version_not_found` when the base is no version of the document.
     """
-    based_on, met = await asyncio.gather(
-        ledger.read_version(actor.token, document=document, at=base),
-        ledger.read_version(actor.token, document=document, at=head),
+    based_on, met = await side_by_side(
+        lambda at: ledger.read_version(actor.token, document=document, at=at), [base, head]
     )
     if met.version.sha256 is None:
         raise VersoError(
@@ -77,9 +77,8 @@ async def merge_versions(
             document=document,
             head=met.version.hash,
         )
-    old, theirs = await asyncio.gather(
-        text_of(blobs, actor=actor, read=based_on, limit=limit),
-        text_of(blobs, actor=actor, read=met, limit=limit),
+    old, theirs = await side_by_side(
+        lambda read: text_of(blobs, actor=actor, read=read, limit=limit), [based_on, met]
     )
     if len(yours) > limit:
         raise merge_impossible(limit)

@@ -7,12 +7,12 @@ through it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.merge import conflict, merge_impossible, merged_of, text_of
+from app.flows.side_by_side import side_by_side
 from app.supabase.upload import Upload
 from app.text.errors import TookTooLongError
 from app.text.merge import Labels
@@ -42,13 +42,11 @@ async def restore_section(
     Raises VersoError: `merge_conflict` where the section's edge was rewritten since, `bad_value` for lines
     that the old version doesn't have, `merge_impossible` beyond `limit` bytes.
     """
-    head, old = await asyncio.gather(
-        ledger.read_version(actor.token, document=document, at=base),
-        ledger.read_version(actor.token, document=document, at=version),
+    head, old = await side_by_side(
+        lambda at: ledger.read_version(actor.token, document=document, at=at), [base, version]
     )
-    here, there = await asyncio.gather(
-        text_of(blobs, actor=actor, read=head, limit=limit),
-        text_of(blobs, actor=actor, read=old, limit=limit),
+    here, there = await side_by_side(
+        lambda read: text_of(blobs, actor=actor, read=read, limit=limit), [head, old]
     )
     labels = Labels(yours=f"version {old.version.number}", base="", theirs=f"version {head.version.number}")
     if is_binary(here) or is_binary(there):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
@@ -99,7 +98,7 @@ async def compare_versions(
     if version.project != here.id:
         raise VersoError("document_not_found", "There is no such document in this project.")
     comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
-    compared, threads = await asyncio.gather(
+    compared, threads = await together(
         compare_if_not_too_large(comparing, actor=visitor.actor, sides=sides),
         _threads(visitor, page.comments),
     )

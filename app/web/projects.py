@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from app.errors import VersoError
 from app.model import is_slug
 from app.web import notices
 from app.web.rendering import Crumb, answer, home_of, render
-from app.web.visiting import Visitor
+from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
     from app.model import ChangeSummary, Project
@@ -91,7 +90,7 @@ async def _new(visitor: Visitor, *, wrong: str | None = None, sentence: str = ""
 
 async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
     services = visitor.services
-    found, invitations, me = await asyncio.gather(
+    found, invitations, me = await together(
         services.ledger.list_projects(visitor.token, after=position_of(cursor, str), page_size=PAGE + 1),
         services.invitations.list_my_invitations(visitor.token),
         visitor.me(),
