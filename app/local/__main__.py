@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.local.binaries import PostgresError
+from app.local.binaries import PostgresError, port_unusable
 from app.local.postgres import Postgres
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PostgresError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except OSError as error:
+        sys.stderr.write(
+            f"{options.data} can't be used: {error}. Make room or rights there, or choose another --data.\n"
+        )
+        return 1
     return 0
 
 
@@ -92,12 +97,9 @@ def _listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise PostgresError(
-            f"Port {port} can't be used ({error.strerror}). "
-            "Stop what listens there (supabase start?), or choose another --port."
-        ) from error
+        raise port_unusable(port, error) from error
     return listener
 
 

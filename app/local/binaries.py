@@ -24,6 +24,14 @@ class PostgresMissing(PostgresError):  # noqa: N818 - it says what is the matter
     """No usable PostgreSQL was found; the message says how to get one."""
 
 
+def port_unusable(port: int, error: Exception) -> PostgresError:
+    """What to say when the API's port can't be had."""
+    return PostgresError(
+        f"Port {port} can't be used ({getattr(error, 'strerror', None) or error}). "
+        "Stop what listens there (supabase start?), or choose another --port."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Binaries:
     """The programs of one PostgreSQL installation."""

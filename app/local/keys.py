@@ -18,6 +18,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.local.binaries import PostgresError
 from app.local.private import private_dir, write_private
 
 if TYPE_CHECKING:
@@ -69,17 +70,26 @@ class Keys:
         self._secret = stored.jwt_secret
         loaded = serialization.load_pem_private_key(stored.private_key.encode(), password=None)
         if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise TokenError("keys.json holds no elliptic-curve key; start with a new data directory.")
+            raise TypeError("The private key is of no elliptic curve.")
         self._private = loaded
         self._public = loaded.public_key()
         self._trusted: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def load(cls, data_dir: Path) -> Keys:
-        """Read `keys.json` (0600) of the data directory; make it when there is none."""
+        """Read `keys.json` (0600) of the data directory; make it when there is none.
+
+        Raises PostgresError when it can't be understood.
+        """
         path = data_dir / "keys.json"
         with contextlib.suppress(FileNotFoundError):
-            return cls(StoredKeys(**json.loads(path.read_text())))
+            try:
+                return cls(StoredKeys(**json.loads(path.read_text(encoding="utf-8"))))
+            except (TypeError, ValueError) as error:
+                raise PostgresError(
+                    f"{path} holds no keys of ours. Put back the file that was there, or start with a new "
+                    "data directory."
+                ) from error
         private_dir(data_dir)
         stored = _make()
         fields = {name: getattr(stored, name) for name in StoredKeys.__slots__}

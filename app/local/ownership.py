@@ -68,8 +68,11 @@ class Ownership:
         cluster = self._data_dir / "pg"
         pid_file = cluster / "postmaster.pid"
         deadline = time.monotonic() + WAIT_SECONDS
-        while pid_file.exists():
-            pid = pid_file.read_text().partition("\n")[0].strip()
+        while True:
+            try:
+                pid = pid_file.read_text().partition("\n")[0].strip()
+            except FileNotFoundError:  # the server takes it away at its end
+                return
             if not pid.isdigit() or f"{cluster} " not in command_of(int(pid)):
                 pid_file.unlink(missing_ok=True)
             elif time.monotonic() > deadline:

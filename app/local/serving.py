@@ -18,6 +18,7 @@ import uvicorn
 from app.local.auth.github import read_people
 from app.local.auth.hooks import password_hook
 from app.local.auth.redirects import Redirects
+from app.local.binaries import port_unusable
 from app.local.bootstrap import bootstrap
 from app.local.database import Database
 from app.local.gateway import Options, create_gateway
@@ -140,7 +141,10 @@ async def _serve(
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
     )
-    listener.listen(2048)
+    try:
+        listener.listen(2048)
+    except OSError as error:  # another one was bound to it as well, and listened first
+        raise port_unusable(listener.getsockname()[1], error) from error
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     watching = asyncio.create_task(_keep_running(postgres, told))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import hmac
 import json
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.local.binaries import PostgresError
 from app.local.caller import Caller, InvalidToken, MissingKey, UnknownKey, caller_of
 from app.local.keys import CACHED_TOKENS, Keys, TokenError, TokenExpired, TokenForged, TokenMalformed
 
@@ -39,6 +42,24 @@ def test_keys_are_made_once_and_are_ours_alone(tmp_path: Path):
     assert (tmp_path / "data" / "keys.json").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["keys.json"]
     assert Keys.load(tmp_path / "other").secret_key != made.secret_key
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"other": 1}', "\0"])
+def test_a_file_that_holds_no_keys_is_refused_in_words(tmp_path: Path, text: str):
+    (tmp_path / "keys.json").write_text(text)
+    with pytest.raises(PostgresError, match="new data directory"):
+        Keys.load(tmp_path)
+    assert (tmp_path / "keys.json").read_text() == text
+
+
+def test_keys_that_find_no_room_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        Keys.load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_we_sign_we_trust(keys: Keys):

@@ -396,6 +396,32 @@ async def test_a_taken_port_is_refused_in_words(tmp_path: Path):
     until(lambda: servers_on(tmp_path / "data") == [])
 
 
+async def test_a_port_that_is_taken_while_postgresql_starts_is_refused_in_words(tmp_path: Path):
+    data = tmp_path / "data"
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))  # two may be bound, as long as neither listens
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "app.local", "--data", str(data), "--port", str(port)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+            until((data / "owner.lock").exists)
+            taken.listen()
+            _, said = started.communicate()
+    assert started.returncode == 1
+    assert f"Port {port} can't be used" in said
+    assert "Traceback" not in said
+    until(lambda: servers_on(data) == [])
+
+
+@pytest.mark.parametrize("option", [["--port", "99999"], ["--port", "0", "--data", "/dev/null"]])
+async def test_what_cannot_be_begun_is_refused_in_words(tmp_path: Path, option: list[str]):
+    command = [sys.executable, "-m", "app.local", "--data", str(tmp_path / "data"), *option]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "can't be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 async def test_a_second_gateway_on_the_data_is_refused_in_words(tmp_path: Path):
     with Stack(tmp_path / "data", migrations=None) as stack:
         command = [sys.executable, "-m", "app.local", "--data", str(stack.data), "--port", "0"]
