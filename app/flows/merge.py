@@ -25,7 +25,7 @@ from app.text.merge import Conflict, Labels, MergeResult, Style
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.model import Change, VersionRead
+    from app.model import Change, VersionRead, VersionState
     from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
     from app.supabase.ledger import Ledger
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MERGE_SECONDS = 20.0
 """How long a merge is made again and again because someone was faster once more."""
+AT_ONCE = 4
+"""How many documents are merged at the same time; each of them has its three texts in memory."""
 _PAUSE_SECONDS = 0.02
 
 
@@ -150,26 +152,27 @@ async def add_change_merging(
             # In a crowd each round lets one through: who waits a little, and not all alike, gets in sooner.
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(2 * pause, 1.0)
-        conflicts: list[Merged] = []
-        for index, document in stale.items():
+
+        async def meet(index: int) -> tuple[Merged, bytes]:
             item = items[index]
-            merged, text = await merge_versions(
+            return await merge_versions(
                 ledger,
                 blobs,
                 workers,
                 actor=actor,
-                document=document,
+                document=stale[index],  # noqa: B023 - awaited in this round
                 base=item.base or "",
                 yours=await asyncio.to_thread(item.upload.read) if item.upload else b"",
                 style=Style.MERGE,
                 limit=limit,
             )
-            if merged.clean:
-                asked[index] = _on_top(item, document=document, head=merged.head, text=text)
-            else:
-                conflicts.append(merged)
+
+        met = await side_by_side(meet, stale, most=AT_ONCE)
+        conflicts = [merged for merged, _ in met if not merged.clean]
         if conflicts:
             raise conflict(conflicts)
+        for index, (merged, text) in zip(stale, met, strict=True):
+            asked[index] = _on_top(items[index], document=stale[index], head=merged.head, text=text)
 
 
 async def _home(ledger: Ledger, actor: Actor, project: str | None, items: Sequence[Item]) -> str:
@@ -195,6 +198,7 @@ async def _is_repeat(
     """
     if written.message != message or len(written.versions) != len(items):
         return False
+    merged: list[tuple[Upload, VersionState]] = []
     for item, version in zip(items, written.versions, strict=True):
         if item.path not in {None, version.path} or item.document not in {None, version.document}:
             return False
@@ -206,21 +210,25 @@ async def _is_repeat(
             continue
         if version.merged_from != item.base:
             return False
+        merged.append((item.upload, version))
+
+    async def is_same(pair: tuple[Upload, VersionState]) -> bool:
+        upload, version = pair
         _, text = await merge_versions(
             ledger,
             blobs,
             workers,
             actor=actor,
             document=version.document,
-            base=version.merged_from,
+            base=version.merged_from or "",
             head=version.parent,
-            yours=await asyncio.to_thread(item.upload.read),
+            yours=await asyncio.to_thread(upload.read),
             style=Style.MERGE,
             limit=limit,
         )
-        if hashlib.sha256(text).hexdigest() != version.sha256:
-            return False
-    return True
+        return hashlib.sha256(text).hexdigest() == version.sha256
+
+    return all(await side_by_side(is_same, merged, most=AT_ONCE))
 
 
 def _stale_items(error: VersoError, items: Sequence[Item]) -> dict[int, str]:

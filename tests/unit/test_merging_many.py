@@ -1,0 +1,76 @@
+"""Merging many stale documents: several are read at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from app.errors import VersoError
+from app.flows.add_change import Item
+from app.flows.merge import AT_ONCE, add_change_merging
+from app.settings import Settings
+from app.supabase.blobs import Blobs
+from app.supabase.cache import BlobCache
+from app.supabase.identity import Actor
+from app.supabase.ledger import Ledger
+from app.supabase.pool import Pool
+from app.supabase.upload import Upload
+from app.text.bounded import TextWorkers
+
+ITEMS = AT_ONCE + 2
+
+
+def refusal(code: str, **detail: Any) -> httpx.Response:
+    body = {"code": "PT412", "message": code, "hint": "No.", "details": json.dumps(detail)}
+    return httpx.Response(412, json=body)
+
+
+class Rows:
+    """The rows' side of the wire: everything is stale, and nothing is read before so many ask at once."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._enough = asyncio.Event()
+        self.reading = 0
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/read_version"):
+            stale = {"code": "stale_base", "live": True}
+            items = [{"index": n, "document": str(n), **stale} for n in range(1, ITEMS + 1)]
+            return refusal("stale_base", items=items)
+        self.reading += 1
+        if self.reading == self._wanted:
+            self._enough.set()
+        await self._enough.wait()
+        return refusal("version_not_found")
+
+
+async def test_several_stale_documents_are_read_at_the_same_time_and_not_all() -> None:
+    pool = Pool(Settings(supabase_url="http://rows.test", supabase_publishable_key="k"))
+    rows = Rows(2 * AT_ONCE)
+    pool.http._transport = httpx.MockTransport(rows)
+    cache = BlobCache(None, limit=1 << 20)
+    try:
+        async with TextWorkers() as workers, asyncio.timeout(20):
+            with pytest.raises(VersoError) as refused:
+                await add_change_merging(
+                    Ledger(pool),
+                    Blobs(pool, cache),
+                    workers,
+                    actor=Actor(id="a", email=None, token="t", expires_at=0),
+                    project="p",
+                    items=[Item(path=f"{n}.md", base="0" * 64, upload=Upload.of(b"x")) for n in range(ITEMS)],
+                    message="",
+                    idempotency_key=None,
+                    concurrency=4,
+                    limit=1 << 20,
+                )
+    finally:
+        await pool.close()
+        cache.close()
+    assert refused.value.code == "version_not_found"
+    assert rows.reading == 2 * AT_ONCE
