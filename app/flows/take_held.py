@@ -6,12 +6,12 @@ project holds is nobody's word. So a client that asked `have` first sends only w
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from app.flows.read_contents import fetch_located
+from app.flows.side_by_side import side_by_side
 from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.intake import Intake
 from app.supabase.mirroring import MAX_LOCATED
@@ -53,25 +53,24 @@ async def take_held(
         asked = wanted[start : start + MAX_LOCATED]
         located = await mirroring.locate_contents(actor.token, project=project, contents=asked)
         found += [(located.project, each) for each in located.contents]
-    room = asyncio.Semaphore(concurrency)
+    uploads: dict[str, Upload] = {}
     # Few wait in memory; of thousands each waits in a file.
     in_memory = IN_MEMORY_SIZE if len(wanted) <= MOST_IN_MEMORY else 0
 
-    async def take(home: str, each: LocatedContent) -> Upload:
-        async with room:
-            content = await fetch_located(blobs, actor=actor, project=home, located=each)
-            with content, Intake(spool, limit=each.size, in_memory=in_memory) as intake:
-                async for piece in content.chunks(0, content.size):
-                    await intake.write(piece)
-                return await intake.finish()
+    async def take(one: tuple[str, LocatedContent]) -> None:
+        home, located = one
+        content = await fetch_located(blobs, actor=actor, project=home, located=located)
+        with content, Intake(spool, limit=located.size, in_memory=in_memory) as intake:
+            async for piece in content.chunks(0, content.size):
+                await intake.write(piece)
+            uploads[located.sha256] = await intake.finish()
 
-    taken = await asyncio.gather(*(take(*each) for each in found), return_exceptions=True)
-    uploads = {each.sha256: each for each in taken if not isinstance(each, BaseException)}
-    for each in taken:
-        if isinstance(each, BaseException):
-            for upload in uploads.values():
-                upload.discard()
-            raise each
+    try:
+        await side_by_side(take, found, most=concurrency)
+    except BaseException:  # also who is cancelled leaves no files behind
+        for upload in uploads.values():
+            upload.discard()
+        raise
     return [
         item
         if item.held is None
