@@ -63,7 +63,10 @@ class GitCache:
         self._remove(self.path(project))
 
     def evict(self) -> None:
-        """Throw away the repositories that nobody is at, least recently used first, until the limit holds."""
+        """Throw away the repositories that nobody is at, least recently used first, until the limit holds.
+
+        What can't be thrown away now (no room for its locks, say) stays: the fetch that asks has succeeded.
+        """
         held = []
         for path in self._directory.glob("*.git"):
             with suppress(OSError):
@@ -72,8 +75,9 @@ class GitCache:
         for _, size, path in sorted(held):
             if total <= self._limit:
                 break
-            if self._remove_unused(path):
-                total -= size
+            with suppress(OSError):
+                if self._remove_unused(path):
+                    total -= size
 
     def expire(self, seconds: float) -> None:
         """Throw away the repositories that nobody has been at for that long.

@@ -107,6 +107,14 @@ async def test_the_least_recently_used_go_first_until_the_rest_has_room(cache: G
     assert kept(cache) == {"1", "4", "5"}, "there is room for three"
 
 
+def test_what_can_not_be_thrown_away_stays_and_the_others_go(cache: GitCache) -> None:
+    for number in range(5):
+        repository(cache, str(number), age=HOUR * (5 - number))
+    cache.path("0").with_suffix(".use").mkdir()  # no lock can be had there
+    cache.evict()
+    assert kept(cache) == {"0", "3", "4"}
+
+
 async def test_one_writes_at_a_time_and_the_other_is_told(cache: GitCache) -> None:
     async with cache.writing("p", seconds=1):
         with pytest.raises(VersoError) as refused:
