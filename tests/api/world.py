@@ -68,6 +68,8 @@ class Api:
         command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--no-access-log"]
         command += ["--fd", str(self._listener.fileno()), "--log-level", "warning"]
         command += ["--no-server-header", "--no-proxy-headers"]
+        # As `verso serve` has it, too: after five seconds a busy machine meets the next request on its way.
+        command += ["--timeout-keep-alive", "75"]
         # As `verso serve` has it: what uvicorn says goes through the service's own log.
         log_config = self.directory / "log.json"
         log_config.write_text(json.dumps({"version": 1, "disable_existing_loggers": False}))
