@@ -6,6 +6,7 @@ prefix `VERSO_`. `docs/settings.md` lists them; a test holds that list and this 
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -207,9 +208,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("upload_concurrency", "git_processes", "supabase_connections"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{variable_name(name)} must be 1 or more: with none, all would wait.")
-        for name in ("request_timeout", "transfer_timeout", "body_timeout", "diff_seconds"):
-            if not getattr(self, name) > 0:  # nor NaN
-                raise SettingsError(f"{variable_name(name)} must be more than 0 seconds.")
+        for name in ("request_timeout", "transfer_timeout", "body_timeout", "diff_seconds", "import_seconds"):
+            if not 0 < getattr(self, name) < math.inf:  # nor NaN
+                raise SettingsError(f"{variable_name(name)} must be a number of seconds, more than 0.")
 
     def _check_bridge(self) -> None:
         if self.bridge_mode not in {"read-only", "full"}:
