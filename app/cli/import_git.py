@@ -88,6 +88,7 @@ def import_git(  # noqa: PLR0917 - click passes options by name
     """
     with telling(as_json) as out, tempfile.TemporaryDirectory(prefix="verso-import-") as scratch:
         from app.cli.creating import find_or_create
+        from app.cli.given import given_text
         from app.cli.import_bar import bar
         from app.client.filters import Filter
         from app.client.import_git.run import plan_history
@@ -102,7 +103,7 @@ def import_git(  # noqa: PLR0917 - click passes options by name
                 "bad_usage", "Name the project with --project, or ask what would happen: --dry-run."
             )
         repository = open_repository(source, branch=branch, scratch=Path(scratch))
-        lines = authors.read_text(encoding="utf-8").splitlines() if authors else ()
+        lines = given_text(authors).splitlines() if authors else ()
         history = History(
             repository,
             rules=Filter(include, exclude, defaults=not no_default_excludes),

@@ -49,6 +49,7 @@ def import_idse(  # each option is one
     Run it again at any time: it makes only what isn't there.
     """
     with telling(as_json) as out:
+        from app.cli.given import given_text
         from app.cli.progressing import showing_progress
         from app.client.credentials import Logins
         from app.client.filters import Filter
@@ -58,7 +59,7 @@ def import_idse(  # each option is one
         from app.client.sources import open_source
         from app.client.sources.listing import Limits
 
-        mapped = read_people(people.read_text("utf-8")) if people is not None else {}
+        mapped = read_people(given_text(people)) if people is not None else {}
         logins = Logins.of_this_machine()
         with (
             open_api(api, place=None, environment=os.environ, logins=logins) as client,

@@ -116,7 +116,7 @@ def file_system_time(hidden: Path) -> int:
 def ignore_patterns(root: Path, folder: str = "") -> list[str]:
     """The patterns of a folder's .versoignore, as they would be written at the root."""
     try:
-        lines = (root / folder / IGNORE_FILE).read_text("utf-8").splitlines()
+        lines = (root / folder / IGNORE_FILE).read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.client.filters import DEFAULTS, NOT_INCLUDED, Filter
+from app.client.scan import ignore_patterns
 from app.errors import VersoError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -91,3 +97,8 @@ def test_every_default_pattern_has_a_reason_of_its_own():
                     )
                     == reason
                 )
+
+
+def test_an_ignore_file_from_windows_means_its_first_line_too(tmp_path: Path) -> None:
+    (tmp_path / ".versoignore").write_bytes(b"\xef\xbb\xbf*.key\r\n*.tmp\r\n")
+    assert ignore_patterns(tmp_path) == ["*.key", "*.tmp"]

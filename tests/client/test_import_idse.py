@@ -266,7 +266,9 @@ def test_names_as_slugs(name, slug):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xff\xfe", b"[]", b"7", b'{"type": 7, "stages": "no"}', b'{"stages": [7]}']
+    "data",
+    [b"", b"\xff\xfe", b"[]", b"7", b'{"type": 7, "stages": "no"}', b'{"stages": [7]}', b'{"a":' * 9_000],
+    ids=range(7),
 )
 def test_whatever_a_state_file_holds_nothing_breaks(data):
     assert read_state(data).type is None
@@ -282,8 +284,11 @@ def test_whatever_a_state_file_holds_nothing_breaks(data):
         (b'{"collaborators": [{"email": "a@b.c", "role": "editor"}]}', ["a@b.c"]),
         (b"\xff\xfe", ["\ufffd\ufffd"]),
         (b"{", []),
+        (b"[" * 9_000, []),
+        (b"\xef\xbb\xbfada\n", ["ada"]),
         (b"", []),
     ],
+    ids=range(10),
 )
 def test_names_in_their_forms(data, names):
     assert read_names(data) == names
@@ -293,6 +298,10 @@ def test_a_people_file_maps_names_whatever_their_case():
     assert read_people("# x\nAda = ada\n a = b = @c # d\n") == {"ada": "ada", "a = b": "c"}
     with pytest.raises(VersoError, match="Line 2"):
         read_people("a = b\nnothing\n")
+
+
+def test_what_windows_puts_before_a_text_is_no_part_of_it():
+    assert read_state(b'\xef\xbb\xbf{"status": "done"}').status is SessionStatus.complete
 
 
 def test_a_title_that_nobody_could_be_shown_is_mended():

@@ -67,6 +67,17 @@ def test_a_dry_run_needs_no_server(verso, git):
     assert planned["dry_run"]
 
 
+def test_an_authors_file_may_come_from_windows_and_must_be_text(verso, git, tmp_path):
+    git.line({"a.md": b"1"})
+    authors = tmp_path / "authors"
+    authors.write_bytes(b"\xff")
+    done = verso(git.path, "--dry-run", "--authors", str(authors))
+    assert done.returncode == 2
+    assert "can't be read as text in UTF-8" in done.stderr
+    authors.write_bytes(b"\xef\xbb\xbf# nobody\n")
+    assert verso(git.path, "--dry-run", "--authors", str(authors)).returncode == 0
+
+
 def test_a_dry_run_of_a_project_that_would_be_made_makes_none(verso, git, server, project):
     git.line({"a.md": b"1"})
     done = verso(git.path, "-p", f"{project}-dry", "--create", "--dry-run", "--json")

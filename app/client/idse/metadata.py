@@ -5,6 +5,7 @@ Whatever isn't understood is noted and left; the files themselves are imported a
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -70,8 +71,8 @@ class SessionState(msgspec.Struct, frozen=True, kw_only=True):
 def read_state(data: bytes) -> SessionState:
     """A session_state.json. Never raises for what it says: that is in the notes."""
     try:
-        found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = msgspec.json.decode(data.removeprefix(BOM_UTF8))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return SessionState(notes=[f"{STATE_FILE} is no JSON ({error})"])
     if not isinstance(found, dict):
         return SessionState(notes=[f"{STATE_FILE} is no object"])
@@ -91,11 +92,11 @@ def read_state(data: bytes) -> SessionState:
 
 def read_names(data: bytes) -> list[str]:
     """The people that a .owner or .collaborators names: JSON, or one a line; # begins a remark."""
-    text = data.decode("utf-8", "replace").strip()
+    text = data.decode("utf-8-sig", "replace").strip()
     if text[:1] in {"{", "[", '"'}:
         try:
             return _names(msgspec.json.decode(text))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return []
     names = []
     for line in text.splitlines():
