@@ -330,7 +330,7 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter at both ends of time, in other zones
         raise VersoError(
             "bad_usage", f"{text} is not a time: write 2026-03-02 or 2026-03-02T09:30."
         ) from None

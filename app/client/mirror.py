@@ -314,10 +314,10 @@ def _with_change(version: bytes, change: bytes) -> Version:
 def _moment(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # As the server has it: without a zone, a time is UTC.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter at both ends of time, in other zones
         return None
-    # As the server has it: without a zone, a time is UTC.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _not_mirrored(what: str) -> VersoError:

@@ -148,7 +148,9 @@ def test_the_log_of_a_document_crosses_its_moves_and_that_of_a_folder_does_not(f
 def test_a_path_that_never_was_and_one_outside_are_told(folder: Project) -> None:
     assert "Nothing was ever at" in folder.run("log", "nothing.md", code=1)
     assert "outside of the working folder" in folder.run("log", "../x", code=2)
-    assert "is not a time" in folder.run("log", "--since", "yesterday", code=2)
+    for time in ("yesterday", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        assert "is not a time" in folder.run("log", "--since", time, code=2)
+        assert "is no change" in folder.run("log", "--at", time, code=1)
 
 
 # --- diff ------------------------------------------------------------------------------------------------------
