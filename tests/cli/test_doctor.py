@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -152,6 +154,34 @@ async def test_an_address_where_nothing_answers(stack: Stack) -> None:
     findings = await examine(stack, SUPABASE_URL="http://127.0.0.1:9")
     assert failed(findings) == ["address"]
     assert "SUPABASE_URL" in remedy(findings["address"])
+
+
+class _Site(BaseHTTPRequestHandler):
+    """Says the same page to everybody."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<p>Welcome!</p>")
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+async def test_an_address_where_something_else_answers(stack: Stack) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as site:
+        Thread(target=site.serve_forever, daemon=True).start()
+        try:
+            findings = await examine(stack, SUPABASE_URL=f"http://127.0.0.1:{site.server_port}")
+        finally:
+            site.shutdown()
+    assert failed(findings) == ["key", "signing keys"]
+    assert "not as Supabase does" in findings["key"].sentence
+    assert "it wasn't JSON" in findings["signing keys"].sentence
 
 
 async def test_a_wrong_key(stack: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -135,6 +136,13 @@ async def _make(check: Check, examined: Examined) -> Finding:
             state="failed",
             sentence=f"{error.sentence} ({error.code})",
             fix="If the checks above pass, look at Supabase's own logs at this moment.",
+        )
+    except json.JSONDecodeError:
+        return Finding(
+            check=check.name,
+            state="failed",
+            sentence="What answered wasn't Supabase: it wasn't JSON.",
+            fix="Look at what stands between here and there (a proxy, a gateway), and run the doctor again.",
         )
     except httpx.HTTPError as error:
         return Finding(
