@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -50,21 +51,24 @@ class GitCopy:
         self.directory = directory
         # The state first: a directory with a state is one that a killed run can go on with.
         self._state = State(directory / STATE, project=project)
-        try:
-            if not (directory / "HEAD").exists():
-                pygit2.init_repository(str(directory), bare=True, initial_head="main")
-            self._repository: Any = pygit2.Repository(str(directory))
-        except pygit2.GitError as error:
-            self._state.close()
-            raise VersoError(
-                "export_damaged", f"The repository in {directory} can't be read: {error}. Make a new copy."
-            ) from error
-        newest = self._state.newest()
-        if newest is not None and newest.id.hex() not in self._repository:
-            self.close()
-            raise VersoError(
-                "export_damaged", f"{directory} lacks commits that were written there. Make a new copy."
-            )
+        with ExitStack() as opened:
+            opened.callback(self._state.close)
+            try:
+                if not (directory / "HEAD").exists():
+                    pygit2.init_repository(str(directory), bare=True, initial_head="main")
+                self._repository: Any = pygit2.Repository(str(directory))
+            except pygit2.GitError as error:
+                raise VersoError(
+                    "export_damaged",
+                    f"The repository in {directory} can't be read: {error}. Make a new copy.",
+                ) from error
+            opened.callback(self._repository.free)
+            newest = self._state.newest()
+            if newest is not None and newest.id.hex() not in self._repository:
+                raise VersoError(
+                    "export_damaged", f"{directory} lacks commits that were written there. Make a new copy."
+                )
+            opened.pop_all()
 
     def __enter__(self) -> Self:
         return self

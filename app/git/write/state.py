@@ -7,6 +7,7 @@ that it names and before the refs, so that a copy that was killed goes on where 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import VersoError
@@ -68,16 +69,19 @@ class State:
     def __init__(self, path: Path, *, project: str) -> None:
         """Raises VersoError `other_export` when it is of another project or form, else as `_open` does."""
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        about = self._open(path)
-        if not about:
-            self._db.executemany("insert into about values (?, ?)", [("project", project), ("form", FORM)])
-        elif about != {"project": project, "form": FORM}:
-            self._db.close()
-            raise VersoError(
-                "other_export",
-                "What is there is of another project, or was written by another version of Verso. Choose "
-                "another directory.",
-            )
+        with ExitStack() as opened:
+            opened.callback(self._db.close)
+            about = self._open(path)
+            if not about:
+                facts = [("project", project), ("form", FORM)]
+                self._db.executemany("insert into about values (?, ?)", facts)
+            elif about != {"project": project, "form": FORM}:
+                raise VersoError(
+                    "other_export",
+                    "What is there is of another project, or was written by another version of Verso. Choose "
+                    "another directory.",
+                )
+            opened.pop_all()
 
     def _open(self, path: Path) -> dict[str, str]:
         """What it is about. Raises VersoError `folder_busy` and `export_damaged`."""
@@ -85,7 +89,6 @@ class State:
             self._db.executescript("pragma journal_mode = wal; pragma synchronous = normal;" + _TABLES)
             return dict(self._db.execute("select name, value from about"))
         except sqlite3.DatabaseError as error:
-            self._db.close()
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 raise VersoError("folder_busy", _BUSY) from error
             raise VersoError("export_damaged", f"{path} can't be read: {error}. Make a new copy.") from error

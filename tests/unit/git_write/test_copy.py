@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import VersoError
-from app.git.write.copy import GitCopy
+from app.git.write.copy import STATE, GitCopy
 from app.git.write.names import _is_refused, git_name, plain_name
 from app.model import ActorKind, MirroredChange, Tag
 from tests.unit.git_write.history import PROJECT, START, ZOE, History, add, delete, edit, move, restore
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -309,6 +309,25 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(VersoError) as refused:
         GitCopy(tmp_path / "x", project="00000000-0000-0000-0000-000000000000")
     assert refused.value.code == "other_export"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "drop table commits; create table commits (sequence)",
+        "delete from about; create trigger full before insert on about begin select raise(abort, 'full'); end",
+    ],
+    ids=["other tables", "nothing can be written"],
+)
+def test_what_can_not_be_opened_leaves_no_file_open(tmp_path: Path, damage: str) -> None:
+    written(tmp_path / "x", story())
+    damaging = sqlite3.connect(tmp_path / "x" / STATE)
+    damaging.executescript(damage)
+    damaging.close()
+    with pytest.raises(sqlite3.DatabaseError) as refused:  # which holds on to all that was being made
+        GitCopy(tmp_path / "x", project=PROJECT)
+    held = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    assert [each for each in held if each.startswith(str(tmp_path))] == [], refused
 
 
 def test_many_objects_become_one_pack(tmp_path: Path) -> None:
