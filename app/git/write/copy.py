@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BRANCH = "refs/heads/main"
 STATE = "verso.sqlite"
+_NEXT = " Nothing of it was taken. Ask who runs the server; `verso verify --project` there says more."
 _ORDINARY = "100644"
 _SUBMODULE = "160000"
 _COMMIT_ID = re.compile(rb"[0-9a-f]{40}")
@@ -258,7 +259,7 @@ def check_change(change: MirroredChange) -> None:
     if not sound or hash_of(change_canonical(change, hashes)) != change.hash:
         raise VersoError(
             "history_altered",
-            f"Change #{change.sequence} is not what its hash says.",
+            f"Change #{change.sequence} is not what its hash says.{_NEXT}",
             sequence=change.sequence,
         )
     if change.origin is not None and (
@@ -266,6 +267,6 @@ def check_change(change: MirroredChange) -> None:
     ):
         raise VersoError(
             "history_altered",
-            f"The Git commit of change #{change.sequence} is not what its hash says.",
+            f"The Git commit of change #{change.sequence} is not what its hash says.{_NEXT}",
             sequence=change.sequence,
         )

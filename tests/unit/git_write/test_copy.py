@@ -297,6 +297,7 @@ def test_what_is_not_what_its_hash_says_is_refused(tmp_path: Path) -> None:
             with pytest.raises(VersoError) as refused:
                 copy.add_changes(changes)
             assert refused.value.code == code
+            assert ("verso verify" if code == "history_altered" else "new copy") in refused.value.sentence
         assert copy.newest is None
 
 
