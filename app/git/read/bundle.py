@@ -73,7 +73,7 @@ def unbundle(
     _write_refs(where, bundle.refs)
     repository.free()
     repository = pygit2.Repository(str(where))
-    if not all(each in repository for each in bundle.refs.values()):
+    if not all(each in repository.odb for each in bundle.refs.values()):  # the repository would parse them
         raise incomplete("it lacks what its branches and tags name")
     _choose_head(repository, bundle.refs)
     return repository
@@ -131,7 +131,10 @@ def _choose_head(repository: Any, refs: dict[str, str]) -> None:
     at = refs.get("HEAD")
     same = [each for each in [*usual, *names] if refs[_HEADS + each] == at]
     if at is not None and not same:
-        repository.set_head(pygit2.Oid(hex=at))
+        try:
+            repository.set_head(pygit2.Oid(hex=at))
+        except (ValueError, pygit2.GitError):
+            raise _unreadable(f"its HEAD, {at}, is no commit that can be read") from None
     elif chosen := same[:1] or usual[:1] or names[:1]:
         repository.set_head(_HEADS + chosen[0])
 

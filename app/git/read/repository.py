@@ -69,12 +69,12 @@ class Repository:
     def parents(self, object_id: str) -> tuple[str, ...]:
         """A commit's parents, as far as the repository has them: a shallow clone ends somewhere."""
         parents = self.commit(object_id).parents
-        return tuple(each for each in parents if each in self.opened) if self.is_shallow else parents
+        return tuple(each for each in parents if each in self.opened.odb) if self.is_shallow else parents
 
     def tip(self, branch: str | None) -> str:
         """The commit at the end of a branch, or of the one that is checked out.
 
-        Raises VersoError `git_branch_not_found`, `git_empty`.
+        Raises VersoError `git_branch_not_found`, `git_empty`, `git_unreadable`.
         """
         if branch is None and self.opened.head_is_unborn:
             raise VersoError("git_empty", f"{self.shown} has no commits on its main branch. Name a --branch.")
@@ -84,10 +84,23 @@ class Repository:
                 found = self.opened.revparse_single(name)
                 return str(found.peel(pygit2.Commit).id)
             except (KeyError, ValueError, pygit2.GitError):
-                continue
+                self._check_absent(name)
         known = ", ".join(sorted(self.opened.branches)[:10])
         raise VersoError(
             "git_branch_not_found", f"{self.shown} has no branch {branch}. It has: {known or 'none'}."
+        )
+
+    def _check_absent(self, name: str) -> None:
+        """Raise VersoError `git_unreadable` when there is such a branch: then what it names is at fault."""
+        try:
+            found = self.opened.lookup_reference_dwim(name).resolve()
+        except (KeyError, ValueError, pygit2.GitError):
+            return
+        raise VersoError(
+            "git_unreadable",
+            f"{found.shorthand} of {self.shown} names {found.target}, which is missing or no commit that can "
+            "be read. `git fsck` says more.",
+            object=str(found.target),
         )
 
     def tags(self) -> list[TagFound]:

@@ -154,4 +154,25 @@ def test_what_a_history_lacks_is_said(tmp_path: Path) -> None:
 def test_what_is_no_history_is_refused(tmp_path: Path, sent: bytes) -> None:
     found = look(tmp_path, sent)
     assert isinstance(found, frames.Refused)
-    assert found.code in {"bundle_unreadable", "bundle_incomplete", "git_branch_not_found", "git_empty"}
+    assert found.code in {"bundle_unreadable", "bundle_incomplete", "git_unreadable", "git_empty"}
+
+
+@pytest.mark.parametrize("branch", [None, "main"])
+@pytest.mark.parametrize("kind", [packs.COMMIT, packs.TAG, packs.BLOB])
+def test_a_branch_whose_tip_cannot_be_read_is_not_said_to_be_missing(
+    tmp_path: Path, kind: int, branch: str | None
+) -> None:
+    tip = packs.object_id(kind, b"x")
+    sent = packs.bundle(packs.pack(packs.entry(packs.Said(kind, b"x"))), main=tip)
+    found = look(tmp_path, sent, branch=branch)
+    assert (found.code, f"main of sent.bundle names {tip.hex()}" in found.sentence) == (
+        "git_unreadable",
+        True,
+    )
+
+
+def test_a_head_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    tip = packs.object_id(packs.COMMIT, b"x")
+    made = packs.bundle(packs.pack(packs.entry(packs.Said(packs.COMMIT, b"x"))), main=tip)
+    found = look(tmp_path, made.replace(b" refs/heads/main", b" HEAD"))
+    assert (found.code, tip.hex() in found.sentence) == ("bundle_unreadable", True)
