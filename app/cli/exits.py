@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import rich_click as click
 
+from app.cli.characters import safe_lines
 from app.errors import VersoError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Teller:
         elif callable(text):
             text(console())
         elif text:
-            click.echo(text)
+            click.echo(safe_lines(text))
 
     def line(self, value: object, text: str) -> None:
         """Print one event of many: a line of JSON, or the text."""
@@ -101,7 +102,7 @@ class Teller:
             sys.stdout.buffer.write(msgspec.json.encode(value, enc_hook=str) + b"\n")
             sys.stdout.flush()
         else:
-            click.echo(text)
+            click.echo(safe_lines(text))
 
     def end(self, code: str) -> NoReturn:
         """End with a code's exit code, once all has been told."""
@@ -110,7 +111,7 @@ class Teller:
     def note(self, text: str) -> None:
         """Say something on the way, to people, on stderr."""
         if not self.as_json:
-            click.echo(text, err=True)
+            click.echo(safe_lines(text), err=True)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -133,7 +134,7 @@ def telling(as_json: bool) -> Iterator[Teller]:
             sys.stdout.buffer.write(json_document({"error": failure}))
             sys.stdout.flush()
         else:
-            click.echo(f"verso: {error.sentence}", err=True)
+            click.echo(f"verso: {safe_lines(error.sentence)}", err=True)
         sys.exit(EXIT_OF.get(error.code, Exit.REFUSED))
     except KeyboardInterrupt:
         click.echo("verso: interrupted. Nothing is lost; run the command again to go on.", err=True)

@@ -106,8 +106,9 @@ def bisect(path: str, command: tuple[str, ...], *, good: str | None, bad: str | 
     is good, 125 can't be told, any other below 128 is bad. Without COMMAND you are asked.
     """
     with telling(as_json) as out, looking(api, project, quiet=as_json) as looked:
+        from app.cli.characters import safe
         from app.cli.judging import judging
-        from app.cli.looking_told import author_of, moment, safe
+        from app.cli.looking_told import author_of, moment
         from app.client.looking.halving import halve
 
         history = looked.history
@@ -186,7 +187,7 @@ def _between(versions: list[Version], *, low: int, high: int) -> list[Version]:
 def _hits(hits: list[Any]) -> Iterator[Text]:
     from rich.text import Text
 
-    from app.cli.looking_told import safe
+    from app.cli.characters import safe
 
     for hit in hits:
         version = hit["version"]

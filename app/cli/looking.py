@@ -217,7 +217,7 @@ def _is_document(looked: Looked, name: str, at: int | None) -> bool:
 
 
 def _show_document(out: Teller, looked: Looked, path: str, *, at: str | None) -> None:
-    from app.cli.looking_told import safe
+    from app.cli.characters import safe
     from app.errors import VersoError
     from app.text.unified import is_binary
 

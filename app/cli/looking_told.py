@@ -1,17 +1,12 @@
-"""History as people read it in a terminal: changes, coloured differences down to words, blame.
-
-What documents and messages hold goes to the terminal as characters only: a control sequence in a document
-must not move anybody's cursor, change a title or paste anything.
-"""
+"""History as people read it in a terminal: changes, coloured differences down to words, blame."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from app.cli.characters import safe
 from app.client.looking.compare import ERASED
 from app.text.hunks import diff_hunks
 
@@ -28,14 +23,6 @@ SHORT = 10
 COLOURS = {"removed": "red", "added": "green", "context": ""}
 MARKS = {"removed": "-", "added": "+", "context": " "}
 ACTIONS = {"add": "green", "edit": "", "move": "cyan", "delete": "red", "restore": "yellow"}
-# C0 but tab, DEL, C1, and what turns the direction of a line around (CVE-2021-42574).
-_UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_PICTURES = 0x2400
-
-
-def safe(text: str) -> str:
-    """A line for a terminal: control characters as pictures (␛), what turns directions by its name."""
-    return _UNSAFE.sub(lambda found: _picture(found[0]), text)
 
 
 def author_of(change: ChangeSummary) -> str:
@@ -206,10 +193,3 @@ def _line(line: Line) -> Text:
         told.append(safe(line.text[at:start]), colour).append(safe(line.text[start:end]), f"{colour} reverse")
         at = end
     return told.append(safe(line.text[at:]), colour)
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:  # noqa: PLR2004 - C0, whose pictures are in a row of their own
-        return chr(_PICTURES + code)
-    return "␡" if code == 0x7F else f"<{unicodedata.name(character, f'U+{code:04X}')}>"  # noqa: PLR2004

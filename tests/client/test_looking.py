@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from app.cli.looking_told import safe, told_pair
+from app.cli.characters import safe
+from app.cli.looking_told import told_pair
 from app.client.looking.blaming import blame
 from app.client.looking.compare import Pair, Side
 from app.client.looking.source import History
