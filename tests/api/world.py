@@ -330,7 +330,11 @@ def make_project(people: People) -> Project:
     if made.status_code == 404:  # the first one on this stack
         with ThreadPoolExecutor(1) as pool:  # there may be an event loop here
             pool.submit(asyncio.run, people.owner.api.stack.psql(MAKE_PROJECT)).result()
-        made = _ask_for_project(people.owner, slug, members)
+        deadline = time.monotonic() + 30
+        # Its REST interface is told of the new function a moment later.
+        while (made := _ask_for_project(people.owner, slug, members)).status_code == 404:
+            assert time.monotonic() < deadline, made.text
+            time.sleep(0.02)
     assert made.status_code == 200, made.text
     return Project(id=made.json(), slug=slug, url=f"/v1/projects/{made.json()}", people=people)
 
