@@ -83,6 +83,8 @@ def test_authors_are_read_however_they_are_written(line, name, email, seconds):
         (b"Look for `-----BEGIN RSA PRIVATE KEY-----` in it.\n", False),
         (b"-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n", False),
         (b"-----BEGIN PRIVATE KEY-----\n" * 50_000, False),
+        (b"-----BEGIN PRIVATE KEY-----\r\n" + b"A: b\r\n" * 5_000 + b"!", False),
+        (b"-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n\r\n" + b"A" * 64, True),
     ],
 )
 def test_private_keys_are_known_and_texts_about_them_are_not(text, found):

@@ -13,10 +13,11 @@ SUBMODULE = "160000"
 KEY_FOUND = "holds a private key"
 _PRIVATE_KEY = re.compile(
     rb"^-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----\r?\n"
-    rb"(?:[A-Za-z-]+: .*\r?\n)*\s*[A-Za-z0-9+/=]{40}",
+    rb"(?:[A-Za-z-]+: [^\n]*\n)*\s*[A-Za-z0-9+/=]{40}",
     re.MULTILINE,
 )
-"""With the key itself below: a text that only quotes the line explains something and is taken."""
+"""With the key itself below: a text that only quotes the line explains something and is taken. A line's end is
+matched in one way only: with two, 40 lines of CRLF would take days."""
 _LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _BINARY_LOOKED_AT = 8000
 """Git calls a content binary when its first 8,000 bytes have a NUL."""
