@@ -10,12 +10,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from app.api.bodies import check_message
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.model import Change, Project, Version, VersionRead, normal_path
-from app.web import notices
+from app.web import messages, notices
 from app.web.addresses import path_after
 from app.web.documents import body_of
 from app.web.rendering import Crumb, home_of, render
@@ -43,7 +42,7 @@ async def move_document(
         item = Item(
             document=read.version.document, path=normal_path(_field(visitor, "to")), base=_base(visitor)
         )
-        change = await _write(visitor, here, item)
+        change = await _write(visitor, here, item, messages.moved(read.version.path, item.path or ""))
     except VersoError as error:
         if error.code not in _REFUSED_IN_PLACE:
             raise
@@ -71,7 +70,8 @@ async def delete_document(
     """Delete the document; its history stays."""
     here, read = await _read(visitor, project, path_after(request, "delete"))
     try:
-        await _write(visitor, here, Item(document=read.version.document, delete=True, base=_base(visitor)))
+        item = Item(document=read.version.document, delete=True, base=_base(visitor))
+        await _write(visitor, here, item, messages.deleted(read.version.path))
     except VersoError as error:
         if error.code not in _REFUSED_IN_PLACE:
             raise
@@ -98,7 +98,8 @@ async def restore_document(
     """Bring a version's content back as the newest one; also of a deleted document."""
     here, read = await _version(visitor, project, document, number)
     try:
-        change = await _write(visitor, here, Item(document=document, restore=number, base=_base(visitor)))
+        item = Item(document=document, restore=number, base=_base(visitor))
+        change = await _write(visitor, here, item, messages.restored(read.version.path, number))
     except VersoError as error:
         if error.code not in _REFUSED_IN_PLACE:
             raise
@@ -115,7 +116,8 @@ async def undelete_document(
 ) -> Response[Any]:
     """Bring a deleted document back as it was before."""
     here, read = await _version(visitor, project, document, None)
-    change = await _write(visitor, here, Item(document=document, restore="latest", base=_base(visitor)))
+    item = Item(document=document, restore="latest", base=_base(visitor))
+    change = await _write(visitor, here, item, messages.restored(read.version.path, None))
     where = read.version.path if change is None else change.versions[0].path
     return await _go(visitor, here, where, notices.leave("undeleted", path=where))
 
@@ -141,8 +143,8 @@ async def _version(
     return here, read
 
 
-async def _write(visitor: Visitor, here: Project, item: Item) -> Change | None:
-    message = check_message(_field(visitor, "message"), visitor.services.settings)
+async def _write(visitor: Visitor, here: Project, item: Item, proposed: str) -> Change | None:
+    message = messages.message_of(visitor, _field(visitor, "message"), proposed=proposed)
     return await write_change(
         visitor.services, actor=visitor.actor, project=here.id, items=[item], message=message, key=None
     )

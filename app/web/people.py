@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from app.api.same_site import own_url
 from app.errors import VersoError
 from app.flows import keep_agents
 from app.flows.keep_agents import KeptAgent
@@ -233,7 +234,7 @@ async def _credential(visitor: Visitor, project: str, kept: KeptAgent) -> Respon
         tab="people",
         headers=_NO_STORE,
         kept=kept,
-        server=str(visitor.request.base_url).rstrip("/"),
+        server=own_url(visitor.request, visitor.services.settings),
     )
 
 

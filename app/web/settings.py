@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.api.projects import ProjectEdit
+from app.api.same_site import own_url
 from app.errors import VersoError
 from app.model import Role
 from app.web.in_place import REFUSED, Refused, back_to, refusal_of
@@ -93,7 +94,7 @@ async def _settings(visitor: Visitor, project: str, *, refused: Refused | None =
         owns=here.role is Role.owner,
         rules=[(name, words, getattr(rules, name)) for name, words in RULES],
         archive=f"/v1/projects/{here.id}/archive",
-        server=str(visitor.request.base_url).rstrip("/"),
+        server=own_url(visitor.request, visitor.services.settings),
         refused=refused,
         given=visitor.form if refused is not None and refused.where == "project" else {},
     )

@@ -59,6 +59,12 @@ def who(change: ChangeSummary | Origin) -> Who:
     return _chip(name, change.author.id, "human", "")
 
 
+def written_by(change: ChangeSummary, account: Person) -> bool:
+    """Whether somebody wrote a change, so that another has to approve it; the database decides it."""
+    attributed = change.origin.attributed_to if change.origin is not None else None
+    return account.id in {change.author.id, attributed.id if attributed is not None else None}
+
+
 def person(account: Person) -> Who:
     """An account as it is called now."""
     return _chip(_name_of(account), account.id, "human", "")
@@ -215,6 +221,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "who": who,
     "person": person,
     "spoken_by": spoken_by,
+    "written_by": written_by,
     "query": query,
     "for_people": for_people,
     "ago": ago,

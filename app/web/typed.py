@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from app.api.bodies import check_message
 from app.api.media_types import media_type_of
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.model import normal_path
 from app.supabase.upload import Upload
+from app.web import messages
 
 if TYPE_CHECKING:
     from app.model import Change, Project
@@ -66,7 +66,9 @@ async def save(
         actor=visitor.actor,
         project=here.id,
         items=[item],
-        message=check_message(typed.message.strip(), visitor.services.settings),
+        message=messages.message_of(
+            visitor, typed.message, proposed=messages.saved(path, is_new=not typed.base)
+        ),
         key=None,
         merge="auto" if merge else None,
     )

@@ -17,13 +17,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
-from app.api.bodies import check_message
 from app.api.media_types import media_type_of
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
 from app.model import Change, Project, normal_path
-from app.web import notices
+from app.web import messages, notices
 from app.web.forms import PageForm
 from app.web.rendering import Crumb, home_of, render
 from app.web.visiting import Sender, Visitor, together
@@ -77,7 +76,8 @@ async def upload_files(sender: NamedDependency[Sender], project: FromPath[str]) 
             return await _refused(visitor, here=here, error=raise_or)
         try:
             items = _items(form)
-            message = check_message(fields.get("message", "").strip(), visitor.services.settings)
+            proposed = messages.uploaded([item.path or "" for item in items])
+            message = messages.message_of(visitor, fields.get("message", ""), proposed=proposed)
             change = await _write(visitor, here=here, items=items, message=message)
         except VersoError as error:
             return await _refused(visitor, here=here, error=error)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.api.world import make_project
 from tests.web.browsing import check_everywhere, check_page
 
 if TYPE_CHECKING:
@@ -55,10 +56,27 @@ async def test_plots_are_drawn_from_the_tables_behind_them(web: Site, project: P
     await page.locator(".plot canvas").first.wait_for()
     assert await page.locator(".plot canvas").count() == 4
     assert await page.locator(".plot details[open]").count() == 0
+    # Drawn anew for other colours, and when something happens: a table that was opened stays so.
+    await page.locator("#plot-throughput summary").click()
+    await page.emulate_media(color_scheme="dark")
+    report(project, "context", state="complete")
+    row = page.get_by_role("row").filter(has_text="The crepe")
+    await row.get_by_role("link", name="complete").nth(1).wait_for()
+    await page.locator("#plot-throughput canvas").wait_for()
+    assert await page.locator(".plot details[open]").count() == 1
+    assert await page.locator("#plot-throughput tbody tr").last.locator("td").inner_text() == "2"
     await page.get_by_label("by", exact=True).select_option("week")
     await page.get_by_role("button", name="Show").click()
     await page.locator(".plot canvas").first.wait_for()
     assert "group=week" in page.url
+
+
+async def test_a_project_without_sessions_has_no_empty_plots(web: Site) -> None:
+    empty = make_project(web.members())
+    await check_everywhere(web, "reader", f"/p/{empty.slug}/pipelines")
+    page = await web.page("reader", f"/p/{empty.slug}/pipelines")
+    await page.get_by_text("Nothing to plot in this period").wait_for()
+    assert await page.locator("figure").count() == 0
 
 
 async def test_a_stage_is_reported_from_its_page(web: Site, project: Project, session: str) -> None:

@@ -27,6 +27,11 @@ def text_of(project: Project, path: str) -> str:
     return project.people.reader.get(project.file(path)).text
 
 
+def messages(project: Project) -> list[str]:
+    """Of the changes, newest first: who types none has what the page proposed."""
+    return [each["message"] for each in project.people.reader.get(f"{project.url}/changes").json()["items"]]
+
+
 async def test_a_newcomer_s_first_documents_without_a_script(web: Site) -> None:
     project = make_project(web.members())
     await check_everywhere(web, "editor", f"/p/{project.slug}")
@@ -37,6 +42,7 @@ async def test_a_newcomer_s_first_documents_without_a_script(web: Site) -> None:
     assert await said(page) == "2 documents are uploaded as change #1."
     assert page.url == f"{web.url}/p/{project.slug}/files/first"
     assert text_of(project, "first/a.md") == "# A\n"
+    assert messages(project) == ["Upload 2 documents"]
 
 
 async def test_an_upload_shows_its_way_and_files_may_be_dropped(web: Site, project: Project) -> None:
@@ -177,6 +183,12 @@ async def test_move_delete_undelete_restore(web: Site, project: Project) -> None
     await check_everywhere(web, "editor", f"/p/{project.slug}/files/there/now.md")
     await page.get_by_role("button", name="Bring it back").click()
     assert await said(page) == "there/now.md is back."
+    assert messages(project)[:4] == [
+        "Bring back now.md",
+        "Delete now.md",
+        "Restore version 1 of now.md",
+        "Move here.md to there/now.md",
+    ]
     for form in ("move", "delete"):
         await check_everywhere(web, "editor", f"/p/{project.slug}/{form}/there/now.md")
     await check_everywhere(web, "editor", f"/p/{project.slug}/documents/{first['document']}/restore/1")
@@ -188,4 +200,4 @@ async def test_readers_are_offered_nothing_that_writes(web: Site, project: Proje
         page = await web.page("reader", f"/p/{project.slug}{path}")
         await page.locator("main").wait_for()
         for name in ("Upload", "New document", "Edit"):
-            assert await page.get_by_role("link", name=name).count() == 0
+            assert await page.get_by_role("link", name=name, exact=True).count() == 0

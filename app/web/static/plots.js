@@ -34,7 +34,7 @@ function columnsOf(table) {
 
 function draw(figure) {
   const canvas = figure.querySelector(".canvas");
-  const table = figure.querySelector("table");
+  const table = figure.querySelector("details table"); // the plot itself has one, for its legend
   const kind = figure.dataset.plot;
   const data = columnsOf(table);
   if (data[0].length < 2) return;
@@ -75,9 +75,16 @@ function draw(figure) {
   new ResizeObserver(() => plot.setSize({ width: canvas.clientWidth, height: 200 })).observe(canvas);
 }
 
+/** The tables that somebody opened: they stay open when the figures are fetched anew. */
+const opened = new Set();
+document.addEventListener("click", (event) => {
+  const table = event.target.closest("figure.plot summary")?.parentElement;
+  if (table) opened[table.open ? "delete" : "add"](table.closest("figure").id); // it opens or closes after this
+});
+
 export function drawAll() {
   for (const figure of document.querySelectorAll("figure.plot")) {
-    figure.querySelector("details").open = false;
+    figure.querySelector("details").open = opened.has(figure.id);
     draw(figure);
   }
 }
