@@ -170,7 +170,8 @@ def replay_webhook(
 def deliver(*, supabase: str, secret_key_stdin: bool, allow_private: bool) -> None:
     """Send the webhooks of all projects, until told to stop. For operators: it takes the secret key.
 
-    Any number of these may run, also on several machines; each event is sent by one of them.
+    Any number of these may run, also on several machines; each event is sent by one of them. A key that
+    Supabase refuses ends it, with exit code 1.
     """
     with telling(as_json=False) as out:
         from app.cli.webhooks_process import deliver_until_told

@@ -27,9 +27,13 @@ def deliver_until_told(
     lifeline: int | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Deliver until SIGINT, SIGTERM or the lifeline's end; what is under way ends first."""
+    """Deliver until SIGINT, SIGTERM or the lifeline's end; what is under way ends first.
+
+    Raises VersoError `secret_key_refused`, also when the key is refused later.
+    """
     from app.api.logs import configure_logs
-    from app.flows.deliver_webhooks import Deliverer
+    from app.errors import VersoError
+    from app.flows.deliver_webhooks import Deliverer, KeyRefusedError
     from app.settings import Settings
     from app.supabase.pool import Pool
     from app.supabase.webhooks import Webhooks
@@ -57,6 +61,12 @@ def deliver_until_told(
                     threading.Thread(target=watch, name="lifeline", daemon=True).start()
                 on_ready()
                 await deliverer.run()
+        except KeyRefusedError:
+            raise VersoError(
+                "secret_key_refused",
+                "Supabase refuses this key. It must be the project's secret key as it is now: sb_secret_…, "
+                "or the legacy service_role. Nothing is lost: events wait until a worker starts with it.",
+            ) from None
         finally:
             await pool.close()
 

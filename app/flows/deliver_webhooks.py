@@ -39,6 +39,10 @@ FIGURES_SECONDS = 60.0
 AGENT = "Verso-Webhooks/1 (+docs/webhooks.md)"
 
 
+class KeyRefusedError(Exception):
+    """Supabase doesn't take the key, or it is not the project's secret one."""
+
+
 class Deliverer:
     """Delivers until it is told to stop."""
 
@@ -71,7 +75,12 @@ class Deliverer:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Deliver. A database that doesn't answer is asked again, less and less often."""
+        """Deliver. A database that doesn't answer is asked again, less and less often.
+
+        Raises KeyRefusedError, at the beginning or later: the key is read once, so only another start can
+        find another one. What is under way ends first.
+        """
+        refused: VersoError | None = None
         tasks: set[asyncio.Task[None]] = set()
         pause = self._look_seconds
         told_at = float("-inf")
@@ -87,6 +96,9 @@ class Deliverer:
                     )
                 pause = self._look_seconds
             except VersoError as error:
+                if _is_of_the_key(error):
+                    refused = error
+                    break
                 log.warning("webhooks.no_claim", code=error.code)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             for claim in claims:
@@ -99,6 +111,8 @@ class Deliverer:
             await self._until_due(tasks, pause)
         if tasks:
             await asyncio.wait(tasks)
+        if refused is not None:
+            raise KeyRefusedError from refused
         await self._tell()
 
     async def _tell(self) -> None:
@@ -158,6 +172,11 @@ class Deliverer:
             last=last,
             seconds=self._lease_seconds,
         )
+
+
+def _is_of_the_key(error: VersoError) -> bool:
+    """Whether a key is no key of this project, or not its secret one; not a fault that passes."""
+    return error.code in {"unauthenticated", "forbidden"} or error.detail.get("refused") == "api_key"
 
 
 def message_of(claim: Claim, event: dict[str, Any], *, now: int) -> tuple[bytes, dict[str, str]]:

@@ -41,7 +41,9 @@ def from_rows(error: APIError, *, doubt: bool = False) -> VersoError:
         return VersoError("unauthenticated", "Supabase refused the access token. Sign in again.")
     if not state and "API key" in str(error.message):  # what stands before PostgREST has no codes
         return VersoError(
-            "supabase_failed", "Supabase doesn't take the API key. It must be one of this very project."
+            "supabase_failed",
+            "Supabase doesn't take the API key. It must be one of this very project.",
+            refused="api_key",
         )
     if state == "42501":
         return VersoError(

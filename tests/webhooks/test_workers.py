@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from app.errors import VersoError
+from app.flows.deliver_webhooks import Deliverer, KeyRefusedError
 from tests.webhooks.conftest import sql
 from tests.webhooks.working import Worker, deliveries, register, until, webhook_of
 
 if TYPE_CHECKING:
+    from app.supabase.webhooks import Claim
     from tests.api.world import Project
     from tests.stack import Stack
     from tests.webhooks.receiver import Receiver
@@ -102,3 +106,35 @@ def test_a_worker_that_is_killed_while_it_sends_leaves_its_event_to_another(
         second.stop()
     assert len({each.headers["webhook-id"] for each in receiver.got}) == 1
     assert [each["delivered"] for each in deliveries(project, webhook)] == [True]
+
+
+@pytest.mark.parametrize("key", ["x", "publishable"])
+def test_a_key_that_is_refused_ends_the_worker_with_a_sentence(stack: Stack, key: str) -> None:
+    own = Worker(stack, key=stack.publishable_key if key == "publishable" else key)
+    told = own.ended()
+    assert own.process.returncode == 1
+    assert "verso: Supabase refuses this key." in told
+    assert "Traceback" not in told
+
+
+def test_a_key_that_is_refused_later_ends_the_worker_after_what_is_under_way() -> None:
+    claims = Refusing()
+    with pytest.raises(KeyRefusedError):
+        asyncio.run(Deliverer(claims, None, "key", look_seconds=0.01).run())  # type: ignore[arg-type]
+    assert claims.asked == 3, "a fault that passes is asked again"
+
+
+class Refusing:
+    """A database that takes a key, is away for a moment, and then doesn't take it any more."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def claim_deliveries(self, _key: str, **_: int) -> list[Claim]:
+        self.asked += 1
+        if self.asked == 1:
+            return []
+        raise VersoError("supabase_unavailable" if self.asked == 2 else "unauthenticated", "No.")
+
+    async def webhook_figures(self, _key: str) -> None:
+        raise VersoError("supabase_unavailable", "No.")

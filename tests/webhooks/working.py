@@ -29,12 +29,12 @@ PATIENCE = 20
 class Worker:
     """`verso webhooks deliver` as a process of its own."""
 
-    def __init__(self, stack: Stack, *arguments: str) -> None:
+    def __init__(self, stack: Stack, *arguments: str, key: str | None = None) -> None:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("VERSO_", "SUPABASE_"))}
         self._told = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is stopped
         self.process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "webhooks", "deliver", *arguments],
-            env=kept | {"SUPABASE_URL": stack.supabase_url, "SUPABASE_SECRET_KEY": stack.secret_key},
+            env=kept | {"SUPABASE_URL": stack.supabase_url, "SUPABASE_SECRET_KEY": key or stack.secret_key},
             cwd=REPOSITORY,
             # A pipe that nobody reads would be full after some hundred lines, and stop it.
             stdout=self._told,
@@ -48,6 +48,10 @@ class Worker:
 
     def stop(self) -> str:
         self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> str:
+        """What it told, once it has ended."""
         self.process.wait(PATIENCE)
         self._told.seek(0)
         with self._told as told:
