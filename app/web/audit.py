@@ -15,6 +15,7 @@ from litestar.params import FromPath, QueryParameter
 from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
+from app.supabase.audit import NOUNS
 from app.web.rendering import Crumb, home_of, render
 from app.web.visiting import Visitor, together
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from app.supabase.audit import AuditEntry
 
 PAGE = 50
-KINDS = (
-    "account", "agent", "audit", "bridge", "content", "export", "invitation", "member", "page",
-    "project", "refused", "session", "tag", "webhook",
-)  # fmt: skip
-"""What one may choose from: all kinds of a noun. docs/audit.md and docs/events.md tell of them."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}")
 
@@ -158,7 +154,7 @@ def _facts(
         "entries": found[:PAGE],
         "about": {each.id: _about(each, names) for each in found},
         "asked": asked,
-        "kinds": KINDS,
+        "kinds": NOUNS,
         "query": urlencode(said),
         "following": cursor_of(found[PAGE - 1].place) if len(found) > PAGE else None,
         "later": later,

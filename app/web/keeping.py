@@ -99,7 +99,7 @@ async def restore_document(
     here, read = await _version(visitor, project, document, number)
     try:
         item = Item(document=document, restore=number, base=_base(visitor))
-        change = await _write(visitor, here, item, messages.restored(read.version.path, number))
+        change = await _write(visitor, here, item, messages.restored(read.head.path, number))
     except VersoError as error:
         if error.code not in _REFUSED_IN_PLACE:
             raise
