@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import subprocess
 
+import pygit2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pygit2.enums import ObjectType
 
+from app.client.filters import Filter
 from app.errors import VersoError
-from app.git.read.contents import blob_id, has_private_key
+from app.git.read.contents import Contents, blob_id, has_private_key
 from app.git.read.names import distinct_names, name_of
 from app.git.read.objects import Identity, parse_commit
 from app.git.read.people import People
 from app.git.read.proof import GrowingTree
 from app.git.read.repository import open_repository
-from app.git.read.trees import Leaf
+from app.git.read.trees import Leaf, Trees
 from app.model import normal_path
 
 TREE = b"tree " + b"1" * 40
@@ -89,6 +92,32 @@ def test_authors_are_read_however_they_are_written(line, name, email, seconds):
 )
 def test_private_keys_are_known_and_texts_about_them_are_not(text, found):
     assert has_private_key(text) is found
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"9 f\0" + b"1" * 20,
+        b" f\0" + b"1" * 20,
+        b"100644 f\0" + b"1" * 19,
+        b"100644 f",
+        b"-1 f\0" + b"1" * 20,
+    ],
+)
+def test_a_tree_that_is_none_is_told_with_what_to_do(tmp_path, raw):
+    opened = pygit2.init_repository(str(tmp_path), bare=True)
+    tree = opened.write(ObjectType.BLOB, raw).raw  # read back by its id, whatever it was written as
+    with pytest.raises(VersoError, match="git fsck") as refused:
+        list(Trees(opened, rules=Filter(), contents=Contents(opened)).differences(None, tree))
+    assert refused.value.code == "git_object_missing"
+
+
+def test_a_content_that_a_partial_clone_left_out_is_told_with_what_to_do(tmp_path):
+    opened = pygit2.init_repository(str(tmp_path), bare=True)
+    tree = opened.write(ObjectType.TREE, b"100644 f\0" + b"1" * 20).raw
+    with pytest.raises(VersoError, match="--filter") as refused:
+        list(Trees(opened, rules=Filter(), contents=Contents(opened)).differences(None, tree))
+    assert refused.value.code == "git_object_missing"
 
 
 def test_the_authors_file_knows_people_by_name_and_address_and_says_where_it_is_wrong():

@@ -9,6 +9,10 @@ import hashlib
 import re
 from typing import Any, NamedTuple
 
+import pygit2
+
+from app.git.read.objects import object_missing
+
 SUBMODULE = "160000"
 KEY_FOUND = "holds a private key"
 _PRIVATE_KEY = re.compile(
@@ -16,8 +20,8 @@ _PRIVATE_KEY = re.compile(
     rb"(?:[A-Za-z-]+: [^\n]*\n)*\s*[A-Za-z0-9+/=]{40}",
     re.MULTILINE,
 )
-"""With the key itself below: a text that only quotes the line explains something and is taken. A line's end is
-matched in one way only: with two, 40 lines of CRLF would take days."""
+"""With the key itself below: a text that only quotes the line explains something and is taken. A line's end
+is matched in one way only: with two, 40 lines of CRLF would take days."""
 _LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _BINARY_LOOKED_AT = 8000
 """Git calls a content binary when its first 8,000 bytes have a NUL."""
@@ -54,10 +58,16 @@ class Contents:
         return held
 
     def read(self, mode: str, oid: bytes) -> bytes:
-        """The bytes; a submodule's content is its commit's id in 40 digits."""
+        """The bytes; a submodule's content is its commit's id in 40 digits.
+
+        Raises VersoError `git_object_missing` when they aren't there: `git clone --filter` leaves them out.
+        """
         if mode == SUBMODULE:
             return oid.hex().encode()
-        _, data = self._repository.odb.read(oid.hex())
+        try:
+            _, data = self._repository.odb.read(oid.hex())
+        except (KeyError, pygit2.GitError) as error:
+            raise object_missing("content", oid) from error
         return bytes(data)
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from app.errors import VersoError
 from app.git.read.notes import Notes, read_notes
 
 MAX_MESSAGE_BYTES = 65536
@@ -18,6 +19,7 @@ MAX_COMMIT_BYTES = 1024 * 1024
 """The largest commit object that is kept, with its headers."""
 _WHEN = re.compile(rb"(?: (-?\d{1,18}))?(?: ([+-]\d{1,4}))?\Z")
 _LONGEST_WHEN = 32
+_MODE = re.compile(rb"[0-7]{1,7}\Z")
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?(?![^\n])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _SLOW = frozenset({"idna", "punycode"})
@@ -117,15 +119,33 @@ def parse_tag(raw: bytes) -> Tag:
 
 
 def parse_tree(raw: bytes) -> list[tuple[bytes, bytes, bytes]]:
-    """A tree's entries in their order: mode as it is written, raw name, object id (20 bytes)."""
+    """A tree's entries in their order: mode as it is written, raw name, object id (20 bytes).
+
+    Raises ValueError when it isn't a tree.
+    """
     entries = []
     at = 0
     while at < len(raw):
         blank = raw.index(b" ", at)
         end = raw.index(b"\0", blank)
-        entries.append((raw[at:blank], raw[blank + 1 : end], raw[end + 1 : end + 21]))
+        mode = raw[at:blank]
+        if not _MODE.match(mode):
+            raise ValueError(f"{mode[:10]!r} is no mode")
+        entries.append((mode, raw[blank + 1 : end], raw[end + 1 : end + 21]))
         at = end + 21
+    if at > len(raw):
+        raise ValueError("it ends too early")
     return entries
+
+
+def object_missing(kind: str, oid: bytes) -> VersoError:
+    """What to say of a tree or a content (by its id) that can't be read."""
+    return VersoError(
+        "git_object_missing",
+        f"The {kind} {oid.hex()} is missing or damaged. Was the repository cloned with --filter? Then clone "
+        "it whole; else `git fsck` says more.",
+        object=oid.hex(),
+    )
 
 
 def decode(data: bytes, encoding: bytes = b"") -> str:

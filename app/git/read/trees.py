@@ -11,10 +11,11 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
+import pygit2
 
 from app.errors import VersoError
 from app.git.read.names import distinct_names, shown
-from app.git.read.objects import parse_tree
+from app.git.read.objects import object_missing, parse_tree
 from app.model import normal_path
 
 if TYPE_CHECKING:
@@ -172,8 +173,7 @@ class Trees:
         if held is not None:
             self._listings.move_to_end(tree)
             return held
-        _, raw = self._repository.odb.read(tree.hex())
-        raws = {name: (mode, oid) for mode, name, oid in parse_tree(raw)}
+        raws = self._entries(tree)
         names, lost = distinct_names(list(raws))
         for name in lost:
             self.findings.leave_out(
@@ -185,7 +185,7 @@ class Trees:
             if text.encode() != name:
                 reason = "its name in Git is " + shown(name) + (" (not UTF-8)" if _broken(name) else "")
                 self.findings.rewrite(prefix + text, reason)
-            known = _mode(mode)
+            known = _mode(int(mode, 8))
             if known.encode() != mode:
                 self.findings.rewrite(prefix + text, f"its mode in Git is {mode.decode('ascii', 'replace')}")
             listing[text] = Leaf(known, oid)
@@ -194,6 +194,15 @@ class Trees:
         while self._cached > _MOST_CACHED and len(self._listings) > 1:
             self._cached -= len(self._listings.popitem(last=False)[1]) + 1
         return listing
+
+    def _entries(self, tree: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+        """A tree's modes and ids by raw names. Raises VersoError `git_object_missing`."""
+        try:
+            _, raw = self._repository.odb.read(tree.hex())
+            entries = parse_tree(raw)
+        except (KeyError, ValueError, pygit2.GitError) as error:
+            raise object_missing("tree", tree) from error
+        return {name: (mode, oid) for mode, name, oid in entries}
 
     def _takes(self, path: str, *, is_dir: bool) -> bool:
         key = path + "/" if is_dir else path
@@ -227,12 +236,12 @@ def id_of_tree(entries: list[tuple[str, Leaf]]) -> bytes:
     return hashlib.sha1(b"tree %d\0%s" % (len(body), body), usedforsecurity=False).digest()
 
 
-def _mode(raw: bytes) -> str:
+def _mode(written: int) -> str:
     """One of the modes that Git writes today; early versions wrote 100664, and some tools 040000."""
-    special = {0o04: TREE, 0o12: SYMLINK, 0o16: SUBMODULE}.get(int(raw, 8) >> 12)
+    special = {0o04: TREE, 0o12: SYMLINK, 0o16: SUBMODULE}.get(written >> 12)
     if special is not None:
         return special
-    return EXECUTABLE if int(raw, 8) & 0o100 else ORDINARY
+    return EXECUTABLE if written & 0o100 else ORDINARY
 
 
 def _broken(name: bytes) -> bool:
