@@ -161,6 +161,29 @@ async def test_an_author_who_left_says_nothing_more(world, team):
     assert (await refused(keep(world, team.editor, item(one, 1, 1, 3)))).code == "version_not_found"
 
 
+async def test_an_author_whose_account_ended_says_nothing_more(world, team):
+    one = await world.write(team.editor, team.id, "a.md", "1\n2\n3\n")
+    await world.sql(
+        "update auth.users set deleted_at = now() where id = $1", team.editor.id, role="supabase_auth_admin"
+    )
+    assert (await refused(keep(world, team.editor, item(one, 1, 1, 3)))).code == "version_not_found"
+
+
+async def test_a_torn_text_of_many_lines_takes_no_time(world, team):
+    count = 20_000
+    plain = "".join(f"{n}\n" for n in range(count))
+    one = await world.write(team.editor, team.id, "a.md", plain)
+    torn = "".join(f"{n}\n" if n % 2 else f"{n}!\n" for n in range(count))
+    two = await world.write(team.editor, team.id, "a.md", torn, base=one["hash"])
+    runs = [number for n in range(count) for number in (1 if n % 2 else 2, n + 1, 1)]
+    assert await keep(world, team.editor, item(one, 1, 1, count), item(two, *runs)) == 2
+    async with world.as_person(team.reader) as conn:
+        # Run by run it took more than a minute; PostgreSQL ends a person's statements after 8 s.
+        await conn.execute("set local statement_timeout = '8s'")
+        said = await world.rpc_on(conn, "read_blame", document=one["document"], first_line=3, last_line=4)
+    assert (said["lines"], said["runs"]) == (count, [[3, 2, 3, 1], [4, 1, 4, 1]])
+
+
 async def test_a_walk_back_ends_at_the_nearest_that_is_kept(world, team):
     one, two, _ = await history(world, team)
     await keep(world, team.owner, item(two, 2, 1, 3))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -426,3 +428,22 @@ async def test_a_page_costs_the_same_however_many_entries_and_changes_there_are(
     await fill(20_000)
     many = [await pages(one), await pages(me)]
     assert all(after <= 1.5 * before + 50 for before, after in zip(few, many, strict=True)), (few, many)
+
+
+async def test_what_is_said_at_once_in_any_order_is_all_counted(world, team):
+    """As several processes say it of one account: who counts in an order of their own would deadlock with others."""
+    kinds = [
+        "refused.role",
+        "refused.rate",
+        "refused.account",
+        "export.git",
+        "export.history",
+        "export.bundle",
+    ]
+    entries = [{"kind": kind, **about} for kind in kinds for about in ({}, {"about": team.id})]
+    orders = [random.sample(entries, len(entries)) for _ in range(40)]
+    await asyncio.gather(
+        *(world.rpc(team.reader, "record_audit", entries=json.dumps(each)) for each in orders)
+    )
+    counted = "select sum(count) from private.audit_entries where account_id = $1 and witness = 'caller'"
+    assert await world.one(counted, team.reader.id) == 40 * len(entries)

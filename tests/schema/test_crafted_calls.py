@@ -287,3 +287,14 @@ async def test_a_page_has_a_size(world, function, arguments, asked, given):
 
 async def test_page_sizes_end_at_a_thousand(world):
     assert await world.one("select private.page_rows(2147483647)") == 1000
+
+
+@pytest.mark.parametrize("after", [-1, -6000, -(2**63)])
+async def test_events_after_a_number_below_0_are_those_after_0(world, after):
+    team = await world.team()
+    await world.write(team.editor, team.id, f"after{after}.md", "one")
+    asked = {"project": team.id, "page_size": 3}
+    for prefix in (None, "after"):
+        page = await world.rpc(team.reader, "list_events", **asked, after=after, prefix=prefix)
+        assert page == await world.rpc(team.reader, "list_events", **asked, after=0, prefix=prefix)
+        assert page["events"]

@@ -244,6 +244,36 @@ async def test_an_upload_under_way_is_waited_for_and_found(world, team):
     assert name in (await erasing)["objects"]
 
 
+async def texts_of(world: World, team: Team) -> int:
+    return int(await world.one("select count(*) from public.texts where project_id = $1", team.id))
+
+
+async def test_a_text_that_is_brought_meanwhile_goes_with_its_content(world, team):
+    text = [{"sha256": sha256(SECRET.encode()), "body": SECRET}]
+    async with world.as_person(team.reader) as conn:
+        assert await world.rpc_on(conn, "store_texts", project=team.id, items=text) == {"stored": 1}
+        erasing = asyncio.create_task(erase(world, team))
+        await asyncio.sleep(0.3)
+        assert not erasing.done()
+    await erasing
+    assert await texts_of(world, team) == 0
+    found = await world.rpc(team.reader, "search", project=team.id, query="Jane")
+    assert found["items"] == []
+
+
+async def test_a_text_that_is_brought_while_its_content_is_being_erased_is_left_out(world, team):
+    text = [{"sha256": sha256(SECRET.encode()), "body": SECRET}]
+    async with world.as_person(team.owner) as conn:
+        await world.rpc_on(
+            conn, "erase_content", project=team.id, content=sha256(SECRET.encode()), reason="The law."
+        )
+        bringing = asyncio.create_task(world.rpc(team.reader, "store_texts", project=team.id, items=text))
+        await asyncio.sleep(0.3)
+        assert not bringing.done()
+    assert await bringing == {"stored": 0}
+    assert await texts_of(world, team) == 0
+
+
 @pytest.mark.parametrize(
     ("wrong", "status", "code"),
     [

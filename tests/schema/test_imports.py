@@ -633,6 +633,7 @@ async def test_where_an_import_stands(world, stored):
         ({"authored_at": "yesterday"}, "bad_import"),
         ({"authored_at": "1800-01-01T00:00:00Z"}, "bad_import"),
         ({"committed_at": "2020-13-01T00:00:00Z"}, "bad_import"),
+        ({"committed_at": "0001-01-01T00:00:00+15:00"}, "bad_import"),  # in UTC that is before Christ
         ({"author_name": "two\nlines"}, "bad_import"),
         ({"author_name": ""}, "bad_import"),
         ({"author_email": "x" * 1001}, "bad_import"),

@@ -182,3 +182,27 @@ async def test_many_at_once(world: World, team: Team):
             *(said(world, person, team, device=device, path="a.md") for person, device in what)
         )
         assert len(await seen(world, team.owner, team)) == 20
+
+
+async def test_who_is_removed_while_they_say_so_waits_and_is_told(world: World, team: Team):
+    """Whoever removes them waits for their entries; they must not hold one of these while they wait."""
+    for device in ("tab0", "tab1"):
+        await said(world, team.reviewer, team, device=device)
+    entry = "from public.presence where user_id = $1 and device = $2"
+    async with world.acting("postgres") as conn:
+        await conn.execute(
+            "update public.presence set until = now() - interval '1 s' where user_id = $1 and device = $2",
+            team.reviewer.id,
+            "tab1",
+        )
+    async with world.acting("postgres") as conn:
+        await conn.fetch(f"select {entry} for update", team.reviewer.id, "tab0")
+        removing = asyncio.create_task(
+            world.rpc(team.owner, "remove_member", project=team.id, person=team.reviewer.handle)
+        )
+        await asyncio.sleep(0.3)
+        saying = asyncio.create_task(refused(said(world, team.reviewer, team, device="tab2")))
+        await asyncio.sleep(0.3)
+        assert not removing.done()
+    await removing
+    assert (await saying).code == "project_not_found"

@@ -301,6 +301,32 @@ async def test_without_a_living_owner_nothing_is_sent(world, team):
     assert await claims(world, webhook) == []
 
 
+async def test_one_without_an_owner_keeps_no_other_waiting(world, team):
+    other = await world.team()
+    left, whole = await hook(world, team), await hook(world, other)
+    await world.sql("delete from auth.users where id = $1", team.owner.id, role="supabase_auth_admin")
+    for webhook, since in ((left, "2001-01-01"), (whole, "2001-01-02")):
+        await world.sql(
+            "update private.webhooks set next_attempt_at = $2::text::timestamptz where id = $1",
+            uuid.UUID(webhook["id"]),
+            since,
+        )
+    looks = [await claims(world, left, whole, webhooks=1) for _ in range(2)]
+    assert [[claim["webhook"] for claim in look] for look in looks] == [[], [whole["id"]]]
+    told = "select last_error from private.webhooks where id = $1"
+    assert await world.one(told, uuid.UUID(left["id"])) == "the project has no owner"
+
+
+async def test_one_that_passes_events_by_goes_behind_those_that_wait(world, team):
+    webhook = await hook(world, team, kinds="{tag.added}")
+    await world.sql(
+        "update private.webhooks set next_attempt_at = '2001-01-03' where id = $1", uuid.UUID(webhook["id"])
+    )
+    assert await claims(world, webhook, webhooks=1) == []
+    moved = "select next_attempt_at > '2001-01-03' from private.webhooks where id = $1"
+    assert await world.one(moved, uuid.UUID(webhook["id"]))
+
+
 async def test_what_is_not_wanted_is_passed_by_however_much_it_is(world, team):
     webhook = await hook(world, team, kinds="{tag.added}")
     for n in range(5):

@@ -72,7 +72,7 @@ begin
     when entry ->> 'origin_id' !~ '^([0-9a-f]{40}|[0-9a-f]{64})$' then 'An origin_id is 40 or 64 lower-case hexadecimal digits.'
     when octet_length(entry ->> 'message') > 65536 then 'The message of an imported change has at most 65,536 bytes; its origin holds all of it.'
     when private.moment_or_null(entry ->> 'authored_at') is null or private.moment_or_null(entry ->> 'authored_at') not between '1900-01-01' and '9999-01-01'
-      or private.moment_or_null(entry ->> 'committed_at') is null
+      or private.moment_or_null(entry ->> 'committed_at') is null or private.moment_or_null(entry ->> 'committed_at') not between '1900-01-01' and '9999-01-01'
       then 'The times of an imported change are RFC 3339, from 1900 to 9998.'
     when entry ->> 'author_name' ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' or octet_length(entry ->> 'author_name') not between 1 and 1000
       or entry ->> 'author_email' ~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]' or octet_length(entry ->> 'author_email') not between 1 and 1000

@@ -217,7 +217,12 @@ begin
   if jsonb_typeof(entries) is distinct from 'array' or jsonb_array_length(entries) not between 1 and 100 then
     perform private.fail(422, 'bad_value', 'Say 1 to 100 entries at once.');
   end if;
-  for entry in select e.value from jsonb_array_elements(entries) e loop
+  -- In the order of the rows that they are counted in: who says the same at once in another order waits, and never both.
+  for entry, target in
+    select e.value, p.target from jsonb_array_elements(entries) e (value)
+    cross join lateral private.audited_project(e.value ->> 'about', account) p (target)
+    order by e.value ->> 'kind', p.target
+  loop
     what := entry ->> 'kind';
     if what is null or what not in (
       'bridge.used', 'page.signed_in', 'page.signed_out',
@@ -225,7 +230,6 @@ begin
       'refused.role', 'refused.absent', 'refused.account', 'refused.rate') then
       perform private.fail(422, 'bad_value', 'That is not said of oneself. docs/audit.md names the kinds.');
     end if;
-    target := private.audited_project(entry ->> 'about', account);
     mine := exists (select from public.members m where m.user_id = account and m.project_id = target);
     continue when mine and what = 'refused.absent';  -- a member who looks for what isn't there is turned away from nothing
     -- Of a project that isn't one's own there is one thing to say: that one was turned away.

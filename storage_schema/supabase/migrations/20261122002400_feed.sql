@@ -125,6 +125,7 @@ begin
     perform private.fail(400, 'bad_cursor',
       format('The project has events 1 to %s. Begin anew: without a number, or after 0.', newest), jsonb_build_object('newest', newest));
   end if;
+  after := greatest(after, 0);
   -- With a filter a page looks at so many events at most, and says how far it came.
   upto := least(newest, after + 5000);
   if prefix is not null or wanted_session is not null then

@@ -71,6 +71,8 @@ begin
   if path is not null and why is not null then
     perform private.fail(422, 'bad_path', why, jsonb_build_object('path', path));
   end if;
+  -- The membership before its entries, as who removes a member takes them: else the two would wait for each other.
+  perform from public.members m where m.user_id = me and m.project_id = project for key share;
   select s.* into mine from public.presence s
   where s.user_id = me and s.project_id = project and s.device = set_presence.device and s.until > now();
   if state = 'gone' then

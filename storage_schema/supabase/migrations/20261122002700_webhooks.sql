@@ -456,17 +456,22 @@ begin
       where w.id = due.id;
       continue;
     end;
-    continue when page is null;
+    if page is null then
+      update private.webhooks w set next_attempt_at = clock_timestamp() + interval '1 hour', last_error = 'the project has no owner'
+      where w.id = due.id;
+      continue;
+    end if;
     select coalesce(jsonb_agg(e order by e -> 'sequence'), '[]') into wanted
     from jsonb_array_elements(page -> 'events') e
     where due.replay_last is null or (e ->> 'sequence')::bigint <= due.replay_last;
     if wanted = '[]' then
+      -- And behind those that wait already: one that passes by a long history would be first every time.
       if due.replay_first is null then
-        update private.webhooks w set place = (page ->> 'scanned')::bigint where w.id = due.id;
+        update private.webhooks w set place = (page ->> 'scanned')::bigint, next_attempt_at = clock_timestamp() where w.id = due.id;
       elsif (page ->> 'scanned')::bigint >= due.replay_last or page -> 'events' <> '[]' then
         update private.webhooks w set replay_first = null, replay_last = null where w.id = due.id;
       else
-        update private.webhooks w set replay_first = (page ->> 'scanned')::bigint + 1 where w.id = due.id;
+        update private.webhooks w set replay_first = (page ->> 'scanned')::bigint + 1, next_attempt_at = clock_timestamp() where w.id = due.id;
       end if;
       continue;
     end if;

@@ -77,7 +77,7 @@ returns bigint
 language sql immutable
 set search_path = ''
 as $$ select hashtextextended('verso content ' || project || '/' || content, 0) $$;
-comment on function private.content_lock is 'The advisory lock of a content: shared by uploads, held alone by erasing.';
+comment on function private.content_lock is 'The advisory lock of a content: shared by uploads and texts, held alone by erasing.';
 
 -- Blobs change in one way only, once, and only along with the record of it.
 create function private.keep_blob()
@@ -121,6 +121,25 @@ $$;
 comment on function private.refuse_erased_blob is 'Refuses a blob of an erased content that has bytes, and one without bytes whose content was not erased.';
 create trigger blobs_of_erased_contents before insert on public.blobs
   for each row execute function private.refuse_erased_blob();
+
+-- Whoever brings a text has seen that its bytes were there; an erasure that is written meanwhile has to be waited for, and
+-- one that comes later finds the text.
+create function private.leave_out_erased_text()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform pg_advisory_xact_lock_shared(private.content_lock(new.project_id, new.sha256));
+  if exists (select from public.erasures e where e.project_id = new.project_id and e.sha256 = new.sha256) then
+    return null;
+  end if;
+  return new;
+end
+$$;
+comment on function private.leave_out_erased_text is 'Leaves texts of erased contents out, for every role.';
+create trigger texts_of_erased_contents before insert on public.texts
+  for each row execute function private.leave_out_erased_text();
 
 -- Storage ---------------------------------------------------------------------------------------
 
