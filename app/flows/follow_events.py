@@ -320,17 +320,24 @@ class Hub:
             closing.add_done_callback(self._closing.discard)
 
     async def _tick(self) -> None:
-        """Every second: heartbeats, tokens that end, access that is to be looked at again."""
+        """Every second: tokens that end, access that is to be looked at again, heartbeats."""
         while True:
             await asyncio.sleep(1)
-            now, clock = time.monotonic(), time.time()
             for follower in list(self._followers.values()):
                 for each in list(follower.subscribers):
-                    each.tick(now)
-                    if each.actor.expires_at <= clock:
-                        each.end("token_expired")
-                    elif now - each.checked_at > self._recheck * random.uniform(2 / 3, 0.9):
-                        self._check(follower, each.actor.token)
+                    try:
+                        self._look_after(follower, each)
+                    except Exception:
+                        # One stream's fault: without this task nobody's would end with its token.
+                        log.exception("events.ticker", project=follower.project)
+
+    def _look_after(self, follower: Follower, subscription: Subscription) -> None:
+        now = time.monotonic()
+        if subscription.actor.expires_at <= time.time():
+            subscription.end("token_expired")
+        elif now - subscription.checked_at > self._recheck * random.uniform(2 / 3, 0.9):
+            self._check(follower, subscription.actor.token)
+        subscription.tick(now)
 
     def _check(self, follower: Follower, token: str) -> None:
         key = follower.project, token
@@ -345,6 +352,8 @@ class Hub:
         def done(task: asyncio.Task[None]) -> None:
             self._checks.discard(task)
             self._checking.discard(key)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("events.check", project=follower.project, exc_info=error)
 
         task = asyncio.create_task(check())
         self._checks.add(task)

@@ -93,13 +93,15 @@ async def follow_presence(feed: Feed, follower: Follower, due: asyncio.Event) ->
         if reader is not None:
             try:
                 found = await feed.list_presence(reader.token, project=follower.project)
-            except VersoError as error:
-                # Whether the token may read is for the events to find out.
-                log.info("presence.unreadable", project=follower.project, code=error.code)
-            else:
                 if await _are_handed_out(follower, found.newest) and follower.board.take(found.items):
                     for each in list(follower.subscribers):
                         each.wake()
+            except VersoError as error:
+                # Whether the token may read is for the events to find out.
+                log.info("presence.unreadable", project=follower.project, code=error.code)
+            except Exception:
+                # Nobody awaits this: without it nobody would be told of anybody any more.
+                log.exception("presence.follower", project=follower.project)
         await asyncio.sleep(SOON_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_rest(follower)):
