@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.flows.find_moves import MAX_LINES
 from tests.api.trees import tree_at
 from tests.api.world import Project, code_of
 
@@ -49,6 +50,20 @@ def test_what_has_little_in_common_is_no_move(project: Project) -> None:
     answer = rearranged(project, gone(first), {"path": "b.md", "text": other})
     assert "moves" not in answer.json()
     assert sorted(each["action"] for each in answer.json()["change"]["versions"]) == ["add", "delete"]
+
+
+def test_as_many_lines_are_compared_as_the_bound_says_whoever_is_slow(project: Project) -> None:
+    half = MAX_LINES // 2
+    firsts = [project.written(f"{name}.md", f"{name}\n" + "x\n" * (half - 1)) for name in "ab"]
+    small = project.written("small.md", TEXT)
+    most = {"path": "new/a.md", "text": "other\n" + "x\n" * (half - 1)}
+    one_more = {"path": "new/b.md", "text": "other\n" + "x\n" * half}
+    edited = TEXT.replace("line 3 of a document", "the third line")
+    beyond = rearranged(project, gone(firsts[1]), gone(small), one_more, {"path": "new.md", "text": edited})
+    # What is too long is passed over, and what comes after it is not.
+    assert [(each["from"], each["to"]) for each in beyond.json()["moves"]] == [("small.md", "new.md")]
+    within = rearranged(project, gone(firsts[0]), most)
+    assert [(each["from"], each["to"]) for each in within.json()["moves"]] == [("a.md", "new/a.md")]
 
 
 def test_without_asking_nothing_is_guessed(project: Project) -> None:
