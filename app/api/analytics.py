@@ -11,8 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.services import Services
-from app.api.spreadsheets import csv_answer
-from app.errors import VersoError
+from app.api.spreadsheets import csv_answer, wants_csv
 from app.supabase.analytics import AnalyticsRow, Period, Times
 from app.supabase.identity import Actor
 
@@ -114,16 +113,6 @@ async def _answer(
         first_day=period.first_day, last_day=period.last_day, group=period.step, by=period.part, rows=rows
     )
     return Response(told, headers=_HEADERS)
-
-
-def wants_csv(request: Request[Any, Any, Any], form: str | None) -> bool:
-    """Whether the answer is CSV: by `format`, else by Accept. Raises VersoError `not_acceptable`."""
-    if form is not None or "accept" not in request.headers:
-        return form == "csv"
-    best = request.accept.best_match(["application/json", "text/csv"])
-    if best is None:
-        raise VersoError("not_acceptable", "Analytics come as application/json or text/csv.")
-    return best == "text/csv"
 
 
 def _table(rows: list[AnalyticsRow]) -> tuple[list[str], list[list[Any]]]:

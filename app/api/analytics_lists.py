@@ -11,11 +11,11 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.analytics import First, Form, Last, period_of, wants_csv
+from app.api.analytics import First, Form, Last, period_of
 from app.api.gauges import MEDIA_TYPE, gauge_text
 from app.api.paging import Limit, page_size
 from app.api.services import Services
-from app.api.spreadsheets import csv_answer
+from app.api.spreadsheets import csv_answer, wants_csv
 from app.supabase.analytics import ContestedDocument, Period, StaleDocument
 from app.supabase.identity import Actor
 

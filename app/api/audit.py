@@ -14,7 +14,7 @@ from litestar.params import FromPath, QueryParameter
 from app.api.links import Page, cursor_of, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
-from app.api.spreadsheets import csv_answer, csv_text
+from app.api.spreadsheets import csv_answer, csv_text, wants_csv
 from app.api.witness import note_act
 from app.supabase.audit import AuditEntry
 from app.supabase.identity import Actor
@@ -25,7 +25,9 @@ Kind = Annotated[
 ]
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
 Until = Annotated[datetime | None, QueryParameter(description="Not after this time.")]
-Form = Annotated[Literal["json", "csv"], QueryParameter(name="format", description="json or csv.")]
+Form = Annotated[
+    Literal["json", "csv"] | None, QueryParameter(name="format", description="Stronger than Accept.")
+]
 COLUMNS = (
     "at", "last_at", "count", "kind", "witness", "person", "handle", "agent", "on_behalf_of", "session",
     "project", "event", "change", "address", "user_agent", "request", "route", "code", "about", "known",
@@ -45,7 +47,7 @@ async def list_audit(
     ] = None,
     since: Since = None,
     until: Until = None,
-    form: Form = "json",
+    form: Form = None,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Response[Page[AuditEntry]]:
@@ -54,6 +56,7 @@ async def list_audit(
     Changes, comments, reviews and stages have lists of their own and are left out. `witness` says whose word
     an entry is. CSV pages follow one another by the `Link` header.
     """
+    as_csv = wants_csv(request, form)
     size = page_size(limit, services.settings)
     found = await services.audit.list_audit(
         actor.token,
@@ -65,9 +68,9 @@ async def list_audit(
         after=position_of(cursor, str),
         page_size=size + 1,
     )
-    if form == "csv":
+    if as_csv:
         note_act(request, services, token=actor.token, kind="export.audit", about=project)
-    return _answer(request, found, size=size, form=form)
+    return _answer(request, found, size=size, as_csv=as_csv)
 
 
 @get("/v1/me/audit", tags=["audit"], summary="What my account did")
@@ -78,11 +81,12 @@ async def list_my_audit(
     kind: Kind = None,
     since: Since = None,
     until: Until = None,
-    form: Form = "json",
+    form: Form = None,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> Response[Page[AuditEntry]]:
     """Newest first: sign-ins and sign-outs, what was exported, what was refused, acts in one's projects."""
+    as_csv = wants_csv(request, form)
     size = page_size(limit, services.settings)
     found = await services.audit.list_my_audit(
         actor.token,
@@ -92,15 +96,15 @@ async def list_my_audit(
         after=position_of(cursor, str),
         page_size=size + 1,
     )
-    return _answer(request, found, size=size, form=form)
+    return _answer(request, found, size=size, as_csv=as_csv)
 
 
 def _answer(
-    request: Request[Any, Any, Any], found: list[AuditEntry], *, size: int, form: str
+    request: Request[Any, Any, Any], found: list[AuditEntry], *, size: int, as_csv: bool
 ) -> Response[Any]:
     following = cursor_of(found[size - 1].place) if len(found) > size else None
     headers = {"Cache-Control": "no-store", **next_link(request, following)}
-    if form == "json":
+    if not as_csv:
         return Response(Page(found[:size], following), headers=headers)
     return csv_answer(COLUMNS, map(_row, found[:size]), name="audit", headers=headers)
 

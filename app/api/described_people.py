@@ -7,10 +7,12 @@ from app.api.described import Operation
 _CSV = {"text/csv": {"schema": {"type": "string"}, "example": "at,last_at,count,kind,witness,…"}}
 OPERATIONS: dict[str, Operation] = {
     "list_audit": Operation(
-        answered=("Link",), refuses=("role_too_low", "bad_value", "bad_cursor"), produces=_CSV
+        answered=("Link",),
+        refuses=("role_too_low", "bad_value", "bad_cursor", "not_acceptable"),
+        produces=_CSV,
     ),
     "list_my_audit": Operation(
-        answered=("Link",), refuses=("no_profile", "bad_value", "bad_cursor"), produces=_CSV
+        answered=("Link",), refuses=("no_profile", "bad_value", "bad_cursor", "not_acceptable"), produces=_CSV
     ),
     "list_webhooks": Operation(refuses=("role_too_low",)),
     "create_webhook": Operation(refuses=("bad_webhook", "too_many_webhooks")),

@@ -7,7 +7,9 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from litestar import Response
+from litestar import Request, Response
+
+from app.errors import VersoError
 
 MEDIA_TYPE = "text/csv; header=present"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -33,6 +35,16 @@ def csv_answer(
     """A table as a CSV file of that name."""
     named = {**headers, "Content-Disposition": f'attachment; filename="{name}.csv"'}
     return Response(csv_text(header, rows), media_type=MEDIA_TYPE, headers=named)
+
+
+def wants_csv(request: Request[Any, Any, Any], form: str | None) -> bool:
+    """Whether the answer is CSV: by `format`, else by Accept. Raises VersoError `not_acceptable`."""
+    if form is not None or "accept" not in request.headers:
+        return form == "csv"
+    best = request.accept.best_match(["application/json", "text/csv"])
+    if best is None:
+        raise VersoError("not_acceptable", "This comes as application/json or text/csv.")
+    return best == "text/csv"
 
 
 def _cell(value: Any) -> Any:

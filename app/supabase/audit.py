@@ -11,11 +11,34 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
 
 import msgspec
 
+from app.errors import VersoError
 from app.model import Person
 
 if TYPE_CHECKING:
     from app.supabase.pool import Pool
 
+KINDS = frozenset(
+    f"{noun}.{verb}"
+    for noun, verbs in {
+        "account": "session_started session_ended renamed deleted revived",
+        "agent": "added rotated revoked",
+        "audit": "expired",
+        "bridge": "used",
+        "content": "erased bytes_deleted",
+        "export": "archive audit bundle contents git history",
+        "invitation": "added accepted declined revoked",
+        "member": "added role_set removed account_ended",
+        "page": "signed_in signed_out",
+        "project": "added edited archived reopened rules_set",
+        "refused": "role absent account password rate",
+        "session": "added edited",
+        "tag": "added",
+        "webhook": "added edited rotated removed disabled",
+    }.items()
+    for verb in verbs.split()
+)
+"""What there may be in a trail; docs/audit.md and docs/events.md tell of each."""
+NOUNS = tuple(sorted({kind.partition(".")[0] for kind in KINDS}))
 MAX_SAID = 100
 """So many entries are said at once, at most."""
 
@@ -107,7 +130,17 @@ class Audit:
         return await self._pool.call(int, secret_key, "expire_audit", before=before.isoformat())
 
     async def _page(self, key: str, function: str, **asked: str | int | datetime | None) -> list[AuditEntry]:
+        _check_kind(asked.get("kind"))
         told: dict[str, Any] = {
             name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()
         }
         return await self._pool.call(list[AuditEntry], key, function, **told)
+
+
+def _check_kind(kind: object) -> None:
+    if kind is not None and kind not in KINDS and kind not in NOUNS:
+        raise VersoError(
+            "bad_value",
+            f"A kind is one of {', '.join(sorted(KINDS))}, or all of a noun: {', '.join(NOUNS)}. "
+            "Changes, comments, reviews and stages have lists of their own.",
+        )

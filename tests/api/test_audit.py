@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from app.supabase.audit import KINDS, NOUNS
 from tests.api.browser import Browser
 from tests.api.world import Api, Contract, People, Person, Project, code_of, sign_in
+from tests.stack import MIGRATIONS, REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,6 +158,37 @@ def test_csv_has_a_line_an_entry_and_nothing_that_a_spreadsheet_runs(project: Pr
     assert export["user_agent"] == "'=HYPERLINK(0)"
     assert (export["address"], export["handle"]) == ("127.0.0.1", project.people.reader.handle)
     await_entries(lambda: trail(project, kind="export.audit"))
+
+
+def test_csv_comes_by_accept_as_well_and_format_is_stronger(project: Project) -> None:
+    owner = project.people.owner
+    for url in (f"{project.url}/audit", "/v1/me/audit"):
+        asked = owner.get(url, headers={"Accept": "text/csv"})
+        assert asked.headers["content-type"].startswith("text/csv")
+        assert asked.text.startswith("at,last_at,count,kind")
+        both = owner.get(url, params={"format": "json"}, headers={"Accept": "text/csv"})
+        assert both.headers["content-type"] == "application/json"
+        assert code_of(owner.get(url, headers={"Accept": "image/png"})) == "not_acceptable"
+
+
+def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(project: Project) -> None:
+    owner = project.people.owner
+    for url in (f"{project.url}/audit", "/v1/me/audit"):
+        for kind in ("member.aded", "change", "member.*", "mem"):
+            answer = owner.get(url, params={"kind": kind})
+            assert code_of(answer) == "bad_value", kind
+            assert "member.added" in answer.json()["detail"]
+    assert {each["kind"] for each in trail(project, kind="member")} == {"member.added"}
+
+
+def test_every_kind_that_the_database_writes_into_a_trail_may_be_asked_for() -> None:
+    migrations = "".join(path.read_text() for path in MIGRATIONS.glob("*.sql"))
+    written = set(re.findall(rf"'((?:{'|'.join(NOUNS)})\.[a-z_]+)'", migrations))
+    assert written == KINDS
+    everything = (REPOSITORY / "docs" / "audit.md").read_text() + (
+        REPOSITORY / "docs" / "events.md"
+    ).read_text()
+    assert all(f"`{kind}`" in everything for kind in KINDS)
 
 
 def test_wrong_passwords_are_in_the_accounts_own_trail(stack: Stack, api: Api, contract: Contract) -> None:

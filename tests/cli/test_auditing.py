@@ -44,12 +44,14 @@ def test_operators_read_everybodys_sessions_in_three_forms(stack: Stack) -> None
     assert "nothing" in audit(stack, "--until", "2020-01-01").stdout
 
 
-def test_a_publishable_key_reads_nothing_and_no_key_is_said(stack: Stack) -> None:
+def test_a_publishable_key_reads_nothing_and_what_is_wrong_is_said(stack: Stack) -> None:
     assert audit(stack, key=stack.publishable_key).returncode == 1
     assert audit(stack, key=" ").returncode == 2
     wrong = audit(stack, key="sb_secret_wrong")
     assert (wrong.returncode, "doesn't take the API key" in wrong.stderr) == (1, True)
     assert audit(stack, "--project", "a-slug").returncode == 2
+    kind = audit(stack, "--kind", "acount")
+    assert (kind.returncode, "account.session_started" in kind.stderr) == (1, True)
 
 
 def test_old_entries_go_and_young_ones_stay(stack: Stack) -> None:
