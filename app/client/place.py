@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -110,6 +112,10 @@ def choose_server(
             raise VersoError(
                 "no_server", f"A server's address starts with https:// or http://; {named} doesn't."
             )
+        if not _is_address(named):
+            raise VersoError(
+                "no_server", f"{named!r} is no server's address. Write it like https://verso.example.com."
+            )
         return named.rstrip("/")
     default = logins.default()
     if default is not None:
@@ -121,11 +127,27 @@ def choose_server(
     )
 
 
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+        url.encode()
+    except ValueError:  # half an IPv6 address, a port of letters, bytes that are no text
+        return False
+    return bool(parts.hostname) and url.isprintable() and " " not in url
+
+
 def token_source(server: str, *, environment: Mapping[str, str], logins: Logins) -> TokenSource:
-    """Whose token goes to a server: VERSO_TOKEN's, else the stored login's."""
+    """Whose token goes to a server: VERSO_TOKEN's, else the stored login's. Raises `not_signed_in`."""
     from app.client.api import FixedToken  # noqa: PLC0415 - `status` asks no server, and httpx takes 0.1 s
 
     given = environment.get("VERSO_TOKEN", "").strip()
+    if given and not re.fullmatch("[!-~]+", given):
+        raise VersoError(
+            "not_signed_in",
+            "VERSO_TOKEN holds characters that no token has. Give it a token alone, or unset it to go on as the "
+            "stored login.",
+        )
     return FixedToken(given) if given else logins.source(server)
 
 
