@@ -145,8 +145,8 @@ def token_source(server: str, *, environment: Mapping[str, str], logins: Logins)
     if given and not re.fullmatch("[!-~]+", given):
         raise VersoError(
             "not_signed_in",
-            "VERSO_TOKEN holds characters that no token has. Give it a token alone, or unset it to go on as the "
-            "stored login.",
+            "VERSO_TOKEN holds characters that no token has. Give it a token alone, or unset it to go on as "
+            "the stored login.",
         )
     return FixedToken(given) if given else logins.source(server)
 
