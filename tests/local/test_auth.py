@@ -377,6 +377,7 @@ async def test_errors_have_the_shape_that_the_client_asks_for(http: httpx.AsyncC
         ("/signup", b'{"email":', 400, "bad_json"),
         ("/signup", b"[]", 400, "bad_json"),
         ("/signup", b'{"email":"\\u0000@example.com","password":"123456"}', 400, "bad_json"),
+        ("/signup", b'{"email":"a@example.com","password":"\\ud800 half a pair"}', 400, "bad_json"),
         ("/signup", b"[" * 100_000, 400, "bad_json"),
         ("/signup", b'{"email":"' + b"a" * 1_100_000 + b'"}', 413, "bad_json"),
         ("/signup", b'{"email":"b@example.com","password":"' + b"x" * 73 + b'"}', 400, "validation_failed"),

@@ -175,6 +175,6 @@ def _id(request: Request) -> UUID:
 
 def _number(request: Request, name: str, default: int) -> int:
     given = request.query_params.get(name) or str(default)
-    if not given.isascii() or not given.isdigit() or not 0 < int(given) < 2**31:
+    if not given.isascii() or not given.isdigit() or len(given) > 10 or not 0 < int(given) < 2**31:  # noqa: PLR2004
         raise invalid(f"Bad Pagination Parameters: {name} must be a number above 0")
     return int(given)

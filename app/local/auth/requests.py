@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+import msgspec
 
 from app.local.auth.errors import AuthError, KeyRefused
 from app.local.auth.sessions import Device
@@ -80,8 +81,9 @@ async def json_body(request: Request) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
+        # Not Python's own parser: that one takes half a surrogate pair, which is no text.
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise AuthError(400, "bad_json", "Could not parse request body as JSON: an object is needed")
