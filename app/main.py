@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from litestar import Litestar
@@ -227,77 +227,77 @@ def create_app(settings: Settings | None = None) -> Observer:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        pool = Pool(settings, observe=metrics.count_round_trip)
-        cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
-        workers = TextWorkers(deadline_s=settings.diff_seconds, wait_s=settings.diff_wait_seconds)
-        blobs = Blobs(pool, cache)
-        insights = Insights(pool)
-        memory = Memory()
-        upkeep = Upkeep(insights, blobs, workers, memory)
-        ledger, mirroring = Ledger(pool), Mirroring(pool)
-        audited = Audit(pool)
-        trail = Trail(audited)
-        repositories = GitCache(settings.git_dir, limit=settings.git_size)
-        identity, terms = Identity(pool, settings), terms_of(settings)
-        accounts = Accounts(pool.http, pool.url, settings.supabase_secret_key)
-        erasing = Erasures(pool)
-        sync = GitSync(repositories, ledger, mirroring, erasing, blobs, ahead=settings.upload_concurrency)
-        diffs = DiffCache(limit=settings.diff_cache_size)
-        forgetter = Forgetter(blobs, diffs, memory, repositories)
-        feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
-        hub = Hub(
-            feed,
-            live,
-            heartbeat=settings.event_heartbeat,
-            most_per_account=settings.event_streams_per_account,
-            recheck=settings.event_recheck,
-            most=settings.event_streams,
-        )
-        metrics.watch_streams(lambda: hub.count)
-        app.state.services = Services(
-            settings=settings,
-            ledger=ledger,
-            mirroring=mirroring,
-            glances=Glances(pool),
-            reviews=Reviews(pool),
-            pipelines=Pipelines(pool),
-            imports=Imports(pool),
-            invitations=Invitations(pool),
-            agents=Agents(pool),
-            rollups=Rollups(pool),
-            accounts=accounts,
-            bridge=None if terms is None else Bridge(OldTokens(terms), accounts, identity),
-            audit=audited,
-            webhooks=Webhooks(pool),
-            trail=trail,
-            blobs=blobs,
-            identity=identity,
-            auth=Auth(pool, settings),
-            workers=workers,
-            diffs=diffs,
-            erasures=erasing,
-            forgetter=forgetter,
-            insights=insights,
-            memory=memory,
-            upkeep=upkeep,
-            git=GitServer(sync, processes=settings.git_processes, patience=settings.body_timeout),
-            feed=feed,
-            hub=hub,
-        )
-        forgetting = asyncio.create_task(forgetter.keep_forgetting())
-        try:
+        # Closed in the opposite order, each of them whatever becomes of the others.
+        async with AsyncExitStack() as opened:
+            repositories = GitCache(settings.git_dir, limit=settings.git_size)
+            opened.callback(repositories.close)
+            cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
+            opened.callback(cache.close)
+            pool = Pool(settings, observe=metrics.count_round_trip)
+            opened.push_async_callback(pool.close)
+            workers = TextWorkers(deadline_s=settings.diff_seconds, wait_s=settings.diff_wait_seconds)
+            opened.push_async_callback(workers.close)
+            blobs = Blobs(pool, cache)
+            insights = Insights(pool)
+            memory = Memory()
+            upkeep = Upkeep(insights, blobs, workers, memory)
+            opened.push_async_callback(upkeep.close)
+            ledger, mirroring = Ledger(pool), Mirroring(pool)
+            audited = Audit(pool)
+            trail = Trail(audited)
+            opened.push_async_callback(trail.close)
+            identity, terms = Identity(pool, settings), terms_of(settings)
+            accounts = Accounts(pool.http, pool.url, settings.supabase_secret_key)
+            erasing = Erasures(pool)
+            sync = GitSync(repositories, ledger, mirroring, erasing, blobs, ahead=settings.upload_concurrency)
+            diffs = DiffCache(limit=settings.diff_cache_size)
+            forgetter = Forgetter(blobs, diffs, memory, repositories)
+            feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
+            opened.push_async_callback(live.close)
+            hub = Hub(
+                feed,
+                live,
+                heartbeat=settings.event_heartbeat,
+                most_per_account=settings.event_streams_per_account,
+                recheck=settings.event_recheck,
+                most=settings.event_streams,
+            )
+            opened.push_async_callback(hub.close)
+            metrics.watch_streams(lambda: hub.count)
+            app.state.services = Services(
+                settings=settings,
+                ledger=ledger,
+                mirroring=mirroring,
+                glances=Glances(pool),
+                reviews=Reviews(pool),
+                pipelines=Pipelines(pool),
+                imports=Imports(pool),
+                invitations=Invitations(pool),
+                agents=Agents(pool),
+                rollups=Rollups(pool),
+                accounts=accounts,
+                bridge=None if terms is None else Bridge(OldTokens(terms), accounts, identity),
+                audit=audited,
+                webhooks=Webhooks(pool),
+                trail=trail,
+                blobs=blobs,
+                identity=identity,
+                auth=Auth(pool, settings),
+                workers=workers,
+                diffs=diffs,
+                erasures=erasing,
+                forgetter=forgetter,
+                insights=insights,
+                memory=memory,
+                upkeep=upkeep,
+                git=GitServer(sync, processes=settings.git_processes, patience=settings.body_timeout),
+                feed=feed,
+                hub=hub,
+            )
+            forgetting = asyncio.create_task(forgetter.keep_forgetting())
+            opened.callback(forgetting.cancel)
             with when_told_to_stop(hub.stop):
                 yield
-        finally:
-            forgetting.cancel()
-            await hub.close()
-            await live.close()
-            await trail.close()
-            await upkeep.close()
-            await workers.close()
-            await pool.close()
-            cache.close()
-            repositories.close()
 
     litestar = Litestar(
         [*HANDLERS, page_router(settings)],
