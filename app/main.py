@@ -89,6 +89,7 @@ from app.supabase.old_tokens import OldTokens, terms_of
 from app.supabase.pipelines import Pipelines
 from app.supabase.pool import Pool
 from app.supabase.reviews import Reviews
+from app.supabase.spool import clear_old
 from app.supabase.webhooks import Webhooks
 from app.text.bounded import TextWorkers
 from app.text.errors import WorkersBusyError
@@ -233,6 +234,7 @@ def create_app(settings: Settings | None = None) -> Observer:
             opened.callback(repositories.close)
             cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
             opened.callback(cache.close)
+            await asyncio.to_thread(clear_old, settings.spool_dir, longest_use=settings.import_seconds)
             pool = Pool(settings, observe=metrics.count_round_trip)
             opened.push_async_callback(pool.close)
             workers = TextWorkers(deadline_s=settings.diff_seconds, wait_s=settings.diff_wait_seconds)

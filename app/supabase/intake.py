@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from app.errors import VersoError
 from app.supabase.cache import CHUNK, IN_MEMORY_SIZE
+from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Intake:
             self._sha256.update(batch)
             self._md5.update(batch)
             if self._file is None:
-                descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=".verso-arriving-")
+                descriptor, name = tempfile.mkstemp(dir=self._directory, prefix=PREFIX)
                 self._path = Path(name)
                 self._file = os.fdopen(descriptor, "wb", buffering=0)
             self._file.write(batch)

@@ -30,6 +30,7 @@ from app.client.import_git.frames import Order, Outcome, Progressed
 from app.errors import VersoError
 from app.git.read.indexing import Limits
 from app.model import Project
+from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload
 from app.web.bundles import BundleReader
 from app.web.forms import PageForm
@@ -115,7 +116,7 @@ class _Run:
             yield Progressed(0, 0, "Waiting for others' imports" if turns.locked() else "Reading the bundle")
             async with _turn(turns):
                 with tempfile.TemporaryDirectory(
-                    dir=self._visitor.services.settings.spool_dir, prefix="verso-import-"
+                    dir=self._visitor.services.settings.spool_dir, prefix=PREFIX
                 ) as scratch:
                     order = await asyncio.to_thread(self._order, upload, Path(scratch))
                     reader = BundleReader(self._visitor.services, self._visitor.actor, self._here.id)

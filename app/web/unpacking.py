@@ -29,6 +29,7 @@ from app.client.sources.archive import TarSource, ZipSource
 from app.client.sources.listing import MIB, RATIO_FROM, LeftOut, Limits, refused
 from app.errors import VersoError
 from app.supabase.cache import IN_MEMORY_SIZE
+from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _taken(file: File, directory: Path | None, *, in_memory: int, given_up: Call
         raise GivenUpError
     if file.size <= in_memory:
         return Upload.of(b"".join(file.read()))
-    with tempfile.NamedTemporaryFile(dir=directory, prefix="verso-", delete=False) as spooled:
+    with tempfile.NamedTemporaryFile(dir=directory, prefix=PREFIX, delete=False) as spooled:
         path = Path(spooled.name)
         try:
             for piece in file.read():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.supabase.spool import PREFIX
 from tests.api.world import Api, Contract, Person, Project, code_of, read_answer
 
 if TYPE_CHECKING:
@@ -34,7 +36,11 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def small_api(stack: Stack) -> Iterator[Api]:
-    with Api(stack, **LIMITS) as running:
+    made = Api(stack, **LIMITS)
+    left = made.spool / f"{PREFIX}of-a-killed-service"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    with made as running:
         yield running
     shutil.rmtree(running.directory)
 
@@ -260,6 +266,10 @@ def test_a_body_that_stands_still_is_408_and_leaves_nothing(
     assert time.monotonic() - begun < 10
     assert paths(project) == []
     assert_no_temporary_files(small_api)
+
+
+def test_what_a_killed_service_left_is_gone_when_the_next_one_is_ready(small_api: Api) -> None:
+    assert not list(small_api.spool.glob("*killed*"))
 
 
 def assert_no_temporary_files(api: Api) -> None:

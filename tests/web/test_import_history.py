@@ -289,7 +289,7 @@ def reads(api: Api) -> bool:
         for each in psutil.Process(api.pid).children():
             if "app.client.import_git.worker" in each.cmdline():
                 return True
-    return any(api.spool.glob("verso-import-*"))
+    return any(api.spool.glob(".verso-arriving-*/"))
 
 
 def imported(project: Project) -> list[str]:
