@@ -159,7 +159,7 @@ async def _send_file(part: FilePart, request: Request, send: Send) -> None:
     reading = loop.run_in_executor(None, _pread, part.descriptor, position, end)
     try:
         while position < end and not gone.done():
-            chunk = await reading
+            chunk = await asyncio.shield(reading)  # cancelled, the thread would still read
             position += len(chunk)
             if position < end and chunk:
                 reading = loop.run_in_executor(None, _pread, part.descriptor, position, end)

@@ -50,7 +50,8 @@ class Spool:
         """Make the bytes the file at `path`, durably; return their md5 in hexadecimal."""
         await self._flush()
         await self._written()
-        await asyncio.get_running_loop().run_in_executor(None, self._draft.keep, path)
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._draft.keep, path)
+        await self._written()
         return self._md5.hexdigest()
 
     async def discard(self) -> None:
@@ -69,7 +70,8 @@ class Spool:
 
     async def _written(self) -> None:
         if self._writing is not None:
-            await self._writing
+            # Who is cancelled leaves; the thread goes on all the same, and `discard` waits for it.
+            await asyncio.shield(self._writing)
 
     def _write(self, batch: list[bytes]) -> None:
         for chunk in batch:
