@@ -18,6 +18,9 @@ function span(seconds) {
 /** What is counted has no halves: the axis goes in whole steps. */
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000];
 
+/** Steps of an axis of time: seconds that are whole in some unit. */
+const SPANS = [1, 5, 15, 30, 60, 300, 900, 1800, ...[1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672, 1344, 2688].map((hours) => hours * 3600)];
+
 const TELL = { time: span, share: (share) => `${Math.round(share * 100)} %` };
 
 /** A table's columns: moments in seconds, then values (null where there is none). */
@@ -53,7 +56,7 @@ function draw(figure) {
       legend: { live: true },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, kind === "share" ? 1 : Math.max(high ?? 1, 1) * 1.08] } },
-      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tell), ...(kind in TELL ? {} : { incrs: WHOLE }) }],
+      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tell), ...(kind === "share" ? {} : { incrs: kind === "time" ? SPANS : WHOLE }) }],
       series: [
         { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 10)) },
         ...names.map((label, at) => ({
