@@ -441,9 +441,9 @@ async def test_what_is_said_at_once_in_any_order_is_all_counted(world, team):
         "export.bundle",
     ]
     entries = [{"kind": kind, **about} for kind in kinds for about in ({}, {"about": team.id})]
-    orders = [random.sample(entries, len(entries)) for _ in range(40)]
+    orders = [random.sample(entries, len(entries)) for _ in range(6)]
     await asyncio.gather(
         *(world.rpc(team.reader, "record_audit", entries=json.dumps(each)) for each in orders)
     )
     counted = "select sum(count) from private.audit_entries where account_id = $1 and witness = 'caller'"
-    assert await world.one(counted, team.reader.id) == 40 * len(entries)
+    assert await world.one(counted, team.reader.id) == 6 * len(entries)
