@@ -56,6 +56,10 @@ EVENT: dict[str, Any] = {
         "actor": _PERSON,
         "at": {"type": "string", "format": "date-time"},
         "change": _CHANGE,
+        "person": {
+            "$ref": "#/components/schemas/Person",
+            "description": "Of events about a person: who joined, left, or has another role.",
+        },
     },
     "additionalProperties": True,
 }

@@ -68,7 +68,7 @@ def told_event(event: dict[str, Any]) -> str:
     if change is None:
         fields = {name: value for name, value in event.items() if name not in _TOLD_ELSEWHERE and value}
         about = [event["path"]] if "path" in event else []
-        return line + " ".join([*about, *(f"{name}={value}" for name, value in fields.items())])
+        return line + " ".join([*about, *(f"{name}={_plain(value)}" for name, value in fields.items())])
     paths = [_moved(each) for each in change["versions"][:MOST_PATHS]]
     more = change["version_count"] - len(paths)
     message = change["message"].partition("\n")[0]
@@ -77,6 +77,11 @@ def told_event(event: dict[str, Any]) -> str:
         + (f" and {more} more" if more > 0 else "")
         + (f": {message}" if message else "")
     )
+
+
+def _plain(value: object) -> object:
+    """A field's value; of a person the handle."""
+    return value.get("handle") or value.get("id") if isinstance(value, dict) and "id" in value else value
 
 
 def _moved(version: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ class Happened:
         self.row = row
         self.sequence: int = row["sequence"]
         self.kind: str = row["kind"]
-        self.ends: str | None = str(row.get("person")) if self.kind in _ENDING else None
+        self.ends: str | None = row["person"]["id"] if self.kind in _ENDING else None
         """Whose place in the project ends with this event."""
         self._frame: bytes | None = None
         self._hunks_frame: bytes | None = None

@@ -253,7 +253,30 @@ def test_an_account_that_ends_ends_its_streams(project: Project, stack: Stack, a
             auth.delete(f"/admin/users/{person.id}", headers={"apikey": stack.secret_key}).raise_for_status()
         assert theirs.next().data["reason"] in {"account_ended", "member_removed"}
         told = other.events(1)[0]
-        assert (told["kind"], told["person"], told["actor"]) == ("member.account_ended", person.id, None)
+        assert (told["kind"], told["person"]["id"], told["actor"]) == (
+            "member.account_ended",
+            person.id,
+            None,
+        )
+
+
+def test_who_joined_and_left_is_told_as_people_are(project: Project) -> None:
+    owner, reader = project.people.owner, project.people.reader
+    url = f"{project.url}/members/{reader.id}"
+    owner.put(url, json={"role": "editor"}).raise_for_status()
+    owner.delete(url).raise_for_status()
+    asked = {"kind": "member.*", "limit": 200}
+    mine = [
+        each
+        for each in owner.get(f"{project.url}/events", params=asked).json()["items"]
+        if each["person"]["id"] == reader.id
+    ]
+    assert [each["kind"] for each in mine] == ["member.added", "member.role_set", "member.removed"]
+    assert {each["person"]["handle"] for each in mine} == {reader.handle}
+    assert {each["actor"]["handle"] for each in mine} == {owner.handle}
+    assert set(mine[0]["actor"]) == set(mine[0]["person"])
+    with Stream(owner, f"{project.url}/events?after=0&kind=member.removed") as stream:
+        assert [each["person"] for each in stream.events(1)] == [mine[-1]["person"]]
 
 
 def test_a_page_follows_by_its_cookie(project: Project, api: Api) -> None:

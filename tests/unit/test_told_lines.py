@@ -36,6 +36,14 @@ def test_an_event_says_which_agent_it_was(actor: dict[str, str] | None, who: str
 
 
 @pytest.mark.parametrize(
+    ("person", "whom"), [({"id": "2", "handle": "mia", "name": "Mia"}, "mia"), ({"id": "2"}, "2")]
+)
+def test_an_event_about_a_person_says_whom(person: dict[str, str], whom: str) -> None:
+    told = {"sequence": 7, "at": NOON.isoformat(), "kind": "member.removed", "actor": None, "change": None}
+    assert told_event({**told, "person": person, "role": "editor"}).endswith(f"person={whom} role=editor")
+
+
+@pytest.mark.parametrize(
     ("agent", "behalf", "who"),
     [
         (None, None, "bot"),

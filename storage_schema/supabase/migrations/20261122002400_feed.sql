@@ -192,6 +192,8 @@ begin
         -- How many versions a change has stands with the change.
         case when e.change_sequence is null then e.payload else e.payload - 'versions' end - 'change'
           || case when e.payload ? 'change' then jsonb_build_object('tagged', e.payload -> 'change') else '{}' end
+          || case when e.payload ? 'person'
+               then jsonb_build_object('person', coalesce(to_jsonb(w), jsonb_build_object('id', e.payload -> 'person'))) else '{}' end
           || coalesce(a.place, '{}')
           || jsonb_build_object(
             'sequence', e.sequence, 'kind', e.kind, 'at', e.created_at,
@@ -201,6 +203,8 @@ begin
         order by e.sequence), '[]')
       from public.events e
       left join public.people p on p.id = e.actor_id
+      left join lateral (
+        select x.* from public.people x where x.id = private.uuid_or_null(e.payload ->> 'person') limit 1) w on true
       left join public.agents g on g.account_id = e.actor_id and g.project_id = target
       left join about a on a.hash = e.payload ->> 'version'
       where e.project_id = target and e.sequence = any (page)));
