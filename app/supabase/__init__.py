@@ -12,6 +12,7 @@
     glances.py      what a page shows, in one round trip
     blobs.py        objects: put bytes in, prove what is stored, get verified bytes out
     intake.py, upload.py       bytes as they arrive, and while they wait
+    spool.py        where they wait on disk, and what a killed process left there
     cache.py        verified bytes on local disk, bounded
     feed.py         events: pages after a number; who is present
     live.py         hints that something happened, over Realtime

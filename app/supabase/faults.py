@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_TRANSIENT = frozenset({"502", "503", "504", "520", "40001", "40P01"})
 UNAVAILABLE = "Supabase cannot be reached or is not ready. Nothing was changed; try again in a moment."
 UNKNOWN_OUTCOME = (
     "Supabase did not answer in time, so it is not known whether this was written. "
@@ -72,9 +73,9 @@ def from_rows(error: APIError, *, doubt: bool = False) -> VersoError:
 
 
 def is_transient(error: APIError) -> bool:
-    """Whether the same call may succeed in a moment: connections, shutdowns, gateways."""
+    """Whether the same call may succeed in a moment: connections, shutdowns, gateways, deadlocks."""
     state = str(error.code or "")
-    return state.startswith(("08", "53", "57P", "PGRST00")) or state in {"502", "503", "504", "520"}
+    return state.startswith(("08", "53", "57P", "PGRST00")) or state in _TRANSIENT
 
 
 def may_have_passed(error: APIError) -> bool:

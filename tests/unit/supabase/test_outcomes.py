@@ -114,3 +114,13 @@ async def test_a_gateway_that_fails_for_a_moment_is_asked_again(pool: Pool) -> N
     ]
     pool.http._transport = httpx.MockTransport(lambda _: answers.pop(0))
     assert await pool.rpc("token", "read_project", {}) == 1
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+async def test_two_in_each_other_s_way_are_told_apart_from_faults(pool: Pool, state: str) -> None:
+    """The database took all of it back, so it is asked again, and nothing was changed."""
+    refused = answered(500, {"code": state, "message": "deadlock detected", "hint": None, "details": None})
+    answers = [refused, answered(200, 1)]
+    pool.http._transport = httpx.MockTransport(lambda _: answers.pop(0))
+    assert await pool.rpc("token", "create_comment", {}) == 1
+    assert (await told(pool, "create_comment", [refused])).sentence == UNAVAILABLE
