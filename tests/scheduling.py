@@ -15,7 +15,19 @@ from xdist.scheduler import LoadFileScheduling
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LONGEST_FIRST = ("api", "web", "client", "local", "schema", "faults", "attacks", "git", "cli", "webhooks")
+LONGEST_FIRST = (
+    "api",
+    "web",
+    "client",
+    "local",
+    "schema",
+    "costs",
+    "faults",
+    "attacks",
+    "git",
+    "cli",
+    "webhooks",
+)
 """By the seconds that they take; what isn't named comes last, and needs nothing that would have to be made first."""
 
 

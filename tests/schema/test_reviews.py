@@ -515,8 +515,9 @@ async def test_a_page_among_thousands_of_comments_costs_what_a_page_costs(world,
 
     await add(1, 12_000)
     found = [await cost(resolved) for resolved in (None, False, True)]
-    # Measured: 1,200 to 1,600, with 6,000 comments as with 12,000; above 15,000 when every act is scanned.
-    assert max(found) < 2_500, found
+    # Measured: 1,200 to 2,700, by what else the tables hold; with 6,000 comments as with 12,000. Above 15,000 when
+    # every act is scanned.
+    assert max(found) < 5_000, found
 
 
 # Sessions that need an approval ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
 
-from tests.schema.cost import pages, pages_of_write
+from tests.costs.counted import pages, pages_of_write
 from tests.schema.test_imports import commit, head_of, id_of
 from tests.schema.world import put, sha256
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.schema.cost import pages, pages_of_write
+from tests.costs.counted import pages, pages_of_write
 from tests.schema.world import sha256
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from tests.schema.cost import pages, pages_of_write
+from tests.costs.counted import pages, pages_of_write
 
 if TYPE_CHECKING:
     from tests.schema.world import Team, World

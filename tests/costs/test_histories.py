@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from tests.schema.cost import LARGE, pages, scans_of
+from tests.costs.counted import LARGE, pages, scans_of
 from tests.schema.world import put, sha256
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def long(world: World) -> Long:
         await conn.execute("set local session_replication_role = replica")
         await conn.execute(LONG_DOCUMENT.format(**names))
         await conn.execute(MANY_DOCUMENTS.format(**names))
-    await world.pool.execute(f"vacuum analyze {', '.join(f'public.{table}' for table in LARGE)}")
+    await world.pool.execute("vacuum analyze")
     return Long(team, document)
 
 
