@@ -22,6 +22,7 @@ from app.model.rules import (
     erased_note,
     is_sha256,
     is_slug,
+    is_tag_name,
     normal_media_type,
     normal_path,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "hash_of",
     "is_sha256",
     "is_slug",
+    "is_tag_name",
     "normal_media_type",
     "normal_path",
     "version_canonical",

@@ -1,4 +1,4 @@
-"""What a path, digest, short name and media type must be. Written a second time in SQL, migration 0100."""
+"""What paths, digests, short names, tags and media types must be; in SQL, too (migrations 0100, 1200)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 SLUG = r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"
 """The short name of a project or a session, and the name of an agent."""
 _SLUG = re.compile(SLUG + r"\Z")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}\Z")
+_NO_TAG = re.compile(r"(v?[0-9]+|[0-9a-f]{40}|[0-9a-f]{64})\Z|[0-9]{4}-[0-9]{2}-[0-9]{2}|.*(//|\.\.)|.*/\Z")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+( *; *[a-z0-9_.+-]+=[A-Za-z0-9_.+-]+)*\Z")
 _QUOTED_TOKEN = re.compile(r'="([A-Za-z0-9_.+-]+)"')
 """charset="utf-8" and charset=utf-8 are the same (RFC 9110, 5.6.6)."""
@@ -64,6 +66,11 @@ def is_sha256(text: str) -> bool:
 def is_slug(text: str) -> bool:
     """Whether the text is 1 to 64 of a-z 0-9 . _ -, first and last a letter or digit."""
     return _SLUG.match(text) is not None
+
+
+def is_tag_name(text: str) -> bool:
+    """Whether a tag may be called so: 1 to 100 of A-Z a-z 0-9 . _ / -, nothing that means another point."""
+    return _TAG.match(text) is not None and _NO_TAG.match(text) is None
 
 
 def normal_media_type(text: str) -> str:

@@ -327,13 +327,16 @@ def test_tags_of_imported_commits_become_tags(server, project, git):
     git.tag("v1.0", first, "The first one\n")
     git.tag("light", second)
     git.tag("2024-01-01", second)
+    git.tag("v2", second)
     elsewhere = git.commit({"a": b"3"}, second)
     git.tag("elsewhere", elsewhere)
     git.branch("main", second)
+    planned = import_into(server, project, read(git.path), source="here").plan()
     report = run(server, project, git)
     assert report.tags is not None
+    assert planned.tags == report.tags
     assert sorted(report.tags.made) == ["light", "v1.0"]
-    assert {tag.name for tag in report.tags.left_out} == {"2024-01-01", "elsewhere"}
+    assert {tag.name for tag in report.tags.left_out} == {"2024-01-01", "elsewhere", "v2"}
     tags = {tag["name"]: tag for tag in server.get(f"/v1/projects/{project}/tags")["items"]}
     assert (tags["v1.0"]["change"], tags["v1.0"]["message"]) == (1, "The first one\n")
     assert run(server, project, git).tags.there == ["light", "v1.0"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.model import is_tag_name
 from tests.schema.world import refused
 
 if TYPE_CHECKING:
@@ -200,6 +201,49 @@ async def test_a_tag_is_given_once_and_never_moves(world, team):
         assert (
             await refused(world.rpc(team.editor, "create_tag", project=team.id, **arguments))
         ).code == code
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "t",
+            "v1.0",
+            "v1",
+            "V1",
+            "1",
+            "v",
+            "vv1",
+            "1.0",
+            "release/2",
+            "release//2",
+            "a/",
+            "a..b",
+            "a.b.",
+            "/a",
+            ".a",
+        ),
+        *(
+            "a" * 100,
+            "a" * 101,
+            "a" * 40,
+            "a" * 41,
+            "A" * 40,
+            "0" * 64,
+            "2026-11-22",
+            "2026-11-22-b",
+            "x2026-11-22",
+        ),
+        *("", "\u0661", "v\u0661", "t\n", "v1\n", "a b", "-a", "é", "_a", "a_-./b"),
+    ],
+)
+async def test_importers_know_what_a_tag_may_be_called(world, team, name):
+    await world.write(team.editor, team.id, "a.md", "a")
+    make = world.rpc(team.editor, "create_tag", project=team.id, name=name)
+    if is_tag_name(name):
+        assert (await make)["name"] == name
+    else:
+        assert (await refused(make)).code == "bad_tag_name"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import msgspec
 
 from app.client.import_git.target import TagSent
 from app.errors import VersoError
+from app.model import is_tag_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from app.client.import_git.target import Target
     from app.git.read.repository import TagFound
 
+_NO_NAME = (
+    "a tag is 1 to 100 of A-Z a-z 0-9 . _ / -, starts with a letter or digit, and is not a number, "
+    "v and a number, a hash, a Git object id or a date"
+)
 _MOST_RAW = 1024 * 1024
 
 
@@ -48,6 +53,8 @@ def import_tags(
         elif tag.commit is None or tag.commit not in imported:
             what = "it names no commit" if tag.commit is None else f"its commit {tag.commit} is not imported"
             report.left_out.append(TagLeftOut(name=tag.name, reason=what))
+        elif not is_tag_name(tag.name):
+            report.left_out.append(TagLeftOut(name=tag.name, reason=_NO_NAME))
         elif dry_run:
             report.made.append(tag.name)
         else:
