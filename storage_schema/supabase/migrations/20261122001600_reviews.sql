@@ -736,6 +736,9 @@ begin
         where a.comment_id = c.thread_id and a.act in ('resolve', 'reopen')
         order by a.sequence desc limit 1), false))
     order by c.sequence limit private.page_rows(page_size));
+  if cardinality(page) = 0 then  -- most documents: half of the time goes into starting the queries below
+    return jsonb_build_object('at', public.version_answer(asked), 'comments', '[]'::jsonb, 'sources', '[]'::jsonb);
+  end if;
   return jsonb_build_object(
     'at', public.version_answer(asked),
     'comments', (
