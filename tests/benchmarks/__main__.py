@@ -26,6 +26,7 @@ from tests.benchmarks import (
     pages,
     policies,
     texts,
+    tokens,
 )
 from tests.benchmarks.bench import benches
 
@@ -67,6 +68,7 @@ def _measured(directory: Path, chosen: argparse.Namespace) -> Iterator[Row]:
     measured: list[tuple[str, Callable[[Bench], list[Row]]]] = [
         ("small_uploads", lambda bench: cases.small_uploads(bench, turns=turns)),
         ("warm_reads", lambda bench: cases.warm_reads(bench, turns=turns)),
+        ("tokens", lambda bench: tokens.tokens(bench, turns=turns)),
         ("one_change", lambda bench: cases.one_change(bench, files=files, rounds=rounds)),
         ("concurrency", lambda bench: cases.concurrency(bench, requests=turns, rounds=rounds + 1)),
         ("git_import", lambda bench: importing.git_import(bench, directory, commits=150 if quick else 900)),
