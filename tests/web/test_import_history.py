@@ -68,7 +68,7 @@ async def test_a_history_is_looked_at_and_every_commit_becomes_a_change(
     project = make_project(web.members())
     first = git.commit({"a.md": text(1), ".env": b"S=1\n"})
     second = git.commit({"b.md": text(1) + b"x\n", "l": link("b.md")}, first, author=BERT)
-    git.tag("v1", second, "The first one\n")
+    git.tag("v1.0", second, "The first one\n")
     content = bundle(git)
     page = await web.page("owner", f"/p/{project.slug}/import", java_script_enabled=scripts)
     told = await look(page, content)

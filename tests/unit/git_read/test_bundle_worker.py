@@ -66,8 +66,8 @@ def look(
 def test_a_look_says_what_would_come_and_which_branches_there_are(tmp_path: Path) -> None:
     maker = Maker(tmp_path / "made.git")
     first = maker.commit({"a.md": b"1", ".env": b"S=1"})
-    maker.tag("v1", first)
-    maker.tag("2024-01-01x", first)
+    maker.tag("v1.0", first)
+    maker.tag("draft-1", first)
     maker.branch("draft", maker.commit({"a.md": b"1", "b.md": b"2"}, first))
     maker.branch("main", maker.commit({"a.md": b"2"}, first))
     made = tmp_path / "made.bundle"
