@@ -15,7 +15,6 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.bodies import check_message
 from app.api.media_types import media_type_of
 from app.api.same_site import own_url
 from app.api.writing import write_change
@@ -25,7 +24,7 @@ from app.errors import VersoError
 from app.flows.add_change import Item, check_change
 from app.model import Project, Role, TreeEntry, normal_path
 from app.supabase.imports import ImportState
-from app.web import notices
+from app.web import messages, notices
 from app.web.forms import PageForm
 from app.web.overview import view_of
 from app.web.rendering import Crumb, home_of, render
@@ -136,7 +135,7 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
     if len(form.files) != 1:
         raise VersoError("bad_change", "Choose one archive first.")
     fields, sent = form.fields, form.files[0]
-    message = check_message(fields.get("message", "").strip(), visitor.services.settings)
+    message = messages.message_of(visitor, fields.get("message", ""), proposed=messages.imported(sent.name))
     strip = 1 if fields.get("strip") else 0
     async with visitor.pages.unpacking:
         archive = await unpacked(sent.upload, visitor.services.settings, strip=strip)
@@ -153,7 +152,7 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
                 actor=visitor.actor,
                 project=here.id,
                 items=plan.items,
-                message=message or f"Import {sent.name[:200]}",
+                message=message,
                 key=None,
             )
     finally:

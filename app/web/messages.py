@@ -26,6 +26,11 @@ def uploaded(paths: list[str]) -> str:
     return f"Upload {name_of(paths[0])}" if len(paths) == 1 else f"Upload {len(paths)} documents"
 
 
+def imported(name: str) -> str:
+    """What an import of an archive proposes."""
+    return f"Import {name[:200]}"
+
+
 def moved(path: str, to: str) -> str:
     """What a move proposes."""
     return f"Move {path} to {to}"
