@@ -37,7 +37,16 @@ async def pages(world: World, person: Any, call: str, *, tables: Sequence[str] =
 
 
 async def pages_of_write(world: World, person: Any, call: str, *, tables: Sequence[str] = LARGE) -> int:
-    """As `pages`, of a write: each is rolled back, so that the next one finds what it found."""
+    """As `pages`, of a write."""
+    touched, before, after = await attempted(world, person, call, tables=tables)
+    _nothing_was_scanned(before, after, call)
+    return touched
+
+
+async def attempted(
+    world: World, person: Any, call: str, *, tables: Sequence[str] = LARGE
+) -> tuple[int, str, str]:
+    """A write's pages, and what was read from end to end before it and after: each try finds what the first found."""
     async with world.as_person(person) as conn:
         for _ in range(7):
             attempt = conn.transaction()
@@ -48,8 +57,7 @@ async def pages_of_write(world: World, person: Any, call: str, *, tables: Sequen
             )
             after = await conn.fetchval(scans_of(tables))
             await attempt.rollback()
-    _nothing_was_scanned(before, after, call)
-    return _touched(explained)
+    return _touched(explained), before, after
 
 
 def _nothing_was_scanned(before: str, after: str, call: str) -> None:
