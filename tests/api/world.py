@@ -110,6 +110,12 @@ class Api:
         assert self._process is not None
         return self._process.pid
 
+    def kill(self) -> None:
+        """End it as a crash would. It can be entered again, on the same listening socket."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(5)
+
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +66,7 @@ async def test_a_page_comes_back_by_itself_when_its_server_is_restarted(
         await until(page, "told.length >= 1")
         project.written("before.md", "1")
         await until(page, "told.length >= 2")
-        os.kill(other.pid, signal.SIGKILL)
+        other.kill()
         project.written("meanwhile.md", "1")
         other.__enter__()  # on the same listening socket
         told = await until(page, "told.length >= 4")

@@ -28,7 +28,9 @@ NAMES = {"old_path": "x", "new_path": "x"}
 
 
 def children():
-    return [child for child in psutil.Process().children() if "app.text.worker" in " ".join(child.cmdline())]
+    """The workers that run; another test's process that was killed, and not yet waited for, has no command line."""
+    running = [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if "app.text.worker" in " ".join(child.cmdline())]
 
 
 def wait_for_work():
