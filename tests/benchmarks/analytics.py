@@ -29,7 +29,8 @@ EVENTS_A_SESSION = 28
 """Seven stages: begun, a heartbeat with a validation, a failure or another heartbeat, completed."""
 PERIODS = {
     "of all time": ("2020-01-01", "2026-12-31", {}),
-    "of a year, by stage": ("2025-02-11", "2026-02-10", {"part": "stage"}),
+    # As many pieces as a year can have: its ends are in the middle of a year, of a month and of a week.
+    "of a year, by stage": ("2023-06-15", "2024-06-15", {"part": "stage"}),
     "of 30 days, by stage": ("2025-05-10", "2025-06-08", {"part": "stage"}),
     "of 26 weeks, by week": ("2025-01-06", "2025-07-06", {"step": "week"}),
 }

@@ -278,11 +278,12 @@ async def kept(world: World, project: str, level: str = "day") -> Tally:
         level,
     ):
         key = (row["start"], row["slice"], row["stage"], row["actor"], row["figure"])
-        assert row["n"] == sum(row["counts"])
-        assert row["buckets"] == sorted(row["buckets"])
-        assert all(row["counts"])
+        assert row["n"] == (row["upto"] or [0])[-1]
+        assert row["buckets"] == sorted(set(row["buckets"]))
+        assert row["upto"] == sorted({0, *row["upto"]} - {0})
         if row["n"] or row["milliseconds"]:
-            histogram = dict(zip(row["buckets"], row["counts"], strict=True))
+            counts = (upto - before for upto, before in zip(row["upto"], [0, *row["upto"]], strict=False))
+            histogram = dict(zip(row["buckets"], counts, strict=True))
             tally.histograms[key] = (row["milliseconds"], histogram)
     for row in await world.sql("select * from public.analytics_contested where project_id = $1", project):
         for name in ("handovers", "merges"):
@@ -300,9 +301,8 @@ def at_level(tally: Tally, level: str) -> Tally:
         return {"day": day, "month": day.replace(day=1), "year": day.replace(month=1, day=1)}[level]
 
     made = Tally(contested=tally.contested)
-    if level != "week":  # there are few counts: weeks have none of their own
-        for (day, *rest), n in tally.counts.items():
-            made.counts[first(day), *rest] += n
+    for (day, *rest), n in tally.counts.items():
+        made.counts[first(day), *rest] += n
     for (day, stage, actor, figure, place), (n, total) in tally.times.items():
         for name, (by_stage, by_actor) in SLICES.items():
             key = (first(day), name, stage if by_stage else None, actor if by_actor else None, figure)

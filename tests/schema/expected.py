@@ -296,6 +296,7 @@ PARTS = {
             "read_rollups",
             "spans",
             "times_of",
+            "units_of",
             "writer",
         },
     ),

@@ -2,7 +2,7 @@
 --
 --   facts      what rows come to: so many of a figure on a day, of a stage, by a kind of actor. The definitions are in
 --              stage_facts, version_facts and comment_facts, and nowhere else
---   rollups    sums of facts by day, month and year: analytics_counts, analytics_times, analytics_contested
+--   rollups    sums of facts by day, week, month and year: analytics_counts, analytics_times, analytics_contested
 --   triggers   a new row takes away the facts that held without it and adds those that hold with it
 --   rebuild    the same facts of everything, counted anew
 --
@@ -16,7 +16,7 @@ comment on type public.analytics_time is 'Times that are measured.';
 
 create table public.analytics_counts (
   project_id uuid not null references public.projects,
-  level text collate "C" not null constraint analytics_counts_level_known check (level in ('day', 'month', 'year')),
+  level text collate "C" not null constraint analytics_counts_level_known check (level in ('day', 'week', 'month', 'year')),
   start date not null,
   stage public.stage,
   actor public.actor_kind not null,
@@ -49,10 +49,10 @@ create table public.analytics_counts (
 create unique index analytics_counts_key on public.analytics_counts (project_id, level, start, stage, actor) nulls not distinct;
 alter table public.analytics_counts enable row level security;
 
-comment on table public.analytics_counts is 'How much there was of each figure, by day, month and year. Derived: docs/analytics.md says from what.';
+comment on table public.analytics_counts is 'How much there was of each figure, by day, week, month and year. Derived: docs/analytics.md says from what.';
 comment on column public.analytics_counts.project_id is 'The project.';
 comment on column public.analytics_counts.id is 'A name for the row: its key has nulls, which a primary key can''t.';
-comment on column public.analytics_counts.level is 'Whether it sums up a day, a month or a year, in UTC.';
+comment on column public.analytics_counts.level is 'Whether it sums up a day, a week from Monday on, a month or a year, in UTC.';
 comment on column public.analytics_counts.start is 'The first day of it.';
 comment on column public.analytics_counts.stage is 'The stage, or null for what belongs to none.';
 comment on column public.analytics_counts.actor is 'Whose it is: a person''s, an agent''s, an import''s.';
@@ -81,27 +81,8 @@ comment on column public.analytics_counts.threads_resolved is 'Threads resolved.
 comment on column public.analytics_counts.approvals is 'Reviews that approve.';
 comment on column public.analytics_counts.changes_requested is 'Reviews that request changes.';
 
-create function private.ranked_bucket(buckets integer[], counts integer[], rank numeric)
-returns integer
-language plpgsql immutable
-set search_path = ''
-as $$
-declare
-  passed bigint := 0;
-begin
-  for i in 1 .. cardinality(buckets) loop
-    passed := passed + counts[i];
-    if passed >= rank then
-      return buckets[i];
-    end if;
-  end loop;
-  return null;
-end
-$$;
-comment on function private.ranked_bucket is 'The bucket of the time of that rank, from 1.';
-
--- A histogram is read whole, so it is one row, and it is kept apart by each of what one can ask for, not by all of it at once:
--- whatever is asked, nothing is read that isn't told.
+-- A histogram is one row, and it is kept apart by each of what one can ask for, not by all of it at once: whatever is asked,
+-- nothing is read that isn't told. Its counts are kept summed up, so how many are not longer than some time is one look.
 create table public.analytics_times (
   project_id uuid not null references public.projects,
   slice text collate "C" not null constraint analytics_times_slice_known check (slice in ('all', 'stage', 'actor')),
@@ -113,10 +94,10 @@ create table public.analytics_times (
   n bigint not null,
   milliseconds bigint not null,
   buckets integer[] not null,
-  counts integer[] not null,
+  upto integer[] not null,
   -- Where a histogram is the whole answer, as a week by itself is, nobody has to walk through it.
-  p50 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.5))) stored,
-  p90 integer generated always as (private.ranked_bucket(buckets, counts, ceil(n * 0.9))) stored,
+  p50 integer generated always as (buckets[1 + width_bucket((ceil(n * 0.5) - 1)::integer, upto)]) stored,
+  p90 integer generated always as (buckets[1 + width_bucket((ceil(n * 0.9) - 1)::integer, upto)]) stored,
   id uuid primary key default gen_random_uuid()
 ) with (fillfactor = 80);
 create unique index analytics_times_key
@@ -135,7 +116,7 @@ comment on column public.analytics_times.actor is 'In slices by actor: whose it 
 comment on column public.analytics_times.n is 'How many times.';
 comment on column public.analytics_times.milliseconds is 'Their sum.';
 comment on column public.analytics_times.buckets is 'Which buckets there are any in (private.time_bucket), in order.';
-comment on column public.analytics_times.counts is 'How many there are in each of those.';
+comment on column public.analytics_times.upto is 'How many there are in each of those and all before it.';
 comment on column public.analytics_times.p50 is 'The bucket of the middle one.';
 comment on column public.analytics_times.p90 is 'The bucket of the one that nine tenths of them are not longer than.';
 
@@ -584,6 +565,7 @@ begin
     coalesce(sum(f.n) filter (where f.figure = 'changes_requested'), 0)
   from unnest(net) f cross join lateral (values
     ('day', f.day),
+    ('week', f.day - (extract(isodow from f.day)::integer - 1)),
     ('month', make_date(extract(year from f.day)::integer, extract(month from f.day)::integer, 1)),
     ('year', make_date(extract(year from f.day)::integer, 1, 1))) l (level, start)
   where f.bucket is null and f.document_id is null
@@ -610,12 +592,13 @@ begin
     approvals = a.approvals + excluded.approvals,
     changes_requested = a.changes_requested + excluded.changes_requested;
 
-  insert into public.analytics_times as a (project_id, slice, level, start, figure, stage, actor, n, milliseconds, buckets, counts)
+  insert into public.analytics_times as a (project_id, slice, level, start, figure, stage, actor, n, milliseconds, buckets, upto)
   select t.project_id, t.slice, t.level, t.start, t.figure, t.stage, t.actor, sum(t.n), sum(t.milliseconds),
-         array_agg(t.bucket order by t.bucket), array_agg(t.n order by t.bucket)
+         array_agg(t.bucket order by t.bucket), array_agg(t.upto order by t.bucket)
   from (
     select f.project_id, s.slice, l.level, l.start, f.figure::public.analytics_time as figure, s.stage, s.actor, f.bucket,
-           sum(f.n)::integer as n, sum(f.milliseconds) as milliseconds
+           sum(f.n) as n, sum(f.milliseconds) as milliseconds,
+           (sum(sum(f.n)) over (partition by f.project_id, s.slice, l.level, l.start, f.figure, s.stage, s.actor order by f.bucket))::integer as upto
     from unnest(net) f cross join lateral (values
       ('day', f.day),
       ('week', f.day - (extract(isodow from f.day)::integer - 1)),
@@ -627,12 +610,14 @@ begin
   group by t.project_id, t.slice, t.level, t.start, t.figure, t.stage, t.actor
   on conflict (project_id, slice, level, start, figure, stage, actor) do update set
     n = a.n + excluded.n, milliseconds = a.milliseconds + excluded.milliseconds,
-    (buckets, counts) = (
-      select coalesce(array_agg(m.bucket order by m.bucket), '{}'), coalesce(array_agg(m.n order by m.bucket), '{}')
-      from (select u.bucket, sum(u.n)::integer as n
-            from (select unnest(a.buckets) as bucket, unnest(a.counts) as n
-                  union all select unnest(excluded.buckets), unnest(excluded.counts)) u
-            group by u.bucket having sum(u.n) <> 0) m);
+    (buckets, upto) = (
+      select coalesce(array_agg(m.bucket order by m.bucket), '{}'), coalesce(array_agg(m.upto order by m.bucket), '{}')
+      from (
+        select u.bucket, (sum(sum(u.n)) over (order by u.bucket))::integer as upto
+        from (select b.bucket, b.upto - lag(b.upto, 1, 0) over (order by b.bucket) as n from unnest(a.buckets, a.upto) b (bucket, upto)
+              union all
+              select b.bucket, b.upto - lag(b.upto, 1, 0) over (order by b.bucket) from unnest(excluded.buckets, excluded.upto) b (bucket, upto)) u
+        group by u.bucket having sum(u.n) <> 0) m);
 
   insert into public.analytics_contested as a (project_id, day, document_id, handovers, merges)
   select f.project_id, f.day, f.document_id,
@@ -643,7 +628,7 @@ begin
     handovers = a.handovers + excluded.handovers, merges = a.merges + excluded.merges;
 end
 $$;
-comment on function private.add_facts is 'Adds facts to the rollups of their days, months and years.';
+comment on function private.add_facts is 'Adds facts to the rollups of their days, weeks, months and years.';
 
 create function private.rebuild_rollups(project uuid)
 returns void
@@ -741,6 +726,7 @@ begin
     group by d.stage) w
   cross join (values
     ('day', today),
+    ('week', today - (extract(isodow from today)::integer - 1)),
     ('month', make_date(extract(year from today)::integer, extract(month from today)::integer, 1)),
     ('year', make_date(extract(year from today)::integer, 1, 1))) l (level, start)
   on conflict (project_id, level, start, stage, actor) do update set
@@ -942,34 +928,56 @@ create trigger roll_up_remark after insert on public.reviews
 -- Reading -------------------------------------------------------------------------------------------
 -- With the caller's rights: a row of a project that a policy hides adds nothing.
 
--- Whole years, months at their ends, days at the ends of those; or no larger than a step. `later` is outside.
-create function private.spans(earlier date, later date, step text default null)
-returns table (level text, low date, high date)
+-- Whole units to the nearest, and at both ends what is missing or, taken away again, what is too much, in finer ones: a year
+-- that ends on its last day but ten is that year less ten days. So no more than half of a unit is ever in pieces.
+create function private.spans(earlier date, later date, units text[])
+returns table (level text, low date, high date, sign integer)
 language plpgsql immutable
 set search_path = ''
 set timezone = 'UTC'
 as $$
 declare
-  unit text := case when step = 'week' then 'week' else 'month' end;
-  inner_low date := date_trunc(unit, earlier + ('1 ' || unit)::interval - interval '1 day');
-  inner_high date := date_trunc(unit, later);
-  year_low date := date_trunc('year', inner_low + interval '1 year - 1 day');
-  year_high date := date_trunc('year', inner_high);
+  unit text := units[1];
+  finer text[] := units[2:];
+  half interval := case unit when 'year' then '6 months' when 'month' then '15 days' else '3 days 12 hours' end;
+  first date;
+  beyond date;
 begin
-  if step = 'day' or inner_low >= inner_high then
-    return query values ('day', earlier, later);
+  if earlier >= later then
+    return;
+  elsif unit = 'day' then
+    return query values (unit, earlier, later, 1);
     return;
   end if;
-  return query values ('day', earlier, inner_low), ('day', inner_high, later);
-  if step is null and year_low < year_high then
-    return query values ('month', inner_low, year_low), ('year', year_low, year_high), ('month', year_high, inner_high);
-  else
-    return query values (unit, inner_low, inner_high);
+  first := date_trunc(unit, earlier + half);
+  beyond := date_trunc(unit, later + half);
+  if first = beyond or later < earlier + half then
+    return query select * from private.spans(earlier, later, finer);
+    return;
   end if;
+  return query
+    values (unit, first, beyond, 1)
+    union all select s.level, s.low, s.high, s.sign from private.spans(earlier, first, finer) s
+    union all select s.level, s.low, s.high, -s.sign from private.spans(first, earlier, finer) s
+    union all select s.level, s.low, s.high, s.sign from private.spans(beyond, later, finer) s
+    union all select s.level, s.low, s.high, -s.sign from private.spans(later, beyond, finer) s;
 end
 $$;
-comment on function private.spans is 'The rows of rollups that together are a period.';
+comment on function private.spans is 'The rows of rollups that together, some of them taken away, are a period; `later` is outside. Units from the largest to days.';
 grant execute on function private.spans to authenticated;
+
+create function private.units_of(step text)
+returns text[]
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  -- In groups of time each row belongs to one. Weeks in months and years would save rows, and hardly any buckets of times.
+  return case step when 'day' then '{day}' when 'week' then '{week,day}' when 'month' then '{month,day}' else '{year,month,week,day}' end;
+end
+$$;
+comment on function private.units_of is 'What rows of rollups make up a period in groups of that step, or in none.';
+grant execute on function private.units_of to authenticated;
 
 -- One span after the other: each is a piece of an index. Statistics don't know that days, months and years of a table are
 -- apart, so plans would be tempted to read all of it instead; nor would a plan for these very days be another one.
@@ -984,20 +992,22 @@ as $$
 declare
   span record;
 begin
-  -- Few rows a day: weeks have none of their own.
-  for span in select s.level, s.low, s.high from private.spans(first_day, last_day + 1, case step when 'week' then 'day' else step end) s where s.low < s.high loop
+  for span in select * from private.spans(first_day, last_day + 1, private.units_of(step)) loop
     return query
     select case when part in ('project', 'project,stage') then a.project_id end, null::text,
            case when step is null then first_day else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end as period,
            case when part in ('stage', 'project,stage') then a.stage end, case when part = 'actor' then a.actor end,
-           sum(a.changes)::bigint, sum(a.versions)::bigint, sum(a.merges)::bigint, sum(a.restores)::bigint,
-           sum(a.rework_versions)::bigint, sum(a.stages_started)::bigint, sum(a.stages_left)::bigint,
-           sum(a.stages_completed)::bigint, sum(a.stages_skipped)::bigint, sum(a.stages_failed)::bigint,
-           sum(a.stages_reopened)::bigint, sum(a.stages_returned_to)::bigint,
-           sum(a.sessions_completed)::bigint, sum(a.validations)::bigint, sum(a.validations_passed)::bigint,
-           sum(a.checks)::bigint, sum(a.errors)::bigint, sum(a.warnings)::bigint,
-           sum(a.requires_input)::bigint, sum(a.threads_opened)::bigint, sum(a.threads_reopened)::bigint,
-           sum(a.threads_resolved)::bigint, sum(a.approvals)::bigint, sum(a.changes_requested)::bigint, null::uuid
+           span.sign * sum(a.changes)::bigint, span.sign * sum(a.versions)::bigint, span.sign * sum(a.merges)::bigint,
+           span.sign * sum(a.restores)::bigint, span.sign * sum(a.rework_versions)::bigint,
+           span.sign * sum(a.stages_started)::bigint, span.sign * sum(a.stages_left)::bigint,
+           span.sign * sum(a.stages_completed)::bigint, span.sign * sum(a.stages_skipped)::bigint,
+           span.sign * sum(a.stages_failed)::bigint, span.sign * sum(a.stages_reopened)::bigint,
+           span.sign * sum(a.stages_returned_to)::bigint, span.sign * sum(a.sessions_completed)::bigint,
+           span.sign * sum(a.validations)::bigint, span.sign * sum(a.validations_passed)::bigint, span.sign * sum(a.checks)::bigint,
+           span.sign * sum(a.errors)::bigint, span.sign * sum(a.warnings)::bigint, span.sign * sum(a.requires_input)::bigint,
+           span.sign * sum(a.threads_opened)::bigint, span.sign * sum(a.threads_reopened)::bigint,
+           span.sign * sum(a.threads_resolved)::bigint, span.sign * sum(a.approvals)::bigint,
+           span.sign * sum(a.changes_requested)::bigint, null::uuid
     from public.analytics_counts a
     where a.project_id = any (targets) and a.level = span.level and a.start >= span.low and a.start < span.high
     group by 1, 3, 4, 5;
@@ -1009,7 +1019,7 @@ grant execute on function private.counts_of to authenticated;
 
 create function private.times_of(targets uuid[], first_day date, last_day date, step text, part text)
 returns table (project_id uuid, period date, stage public.stage, actor public.actor_kind, figure public.analytics_time,
-  n bigint, milliseconds bigint, buckets integer[], counts integer[], p50 integer, p90 integer)
+  n bigint, milliseconds bigint, sign integer, buckets integer[], upto integer[], p50 integer, p90 integer)
 language plpgsql stable
 set search_path = ''
 set timezone = 'UTC'
@@ -1020,12 +1030,12 @@ declare
   span record;
   wanted text := case when part = 'actor' then 'actor' when part in ('stage', 'project,stage') then 'stage' else 'all' end;
 begin
-  for span in select s.level, s.low, s.high from private.spans(first_day, last_day + 1, step) s where s.low < s.high loop
+  for span in select * from private.spans(first_day, last_day + 1, private.units_of(step)) loop
     return query
     select case when part in ('project', 'project,stage') then a.project_id end,
            case when step is null then first_day when step = 'day' then a.start
                 else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end,
-           a.stage, a.actor, a.figure, a.n, a.milliseconds, a.buckets, a.counts, a.p50, a.p90
+           a.stage, a.actor, a.figure, span.sign * a.n, span.sign * a.milliseconds, span.sign, a.buckets, a.upto, a.p50, a.p90
     from public.analytics_times a
     where a.project_id = any (targets) and a.slice = wanted and a.level = span.level and a.start >= span.low and a.start < span.high;
   end loop;
@@ -1051,7 +1061,7 @@ begin
       jsonb_build_object('from', first_day, 'to', last_day, 'group', step));
   end if;
   return (
-    with periods as (
+    with recursive periods as (
       select greatest(g.start::date, first_day) as period
       from generate_series(date_trunc(step, first_day::timestamp), last_day, ('1 ' || step)::interval) g (start) where step is not null
       union all select first_day where step is null
@@ -1069,6 +1079,10 @@ begin
            sum(a.threads_reopened) as threads_reopened, sum(a.threads_resolved) as threads_resolved,
            sum(a.approvals) as approvals, sum(a.changes_requested) as changes_requested
       from private.counts_of(targets, first_day, last_day, step, part) a group by 1, 2, 3, 4
+      -- What was added with a year and taken away with its days is not there. The figures left out are parts of these.
+      having sum(a.versions + a.stages_started + a.stages_left + a.stages_completed + a.stages_skipped + a.stages_failed
+        + a.stages_reopened + a.sessions_completed + a.validations + a.threads_opened + a.threads_reopened + a.threads_resolved
+        + a.approvals + a.changes_requested) <> 0
     ), earlier as materialized (
       select a.project_id, a.stage, a.actor,
              sum(a.stages_started - a.stages_left) as in_progress,
@@ -1076,28 +1090,33 @@ begin
       from private.counts_of(targets, '1000-01-01', first_day - 1, null, part) a group by 1, 2, 3
     ), histograms as materialized (
       select h.*, dense_rank() over (order by h.project_id, h.period, h.stage, h.actor, h.figure) as place
-      from private.times_of(targets, first_day, last_day, step, part) h where h.n > 0
+      from private.times_of(targets, first_day, last_day, step, part) h where h.n <> 0
     ), sums as materialized (
-      select t.*, t.below + ceil(t.n * 0.5)::double precision as middle, t.below + ceil(t.n * 0.9)::double precision as late
+      select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds,
+             count(*) as pieces, min(h.p50) as p50, min(h.p90) as p90
+      from histograms h group by 1, 2, 3, 4, 5, 6 having sum(h.n) <> 0
+    ), pieces as materialized (
+      -- Joined to nothing, the arrays are unpacked here, and not at each look below.
+      select h.place, h.sign, h.buckets || '{}'::integer[] as buckets, h.upto || '{}'::integer[] as upto
+      from histograms h where h.place in (select s.place from sums s where s.pieces > 1)
+    ), search (place, quantile, rank, low, high) as (
+      -- The first bucket that with those before it holds as many times as the quantile's rank: halving where it may be costs a
+      -- dozen looks into each piece, however many buckets that has, and adding the pieces up costs a step for each bucket.
+      select s.place, q.quantile, ceil(s.n * q.quantile), p.low, p.high
+      from (select p.place, min(p.buckets[1]) as low, max(p.buckets[cardinality(p.buckets)]) as high from pieces p group by p.place) p
+      join sums s on s.place = p.place cross join (values (0.5), (0.9)) q (quantile)
+      union all
+      select distinct on (m.place, m.quantile) m.place, m.quantile, m.rank,
+             case when m.held < m.rank then m.middle + 1 else m.low end, case when m.held < m.rank then m.high else m.middle end
       from (
-        select t.*, coalesce(sum(t.n::double precision) filter (where t.pieces > 1) over (
-                 order by t.place rows between unbounded preceding and 1 preceding), 0) as below
+        select l.*, sum(l.held_by_piece) over (partition by l.place, l.quantile) as held
         from (
-          select h.place, h.project_id, h.period, h.stage, h.actor, h.figure, sum(h.n) as n, sum(h.milliseconds) as milliseconds,
-                 count(*) as pieces, min(h.p50) as p50, min(h.p90) as p90
-          from histograms h group by 1, 2, 3, 4, 5, 6) t) t
-    ), buckets as (
-      -- Place and bucket in one number (there are less than 4096 buckets), which is quick to group and to sort by.
-      select u.code, sum(u.n)::double precision as n
-      from (select h.place * 4096 + unnest(h.buckets) as code, unnest(h.counts) as n
-            from histograms h where h.place in (select s.place from sums s where s.pieces > 1)) u group by u.code
-    ), ranked as (
-      -- One running sum over all places; as floating point, which is exact so far, where the sum of bigints is a numeric.
-      select b.code, sum(b.n) over (order by b.code rows between unbounded preceding and current row) as upto from buckets b
+          select w.*, p.sign * coalesce(p.upto[width_bucket(w.middle, p.buckets)], 0) as held_by_piece
+          from (select s.*, (s.low + s.high) / 2 as middle from search s where s.low < s.high) w
+          join pieces p on p.place = w.place offset 0) l) m  -- offset: the arrays are not sorted along
     ), quantiles as (
-      select s.place, (min(r.code) filter (where r.upto >= s.middle) % 4096)::integer as p50,
-             (min(r.code) filter (where r.upto >= s.late) % 4096)::integer as p90
-      from ranked r join sums s on s.place = r.code / 4096 group by s.place
+      select s.place, max(s.low) filter (where s.quantile = 0.5) as p50, max(s.low) filter (where s.quantile = 0.9) as p90
+      from search s where s.low = s.high group by s.place
       union all
       select s.place, s.p50, s.p90 from sums s where s.pieces = 1
     ), times as materialized (
