@@ -929,7 +929,8 @@ create trigger roll_up_remark after insert on public.reviews
 -- With the caller's rights: a row of a project that a policy hides adds nothing.
 
 -- Whole units to the nearest, and at both ends what is missing or, taken away again, what is too much, in finer ones: a year
--- that ends on its last day but ten is that year less ten days. So no more than half of a unit is ever in pieces.
+-- without its last ten days is that year less a week and three days. So no more than half of a unit is ever in pieces.
+-- All are read in one snapshot, as every stable function does: a year and its days are of the same moment.
 create function private.spans(earlier date, later date, units text[])
 returns table (level text, low date, high date, sign integer)
 language plpgsql immutable
@@ -972,7 +973,7 @@ language plpgsql immutable
 set search_path = ''
 as $$
 begin
-  -- In groups of time each row belongs to one. Weeks in months and years would save rows, and hardly any buckets of times.
+  -- In groups of time a row belongs to one of them: a week would lie in two months.
   return case step when 'day' then '{day}' when 'week' then '{week,day}' when 'month' then '{month,day}' else '{year,month,week,day}' end;
 end
 $$;
