@@ -16,6 +16,7 @@ set of versions, numbered and hash-chained per project. The map, from the outsid
     model        frozen structs and pure rules: paths, roles, hashes
     errors       VersoError: a code and a sentence
     settings     what the service can be told, read from the environment here only
+    progress     how far long work is, for whoever shows it
     trailers     who else wrote a change, by its message
     media_types  what kind of content a name suggests
     local        an embedded Supabase for laptops, tests and demos; knows nothing of the service

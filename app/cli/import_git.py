@@ -89,7 +89,7 @@ def import_git(  # noqa: PLR0917 - click passes options by name
     with telling(as_json) as out, tempfile.TemporaryDirectory(prefix="verso-import-") as scratch:
         from app.cli.creating import find_or_create
         from app.cli.given import given_text
-        from app.cli.import_bar import bar
+        from app.cli.progressing import showing_progress
         from app.client.filters import Filter
         from app.client.import_git.run import plan_history
         from app.client.import_git.server import import_into
@@ -117,8 +117,10 @@ def import_git(  # noqa: PLR0917 - click passes options by name
         else:
             with _api(api) as server:
                 is_there = find_or_create(server, project, create=create, dry_run=dry_run)
-                with bar() as watch:
-                    going = import_into(server, project, history, source=source, watch=watch, batch=batch)
+                with showing_progress(quiet=as_json) as progress:
+                    going = import_into(
+                        server, project, history, source=source, progress=progress, batch=batch
+                    )
                     if not is_there:
                         made = plan_history(history, source=source)
                     else:

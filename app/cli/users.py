@@ -15,9 +15,9 @@ from app.cli.secret_key import checked_address, quiet_logs, secret_key, secret_k
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.client.history import Progress
     from app.flows.import_users import ImportedUser, UsersImported
     from app.flows.old_users import LeftOutUser, OldUser
+    from app.progress import Progress
 
 
 @click.group(name="users")

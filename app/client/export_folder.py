@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.client.bulk import MOST_CONTENTS, asked_contents
-from app.client.history import home_of, no_progress
+from app.client.history import home_of
 from app.client.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out, probe_folding, stays_inside
 from app.errors import VersoError
 from app.model import Project, TreeEntry
+from app.progress import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from app.client.api import Api
-    from app.client.history import Progress
+    from app.progress import Progress
 
 LISTING = ".verso-export.json"
 _PAGE = 200

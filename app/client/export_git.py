@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.client.bulk import TRIES, asked_contents, batches
-from app.client.history import home_of, no_progress
+from app.client.history import home_of
 from app.errors import VersoError
 from app.git.write.copy import GitCopy
 from app.model import MirroredChange, Project, Tag
+from app.progress import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from app.client.api import Api
-    from app.client.history import Progress
+    from app.progress import Progress
 
 _IN_MEMORY = 16 * 1024 * 1024
 """Larger contents pass through a file, so that memory stays flat."""

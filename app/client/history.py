@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import msgspec
@@ -26,6 +26,7 @@ from app.model import (
     normal_path,
     version_canonical,
 )
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,17 +42,6 @@ class Page(msgspec.Struct, frozen=True):
     items: list[Change]
     next: int | None
     newest: int
-
-
-class Progress(Protocol):
-    """Hears how far something is, to show it."""
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """`done` of `total` of what (changes, bytes)."""
-
-
-def no_progress(done: int, total: int, what: str) -> None:
-    """Say nothing."""
 
 
 def home_of(project: str) -> str:

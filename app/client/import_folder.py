@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.client.history import Progress, home_of, no_progress
+from app.client.history import home_of
 from app.client.multipart import Multipart, Part
 from app.client.names import ORDINARY
 from app.client.sources.listing import MIB, File, LeftOut
 from app.errors import VersoError
 from app.model import TreeEntry, normal_path
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,21 +14,22 @@ import msgspec
 
 from app.client.applying import begin_steps
 from app.client.folder import Folder, open_folder
-from app.client.history import fetch_contents, fetch_history, fetch_tags, no_progress
+from app.client.history import fetch_contents, fetch_history, fetch_tags
 from app.client.meeting import Meeting, Plan
 from app.client.pending import base_of, recognise
 from app.client.place import Config, Place, make_place
 from app.client.work import Conflict, Settle
 from app.errors import VersoError
 from app.model import Project
+from app.progress import no_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from app.client.api import Api
     from app.client.folder import Looked
-    from app.client.history import Progress
     from app.model import VersionState
+    from app.progress import Progress
 
 ROUNDS = 5
 _ALL = "all-contents"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from app.client.history import fetch_history, home_of, no_progress
+from app.client.history import fetch_history, home_of
 from app.client.multipart import Multipart, Part, read_file
 from app.client.pending import (
     Pending,
@@ -27,15 +27,16 @@ from app.client.pending import (
 from app.client.pull import Pulled, pull
 from app.errors import VersoError
 from app.model import Change
+from app.progress import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from app.client.api import Api
     from app.client.folder import Folder, Looked
-    from app.client.history import Progress
     from app.client.scan import Local
     from app.client.work import Base, Conflict
+    from app.progress import Progress
 
 ROUNDS = 5
 MOST_ASKED = 10_000

@@ -133,7 +133,7 @@ def _thirds(bench: Bench, repository: Path, commits: int) -> tuple[float, float]
     history: Any = History(opened, rules=Filter(), people=People())
     bench.api.post("/v1/projects", json={"slug": "uniform"}).raise_for_status()
     with Api(str(bench.api.base_url).rstrip("/"), bench.token) as api:
-        import_into(api, "uniform", history, source="uniform", watch=watch, batch=50).run(proof="none")
+        import_into(api, "uniform", history, source="uniform", progress=watch, batch=50).run(proof="none")
     points = sorted(times)
     third = commits // 3
     low = max(point for point in points if point <= third)

@@ -34,8 +34,9 @@ from app.client.bundle.parts import (
     line_of,
     rows_name,
 )
-from app.client.history import Progress, home_of, no_progress
+from app.client.history import home_of
 from app.errors import VersoError
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

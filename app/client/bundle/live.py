@@ -9,8 +9,9 @@ from app.client.bulk import batches
 from app.client.bundle.export import stream_contents
 from app.client.bundle.history import Findings, HistoryCheck
 from app.client.bundle.verify import Report
-from app.client.history import Progress, home_of, no_progress
+from app.client.history import home_of
 from app.errors import VersoError
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ import msgspec
 from app.client.bundle.container import Reader
 from app.client.bundle.parts import PARTS, line_of, read_manifest, rows_name, rows_of
 from app.client.bundle.verify import verify_bundle
-from app.client.history import Progress, no_progress
 from app.errors import VersoError
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,8 +27,8 @@ from app.client.bundle.parts import (
     rows_of,
 )
 from app.client.bundle.references import References
-from app.client.history import Progress, no_progress
 from app.errors import VersoError
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

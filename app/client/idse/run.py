@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from app.client.history import Progress, home_of, no_progress
+from app.client.history import home_of
 from app.client.idse.stages import report_stages
 from app.client.idse.survey import ProjectSource, survey
 from app.client.import_folder import Imported, import_source
@@ -19,6 +19,7 @@ from app.client.sources.listing import LeftOut
 from app.errors import VersoError
 from app.model import Member, Session, SessionStatus, SessionType
 from app.model.pipelines import StageState
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

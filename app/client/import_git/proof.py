@@ -21,11 +21,11 @@ from app.model import change_canonical, hash_of, version_canonical
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.client.history import Progress
     from app.client.import_git.target import Fetch, Target
     from app.git.read.history import History
     from app.git.read.objects import Commit
     from app.model import Change, VersionState
+    from app.progress import Progress
 
 Kind = Literal["none", "hashes", "full"]
 _MOST_CONTENTS = 500

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from app.client.import_git.batches import MOST_COMMITS, Batch, ReadAhead, check, gather
 from app.client.import_git.past import read_past
@@ -20,6 +20,7 @@ from app.client.import_git.report import Report, Tally
 from app.client.import_git.tags import import_tags
 from app.client.import_git.wire import BatchMade, BatchSent, ImportState
 from app.errors import VersoError
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,17 +30,6 @@ if TYPE_CHECKING:
 
 _TRIES = 8
 """How often to start over when somebody else imports at the same time."""
-
-
-class Watcher(Protocol):
-    """Hears how far an import is, to show it."""
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """`done` of `total` of what (commits imported, commits proven)."""
-
-
-def unwatched(done: int, total: int, what: str) -> None:
-    """Say nothing of how far an import is."""
 
 
 class _Astray(Exception):  # noqa: N818 - it says what is the matter
@@ -66,7 +56,7 @@ class GitImport:
         history: History,
         *,
         source: str,
-        watch: Watcher = unwatched,
+        progress: Progress = no_progress,
         batch: int = MOST_COMMITS,
         fetch: Fetch | None = None,
     ) -> None:
@@ -75,7 +65,7 @@ class GitImport:
         self._fetch = fetch
         self._history = history
         self._source = source
-        self._watch = watch
+        self._progress = progress
         self._most_commits = batch
         self._trusting = True
         """Whether contents that the server says it has need not be sent."""
@@ -87,7 +77,7 @@ class GitImport:
         coming: set[str] = set()
         for planned in map(check, self._history.plans(line, past)):
             coming.add(tally.count(planned).commit.id)
-            self._watch(len(coming), len(line.commits), "commits read")
+            self._progress(len(coming), len(line.commits), "commits read")
         found = self._history.repository.tags()
         report.tags = import_tags(self._target, found, imported=coming | line.imported, dry_run=True)
         return _finished(report, tally, line, started)
@@ -113,7 +103,7 @@ class GitImport:
                 self._history,
                 upto=len(known),
                 fetch=self._fetch if proof == "full" else None,
-                progress=lambda done, total, _: self._watch(done, total, "commits proven"),
+                progress=lambda done, total, _: self._progress(done, total, "commits proven"),
             )
         return report
 
@@ -142,7 +132,7 @@ class GitImport:
         state, report, line, past, started = self._begin(dry_run=False)
         tally = Tally(self._history, report)
         total = report.there_before + len(line.commits)
-        self._watch(report.there_before, total, "commits imported")
+        self._progress(report.there_before, total, "commits imported")
 
         def batches() -> Iterator[Batch]:
             planned = map(tally.count, self._history.plans(line, past))
@@ -154,7 +144,7 @@ class GitImport:
             for batch in ahead:
                 after = self._send(batch, after, report, is_first=state.count == 0 and self._trusting)
                 sent += len(batch.commits)
-                self._watch(report.there_before + sent, total, "commits imported")
+                self._progress(report.there_before + sent, total, "commits imported")
         return _finished(report, tally, line, started)
 
     def _send(self, batch: Batch, after: str | None, report: Report, *, is_first: bool) -> str:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.client.bulk import asked_contents
-from app.client.history import home_of, no_progress
+from app.client.history import home_of
 from app.client.import_git.batches import MOST_COMMITS
 from app.client.import_git.run import GitImport
 from app.client.import_git.target import ChangesRead
 from app.client.import_git.wire import BatchMade, ImportedCommit, ImportState
 from app.client.multipart import Multipart, Part
 from app.model import Tag
+from app.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from app.client.api import Api
-    from app.client.import_git.run import Watcher
     from app.client.import_git.target import TagSent
     from app.client.import_git.wire import BatchSent
     from app.git.read.history import History
@@ -36,12 +36,12 @@ def import_into(
     history: History,
     *,
     source: str,
-    watch: Watcher = no_progress,
+    progress: Progress = no_progress,
     batch: int = MOST_COMMITS,
 ) -> GitImport:
     """A history on its way into a project of a server."""
     target = Server(api, project)
-    return GitImport(target, history, source=source, watch=watch, batch=batch, fetch=target.contents)
+    return GitImport(target, history, source=source, progress=progress, batch=batch, fetch=target.contents)
 
 
 class Server:

@@ -142,12 +142,12 @@ def work(order: frames.Order, source: BinaryIO, sink: BinaryIO) -> frames.Outcom
 
 
 def _work(order: frames.Order, source: BinaryIO, sink: BinaryIO) -> frames.Outcome:
-    watch = _Telling(sink)
+    progress = _Telling(sink)
     opened = unbundle(
         Path(order.bundle),
         Path(order.scratch) / "history.git",
         limits=order.limits,
-        watch=lambda done, total: watch(done, total, "objects read"),
+        watch=lambda done, total: progress(done, total, "objects read"),
     )
     repository = Repository(opened, shown=order.name)
     history = History(
@@ -157,7 +157,7 @@ def _work(order: frames.Order, source: BinaryIO, sink: BinaryIO) -> frames.Outco
         choices=Choices(branch=order.branch),
     )
     target = Asking(source, sink, order.project)
-    going = GitImport(target, history, source=order.name, watch=watch)
+    going = GitImport(target, history, source=order.name, progress=progress)
     report = going.plan() if order.act == "look" else going.run()
     return _outcome(report, opened, order.branch)
 

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from platformdirs import user_cache_path
 
-from app.client.history import fetch_contents, fetch_history, fetch_tags, home_of, no_progress
+from app.client.history import fetch_contents, fetch_history, fetch_tags, home_of
 from app.client.mirror import Mirror
 from app.client.store import folder_lock
 from app.errors import VersoError
+from app.progress import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.client.api import Api
-    from app.client.history import Progress
     from app.client.place import Place
     from app.model import VersionState
+    from app.progress import Progress
 
 HEAD = "head"
 _BACK = re.compile(r"(?:head|@)(?:~(\d{1,9}))?\Z", re.IGNORECASE)
