@@ -9,6 +9,7 @@ set of versions, numbered and hash-chained per project. The map, from the outsid
     api          HTTP: parse, call a flow or the ledger, shape
     client       on people's machines: HTTP to a server, a mirror of its history, working folders
     flows        use cases that are more than one call
+    sources      what is imported, safely taken apart: folders, archives, Git histories; knows no server
     supabase     the only user of the `supabase` package: rows, objects, tokens
     git          Git histories taken apart, made, and served; knows no server
     webhooks     one message to an address of somebody's: signed, and never back inside

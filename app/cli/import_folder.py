@@ -11,7 +11,7 @@ from app.cli.exits import api_option, json_option, telling
 
 if TYPE_CHECKING:
     from app.client.import_folder import Imported
-    from app.client.sources.listing import LeftOut
+    from app.sources.listing import LeftOut
 
 SHOWN = 20
 
@@ -57,10 +57,10 @@ def import_folder(  # each option is one
         from app.cli.creating import find_or_create
         from app.cli.progressing import showing_progress
         from app.cli.reaching import reach
-        from app.client.filters import Filter
         from app.client.import_folder import import_source
-        from app.client.sources import open_source
-        from app.client.sources.listing import Limits
+        from app.sources.filters import Filter
+        from app.sources.listing import Limits
+        from app.sources.opening import open_source
 
         chosen = Filter(include, exclude, defaults=not no_default_excludes)
         with (

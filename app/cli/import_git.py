@@ -15,7 +15,7 @@ from app.cli.exits import Exit, api_option, json_option, telling
 if TYPE_CHECKING:
     from app.cli.exits import Teller
     from app.client.api import Api
-    from app.client.import_git.report import Report
+    from app.sources.git.report import Report
 
 
 @click.command(name="git")
@@ -90,13 +90,13 @@ def import_git(  # noqa: PLR0917 - click passes options by name
         from app.cli.creating import find_or_create
         from app.cli.given import given_text
         from app.cli.progressing import showing_progress
-        from app.client.filters import Filter
-        from app.client.import_git.run import plan_history
-        from app.client.import_git.server import import_into
+        from app.client.import_git import import_into
         from app.errors import VersoError
         from app.git.read.history import Choices, History
         from app.git.read.people import People, read_mailmap
         from app.git.read.repository import open_repository
+        from app.sources.filters import Filter
+        from app.sources.git.run import plan_history
 
         if project is None and not dry_run:
             raise VersoError(

@@ -52,12 +52,12 @@ def import_idse(  # each option is one
         from app.cli.given import given_text
         from app.cli.progressing import showing_progress
         from app.client.credentials import Logins
-        from app.client.filters import Filter
         from app.client.idse.metadata import read_people
         from app.client.idse.run import import_idse as run
         from app.client.place import open_api
-        from app.client.sources import open_source
-        from app.client.sources.listing import Limits
+        from app.sources.filters import Filter
+        from app.sources.listing import Limits
+        from app.sources.opening import open_source
 
         mapped = read_people(given_text(people)) if people is not None else {}
         logins = Logins.of_this_machine()

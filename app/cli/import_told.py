@@ -9,7 +9,7 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from app.client.import_git.report import Report
+    from app.sources.git.report import Report
 
 _MOST_LISTED = 15
 _MODES = {"100755": "executable", "120000": "symbolic links", "160000": "submodules"}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from app.client.looking.halving import Verdict
-from app.client.names import kept_out
 from app.errors import VersoError
+from app.sources.names import kept_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -17,7 +17,7 @@
     scan         the folder's files with their hashes, by a stat cache
     glance       what the last look said, as long as nothing has changed since
     edits        what was done to the files since: adds, edits, moves, deletes
-    names        which documents may be files here
+    names        which names are the same here, and what theirs is called beside yours
     meeting      how history and edits meet: a plan
     applying     the plan done, so that a kill loses nothing
     pull, push   history into the folder, and the folder's edits into history
@@ -27,12 +27,13 @@
     looking      the log, differences, blame: from the mirror alone
     stages       marks that a document still has
 
-    sources, filters, import_folder   folders and archives as changes of what differs
-    import_git, idse                  histories of Git, trees of IDSE
+    import_folder, idse                 folders and archives as changes of what differs, trees of IDSE
+    import_git                          histories of Git
     export_folder, export_git, bundle   all of it out again
 
 Nothing here knows click or prints; `app.cli` does. Nothing here imports the server's side (`app.api`,
-`app.flows`, `app.supabase`): what both sides share is the domain (`app.model`, `app.text`, `app.errors`).
+`app.flows`, `app.supabase`), nor that side anything of this: what both share is below them (`app.model`,
+`app.text`, `app.git`, `app.sources`).
 The rule that everything obeys: what a person has written on this machine and the server hasn't accepted yet
 is never overwritten and never deleted; what stands in the way of it goes beside it, or waits.
 """

@@ -17,10 +17,11 @@ import msgspec
 
 from app.client.bulk import MOST_CONTENTS, asked_contents
 from app.client.history import home_of
-from app.client.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out, probe_folding, stays_inside
+from app.client.names import probe_folding
 from app.errors import VersoError
 from app.model import Project, TreeEntry
 from app.progress import no_progress
+from app.sources.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out, stays_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.client.applying import begin_steps
-from app.client.names import ORDINARY, kept_out
 from app.client.pending import base_of
 from app.client.push import RESTORES, Restore
 from app.client.scan import hash_file
 from app.client.work import Base, Conflict, Remove, Rename, Settle, Write
 from app.errors import VersoError
 from app.model import normal_path
+from app.sources.names import ORDINARY, kept_out
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,17 +19,17 @@ import msgspec
 
 from app.client.history import home_of
 from app.client.multipart import Multipart, Part
-from app.client.names import ORDINARY
-from app.client.sources.listing import MIB, File, LeftOut
 from app.errors import VersoError
 from app.model import TreeEntry, normal_path
 from app.progress import Progress, no_progress
+from app.sources.listing import MIB, File, LeftOut
+from app.sources.names import ORDINARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.client.api import Api
-    from app.client.sources.listing import Source
+    from app.sources.listing import Source
 
 MOST_ITEMS = 1000
 """Items of one change, as the API takes them unless its operator set less."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.client.names import ORDINARY, SYMLINK, beside, kept_out, stays_inside
+from app.client.names import beside
 from app.client.work import Base, Conflict, Remove, Rename, Settle, Step, Write
+from app.sources.names import ORDINARY, SYMLINK, kept_out, stays_inside
 from app.text.errors import BinaryMergeError
 from app.text.merge import Labels, merge
 

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.client.multipart import read_file
-from app.client.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out
 from app.client.place import HIDDEN
 from app.errors import VersoError
 from app.model import normal_path
+from app.sources.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from app.client.filters import Filter
     from app.client.work import Base
+    from app.sources.filters import Filter
 
 IGNORE_FILE = ".versoignore"
 _RACY_NS = 2_000_000_000
@@ -211,7 +211,7 @@ class _Walk:
 
     def _ignored(self, path: str, *, is_dir: bool) -> bool:
         if self._ignoring is None:
-            from app.client.filters import Filter  # noqa: PLC0415 - most scans meet nothing new
+            from app.sources.filters import Filter  # noqa: PLC0415 - most scans meet nothing new
 
             self._ignoring = Filter(exclude=self._patterns)
         return self._ignoring.verdict(path, is_dir=is_dir) is not None

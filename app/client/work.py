@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from app.client.names import ORDINARY
 from app.client.store import Store
+from app.sources.names import ORDINARY
 
 if TYPE_CHECKING:
     import sqlite3

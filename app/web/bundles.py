@@ -1,6 +1,6 @@
 """A bundle of Git, read by a process of its own, whose questions are answered with the visitor's token.
 
-The process (`app.client.import_git.worker`) takes a stranger's bytes apart with bounded memory and time. It
+The process (`app.sources.git.worker`) takes a stranger's bytes apart with bounded memory and time. It
 knows no token and no address: what it asks for is done here as the API does it, and checked as if a client
 had sent it. Whoever stops listening ends it; what was written by then is whole changes.
 """
@@ -20,9 +20,9 @@ import msgspec
 import structlog
 
 from app.api.imports import typed
-from app.client.import_git import frames
 from app.errors import VersoError
 from app.flows.import_changes import Batch, ImportRun
+from app.sources.git import frames
 from app.supabase.intake import Intake, LimitExceededError
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _decoded(data: bytes | msgspec.Raw, kind: Any) -> Any:
 async def _started(seconds: float) -> AsyncIterator[Process]:
     """A reader, which is gone at the end whatever happened."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.client.import_git.worker", str(MEMORY), str(int(seconds) + 1)),
+        *(sys.executable, "-m", "app.sources.git.worker", str(MEMORY), str(int(seconds) + 1)),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,

@@ -18,11 +18,11 @@ from litestar.params import FromPath, QueryParameter
 from app.api.media_types import media_type_of
 from app.api.same_site import own_url
 from app.api.writing import write_change
-from app.client.import_git.frames import Outcome
-from app.client.sources.listing import LeftOut
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
 from app.model import Project, Role, TreeEntry, normal_path
+from app.sources.git.frames import Outcome
+from app.sources.listing import LeftOut
 from app.supabase.imports import ImportState
 from app.web import messages, notices
 from app.web.forms import PageForm

@@ -26,10 +26,10 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from app.api.problems import PROBLEMS
-from app.client.import_git.frames import Order, Outcome, Progressed
 from app.errors import VersoError
 from app.git.read.indexing import Limits
 from app.model import Project
+from app.sources.git.frames import Order, Outcome, Progressed
 from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload
 from app.web.bundles import BundleReader

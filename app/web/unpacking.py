@@ -1,6 +1,6 @@
 """An archive that somebody sent, taken apart in one pass and in bounded memory.
 
-The rules for names, links and sizes are those of `verso import` (`app.client.sources`). What an uploaded one
+The rules for names, links and sizes are those of `verso import` (`app.sources`). What an uploaded one
 may do besides is bounded here: how long a zip's directory is, how much a tar.gz grows to and how much of it
 is read at once, and which compressions are read at all.
 """
@@ -24,10 +24,10 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from app.client.filters import Filter
-from app.client.sources.archive import TarSource, ZipSource
-from app.client.sources.listing import MIB, RATIO_FROM, LeftOut, Limits, refused
 from app.errors import VersoError
+from app.sources.archive import TarSource, ZipSource
+from app.sources.filters import Filter
+from app.sources.listing import MIB, RATIO_FROM, LeftOut, Limits, refused
 from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload
@@ -35,8 +35,8 @@ from app.supabase.upload import Upload
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.client.sources.listing import File, Source
     from app.settings import Settings
+    from app.sources.listing import File, Source
 
 MOST_DIRECTORY = 32 * MIB
 """The longest directory of a zip: Python reads it whole. 10,000 files with long names have less."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from app.client.api import Api
-from app.client.filters import Filter
-from app.client.import_git.server import import_into
+from app.client.import_git import import_into
 from app.git.read.history import History
 from app.git.read.people import People
 from app.git.read.repository import open_repository
+from app.sources.filters import Filter
 from tests.benchmarks import real
 from tests.benchmarks.cases import Row
 from tests.faults.service import REPOSITORY

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.filters import DEFAULTS, NOT_INCLUDED, Filter
 from app.client.scan import ignore_patterns
 from app.errors import VersoError
+from app.sources.filters import DEFAULTS, NOT_INCLUDED, Filter
 
 if TYPE_CHECKING:
     from pathlib import Path

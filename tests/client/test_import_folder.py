@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from app.client.api import Api
-from app.client.filters import Filter
 from app.client.import_folder import Imported, import_source
-from app.client.sources import open_source
-from app.client.sources.listing import Limits
 from app.errors import VersoError
+from app.sources.filters import Filter
+from app.sources.listing import Limits
+from app.sources.opening import open_source
 from tests.api.world import Api as Server
 from tests.api.world import Contract, People, Person, Project, make_project, sign_in
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.client.api import Api
-from app.client.filters import Filter
 from app.client.idse.layout import slug_of, spot_of
 from app.client.idse.metadata import read_names, read_people, read_state
 from app.client.idse.run import IdseImported, import_idse
-from app.client.sources import open_source
-from app.client.sources.listing import Limits
 from app.errors import VersoError
 from app.model import SessionStatus, SessionType
+from app.sources.filters import Filter
+from app.sources.listing import Limits
+from app.sources.opening import open_source
 from tests.api.world import Person, sign_in
 from tests.stack import REPOSITORY
 

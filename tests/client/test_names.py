@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.client import scan as module
-from app.client.names import Folding, beside, kept_out, stays_inside
+from app.client.names import Folding, beside
 from app.client.place import HIDDEN
 from app.client.scan import scan
 from app.client.work import Base
+from app.sources.names import kept_out, stays_inside
 from tests.client.folders import Copy, Someone
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.client.filters import Filter
 from app.git.read.history import Choices, History
 from app.git.read.people import People, read_mailmap
 from app.git.read.repository import open_repository
+from app.sources.filters import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from app.client.import_git.server import import_into
+from app.client.import_git import import_into
 from tests.git.reading import read
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from app.client.import_git.past import Replay, whole_history
-from app.client.import_git.server import Server, import_into
+from app.client.import_git import Server, import_into
 from app.git.read.history import _Reading
 from app.git.read.objects import moment_of
+from app.sources.git.past import Replay, whole_history
 from tests.git.random_history import make_history
 from tests.git.reading import read
 

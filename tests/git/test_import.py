@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.client.api import Api as Client
-from app.client.filters import Filter
-from app.client.import_git.server import import_into
+from app.client.import_git import import_into
 from app.errors import VersoError
+from app.sources.filters import Filter
 from tests.git.making import START, File, link, module, script
 from tests.git.reading import read
 from tests.git.test_planning import text
 
 if TYPE_CHECKING:
-    from app.client.import_git.report import Report
+    from app.sources.git.report import Report
     from tests.git.making import Maker
 
 LONG = b"x" * 26_000 + b"\n"

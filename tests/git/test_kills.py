@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.client.import_git.server import import_into
+from app.client.import_git import import_into
 from tests.git.random_history import make_history
 from tests.git.reading import read
 from tests.stack import REPOSITORY

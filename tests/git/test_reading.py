@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pygit2.enums import ObjectType
 
-from app.client.filters import Filter
 from app.errors import VersoError
 from app.git.read.contents import Contents, blob_id, has_private_key
 from app.git.read.names import distinct_names, name_of
@@ -21,6 +20,7 @@ from app.git.read.proof import GrowingTree
 from app.git.read.repository import open_repository
 from app.git.read.trees import Leaf, Trees
 from app.model import normal_path
+from app.sources.filters import Filter
 
 TREE = b"tree " + b"1" * 40
 

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from app.client.export_git import export_git
-from app.client.import_git.server import import_into
+from app.client.import_git import import_into
 from tests.git.making import link, script
 from tests.git.random_history import make_history
 from tests.git.reading import read

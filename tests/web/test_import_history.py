@@ -287,7 +287,7 @@ def reads(api: Api) -> bool:
     """Whether a service has a process that reads a bundle, or anything left of one."""
     with contextlib.suppress(psutil.Error):
         for each in psutil.Process(api.pid).children():
-            if "app.client.import_git.worker" in each.cmdline():
+            if "app.sources.git.worker" in each.cmdline():
                 return True
     return any(api.spool.glob(".verso-arriving-*/"))
 

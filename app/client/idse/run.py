@@ -15,18 +15,18 @@ from app.client.history import home_of
 from app.client.idse.stages import report_stages
 from app.client.idse.survey import ProjectSource, survey
 from app.client.import_folder import Imported, import_source
-from app.client.sources.listing import LeftOut
 from app.errors import VersoError
 from app.model import Member, Session, SessionStatus, SessionType
 from app.model.pipelines import StageState
 from app.progress import Progress, no_progress
+from app.sources.listing import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.client.api import Api
     from app.client.idse.survey import ProjectFound, SessionFound
-    from app.client.sources.listing import Source
+    from app.sources.listing import Source
 
 
 class SessionTold(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,16 +16,16 @@ from app.client.idse.metadata import (
     read_names,
     read_state,
 )
-from app.client.names import SYMLINK
-from app.client.sources.listing import File, LeftOut
 from app.errors import VersoError
 from app.model import normal_path
+from app.sources.listing import File, LeftOut
+from app.sources.names import SYMLINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.client.idse.layout import Spot
-    from app.client.sources.listing import Source
+    from app.sources.listing import Source
 
 NOWHERE = "belongs to no project of an IDSE layout"
 _DEEPEST_STATE = 2

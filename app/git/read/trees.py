@@ -37,7 +37,7 @@ _MOST_LISTED = 20_000
 
 
 class Rules(Protocol):
-    """Which paths are taken (`app.client.filters.Filter`)."""
+    """Which paths are taken (`app.sources.filters.Filter`)."""
 
     def verdict(self, path: str, *, is_dir: bool = False) -> str | None:
         """Why a path is left out, or None; a folder only when everything below it is left out."""

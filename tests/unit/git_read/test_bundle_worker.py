@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from app.client.import_git import frames
-from app.client.import_git.wire import ImportState
 from app.git.read.indexing import Limits
+from app.sources.git import frames
+from app.sources.git.wire import ImportState
 from tests.git.making import Maker
 from tests.stack import REPOSITORY
 from tests.unit.git_read import packs
@@ -47,7 +47,7 @@ def look(
         exclude=[],
         limits=Limits(objects=100_000, object_size=64 * MIB, total_size=2048 * MIB),
     )
-    command = [sys.executable, "-m", "app.client.import_git.worker", str(memory), str(seconds)]
+    command = [sys.executable, "-m", "app.sources.git.worker", str(memory), str(seconds)]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"HOME": "/nowhere"}
     ) as process:
