@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,13 @@ import msgspec
 
 from app.errors import VersoError
 from app.flows.old_users import LeftOutUser
+from app.flows.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from app.flows.old_users import OldUser
+    from app.progress import Progress
     from app.supabase.accounts import Account, Accounts
 
 AT_ONCE = 8
@@ -73,7 +74,7 @@ async def import_users(
     left_out: Sequence[LeftOutUser],
     *,
     dry_run: bool,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> UsersImported:
     """Make accounts of those who have none. Raises VersoError; what was made till then is there next time.
 
@@ -83,15 +84,13 @@ async def import_users(
     by_email = {each.email.lower(): each for each in known if each.email}
     by_old_id = {each.old_id: each for each in known if each.old_id is not None}
     by_id = {each.id: each for each in known}
-    slots = asyncio.Semaphore(AT_ONCE)
     finished = 0
 
     async def one(user: OldUser) -> tuple[ImportedUser, bool]:
         there = by_old_id.get(user.id or "") or by_email.get(user.email) or by_id.get(_uuid(user.id) or "")
         if there is not None:
             return _there(user, there)
-        async with slots:
-            return (_planned(user) if dry_run else await _made(accounts, user)), True
+        return (_planned(user) if dry_run else await _made(accounts, user)), True
 
     async def told_of(user: OldUser) -> tuple[ImportedUser, bool]:
         nonlocal finished
@@ -100,7 +99,7 @@ async def import_users(
         progress(finished, len(users), "accounts")
         return done
 
-    done = await asyncio.gather(*(told_of(user) for user in users))
+    done = await side_by_side(told_of, users, most=AT_ONCE)
     handles = await accounts.handles([each.account for each, _ in done if each.account])
     told = [msgspec.structs.replace(each, handle=handles.get(each.account or "")) for each, _ in done]
     names = [
