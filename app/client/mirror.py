@@ -76,12 +76,6 @@ class Mirror:
         """Number of the newest change that is here; 0 before the first."""
         return int(self._one("select coalesce(max(sequence), 0) from changes")[0])
 
-    @property
-    def newest_hash(self) -> str | None:
-        """Hash of the newest change: certifies all of the history here."""
-        found = self._maybe("select hash from changes order by sequence desc limit 1")
-        return None if found is None else str(found[0])
-
     def changes(
         self, *, at: int | None = None, after: int = 0, path: str | None = None, oldest_first: bool = False
     ) -> Iterator[Change]:

@@ -16,7 +16,6 @@ from app.model.hashes import (
     version_canonical,
 )
 from app.model.rules import (
-    MAX_MEDIA_TYPE_LENGTH,
     MAX_PATH_BYTES,
     SLUG,
     erased_note,
@@ -34,7 +33,6 @@ from app.model.structs import (
     CommitOrigin,
     Copy,
     Diffstat,
-    DiffTotals,
     Document,
     Head,
     LineCounts,
@@ -59,7 +57,6 @@ from app.model.structs import (
 from app.trailers import CoAuthor, co_authors
 
 __all__ = [
-    "MAX_MEDIA_TYPE_LENGTH",
     "MAX_PATH_BYTES",
     "SLUG",
     "Action",
@@ -69,7 +66,6 @@ __all__ = [
     "CoAuthor",
     "CommitOrigin",
     "Copy",
-    "DiffTotals",
     "Diffstat",
     "Document",
     "Head",

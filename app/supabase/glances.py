@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from app.supabase.pool import Pool
 
-MAX_SUMMARIES = 1000
-"""The most changes of one question; the database refuses more."""
-
 
 class OverviewPage(msgspec.Struct, frozen=True):
     """What a project's first page shows."""
@@ -75,7 +72,7 @@ class Glances:
     ) -> dict[tuple[str, int], ChangeSummary]:
         """The changes of these projects (ids) and numbers; those that the caller may not see are missing.
 
-        At most MAX_SUMMARIES of them. Asks nothing when there are none.
+        At most 1,000 of them: the database refuses more. Asks nothing when there are none.
         """
         wanted = sorted(set(changes))
         if not wanted:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from app.git.read.indexing import Limits
 
-_FIRST_LINES = {b"# v2 git bundle\n": 2, b"# v3 git bundle\n": 3}
+_FIRST_LINES = frozenset({b"# v2 git bundle\n", b"# v3 git bundle\n"})
 _MOST_HEAD = 8 * 1024 * 1024
 _LONGEST_LINE = 8192
 _MOST_REFS = 50_000
@@ -38,12 +38,6 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """Branches, tags and HEAD, each with the id of the object that it names."""
     pack_at: int
     """Where the pack begins in the file."""
-
-
-def is_bundle(path: Path) -> bool:
-    """Whether a file begins as bundles do."""
-    with path.open("rb") as file:
-        return file.read(16) in _FIRST_LINES
 
 
 def unbundle(
