@@ -318,6 +318,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "targets": f"{{{target.project}}}",
         "state": "all",
         "step": "day",
+        "units": "{day}",
         "url": "https://example.com/hook",
         "webhook": target.webhook,
     }
