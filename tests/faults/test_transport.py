@@ -180,9 +180,10 @@ async def test_silence_is_a_timeout_before_and_within_an_answer() -> None:
 
 
 async def test_a_pool_that_stays_empty_is_a_timeout_and_recovers() -> None:
-    async with serving(saying(), connections=1) as (client, _):
-        hanging = asyncio.create_task(client.get("/", timeout=0.5))
-        await asyncio.sleep(0.05)
+    async with serving(saying(), connections=1) as (client, taken):
+        hanging = asyncio.create_task(client.get("/", timeout=1))
+        while not taken:  # noqa: ASYNC110 - it connects at once
+            await asyncio.sleep(0.001)
         with pytest.raises(httpx.ConnectTimeout):
             await client.get("/", timeout=0.1)
         with pytest.raises(httpx.ReadTimeout):
@@ -193,13 +194,15 @@ async def test_a_pool_that_stays_empty_is_a_timeout_and_recovers() -> None:
 
 async def test_a_cancelled_request_takes_its_connection_with_it_and_nothing_else() -> None:
     turn = 0
+    asked_for, given_up = asyncio.Event(), asyncio.Event()
 
     async def slow_then_quick(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal turn
         turn += 1
         await reader.readuntil(b"\r\n\r\n")
         if turn == 1:
-            await asyncio.sleep(0.3)
+            asked_for.set()
+            await given_up.wait()
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nothers")
         else:
             writer.write(OK)
@@ -207,10 +210,11 @@ async def test_a_cancelled_request_takes_its_connection_with_it_and_nothing_else
 
     async with serving(slow_then_quick, connections=1) as (client, _):
         asked = asyncio.create_task(client.get("/"))
-        await asyncio.sleep(0.1)
+        await asked_for.wait()
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
+        given_up.set()
         assert (await client.get("/")).text == "ok"
 
 
