@@ -18,8 +18,8 @@ from app.api.parts import Part, Parts
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.import_changes import Batch, Commit, CommitItem, ImportRun
+from app.model.imports import ImportAnswer, ImportedCommit, ImportState
 from app.supabase.identity import Actor
-from app.supabase.imports import ImportAnswer, ImportedCommit, ImportState
 
 if TYPE_CHECKING:
     from app.supabase.upload import Upload

@@ -11,11 +11,11 @@ from app.client.bulk import asked_contents
 from app.client.history import home_of
 from app.client.multipart import Multipart, Part
 from app.model import Tag
+from app.model.imports import ImportAnswer, ImportedCommit, ImportState
 from app.progress import Progress, no_progress
 from app.sources.git.batches import MOST_COMMITS
 from app.sources.git.run import GitImport
 from app.sources.git.target import ChangesRead
-from app.sources.git.wire import BatchMade, ImportedCommit, ImportState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ class Server:
         asked = {"sha256": list(contents)}
         return set(self._api.post(f"{self._home}/have", asked, kind=_Held, again=True).contents)
 
-    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> BatchMade:
+    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> ImportAnswer:
         """Send a batch; it may be sent again when the answer is lost."""
         parts = [Part.of("batch", msgspec.json.encode(batch), media_type="application/json")]
         parts += [
@@ -80,7 +80,7 @@ class Server:
         body = Multipart(parts)
         return self._api.ask(
             "POST", f"{self._home}/imports/git", content=body.pieces, headers=body.headers, again=True
-        ).json(BatchMade)
+        ).json(ImportAnswer)
 
     def tags(self) -> set[str]:
         """The names of the project's tags."""

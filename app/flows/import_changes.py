@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.model import Copy
+    from app.model.imports import ImportAnswer
     from app.supabase.blobs import Blobs, Stored
     from app.supabase.identity import Actor
-    from app.supabase.imports import ImportAnswer, Imports
+    from app.supabase.imports import Imports
 
 MAX_COMMITS = 200
 MAX_ORIGIN_SIZE = 1024 * 1024

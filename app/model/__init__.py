@@ -4,9 +4,12 @@ Field names are those of the database's answers and of the API's, so one struct 
 path rules and the two hashes are written a second time in SQL (migrations 0100 and 0800); tests hold
 the two together.
 
-    structs  what there is: people, projects, changes, versions, documents, trees, tags
-    rules    what a path, a digest, a short name and a media type must be
-    hashes   the canonical forms of versions and changes, which their hashes are of
+    structs    what there is: people, projects, changes, versions, documents, trees, tags
+    pipelines  where a session's stages stand, and what is reported of them
+    presence   who looks at what now
+    imports    what a project says of the history that was imported into it
+    rules      what a path, a digest, a short name and a media type must be
+    hashes     the canonical forms of versions and changes, which their hashes are of
 """
 
 from app.model.hashes import (

@@ -10,42 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from app.model import Copy
+from app.model.imports import ImportAnswer, ImportedCommit, ImportState
 
 if TYPE_CHECKING:
     from app.supabase.pool import Pool
-
-
-class ImportState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an import stands."""
-
-    after: str | None
-    """Hash of the project's newest change: what the next batch names; null in an empty project."""
-    last: str | None
-    """The last imported commit."""
-    count: int
-    """How many commits are imported: they are the changes 1 to this."""
-    diverged: bool
-    """Whether something was written after the last imported commit: then nothing more can be imported."""
-
-
-class ImportedCommit(msgspec.Struct, frozen=True, kw_only=True):
-    """A commit that is there, and the change that it is."""
-
-    sequence: int
-    origin_id: str
-
-
-class ImportedChange(ImportedCommit, frozen=True, kw_only=True):
-    """The change that a commit of a batch became."""
-
-    hash: str
-    version_count: int
-
-
-class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of a batch, in its order."""
-
-    changes: list[ImportedChange]
 
 
 class KnownContent(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from app.api.services import Services
+    from app.model.imports import ImportAnswer
     from app.supabase.identity import Actor
-    from app.supabase.imports import ImportAnswer
 
 log = structlog.get_logger(__name__)
 

@@ -21,9 +21,9 @@ from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
 from app.model import Project, Role, TreeEntry, normal_path
+from app.model.imports import ImportState
 from app.sources.git.frames import Outcome
 from app.sources.listing import LeftOut
-from app.supabase.imports import ImportState
 from app.web import messages, notices
 from app.web.forms import PageForm
 from app.web.overview import view_of

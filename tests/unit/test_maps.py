@@ -10,9 +10,19 @@ import pytest
 from tests.stack import REPOSITORY
 
 APP = REPOSITORY / "app"
-WHOLE = ("", "client", "client/bundle", "client/looking", "sources", "sources/git", "supabase", "text")
+WHOLE = (
+    "",
+    "client",
+    "client/bundle",
+    "client/looking",
+    "model",
+    "sources",
+    "sources/git",
+    "supabase",
+    "text",
+)
 """Packages whose maps name every module."""
-PARTS = ("client/idse", "flows", "git/read", "model", "web", "webhooks")
+PARTS = ("client/idse", "flows", "git/read", "web", "webhooks")
 _COLUMN = re.compile(r"^(?: {4})?((?:`?[a-z_]+(?:\.py)?`?(?:, )?)+)(?: {2,}|$)", re.MULTILINE)
 
 

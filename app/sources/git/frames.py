@@ -89,7 +89,7 @@ class Piece(msgspec.Struct, frozen=True, tag=True):
 
 
 class End(msgspec.Struct, frozen=True, tag=True):
-    """That was the batch: write it. A `BatchMade`."""
+    """That was the batch: write it. An `ImportAnswer`."""
 
 
 class Outcome(msgspec.Struct, frozen=True, tag=True, kw_only=True):

@@ -20,12 +20,13 @@ from app.sources.git.past import read_past
 from app.sources.git.proof import Kind, prove
 from app.sources.git.report import Report, Tally
 from app.sources.git.tags import import_tags
-from app.sources.git.wire import BatchMade, BatchSent, ImportState
+from app.sources.git.wire import BatchSent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.git.read.history import History, Line, Past
+    from app.model.imports import ImportAnswer, ImportState
     from app.sources.git.target import Fetch, Target
 
 _TRIES = 8
@@ -168,7 +169,7 @@ class GitImport:
     def _held(self, batch: Batch) -> set[str]:
         return self._target.held(list(batch.contents)) if batch.contents else set()
 
-    def _compare(self, batch: Batch, answer: BatchMade) -> None:
+    def _compare(self, batch: Batch, answer: ImportAnswer) -> None:
         """See that the server made of each commit what was planned: what follows builds on that."""
         for planned, made in zip(batch.planned, answer.changes, strict=True):
             if (made.origin_id, made.version_count) != (planned.commit.id, len(planned.items)):

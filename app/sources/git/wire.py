@@ -1,4 +1,4 @@
-"""Batches as the server takes them (POST /v1/projects/{p}/imports/git), and what it answers."""
+"""Batches as the server takes them (POST /v1/projects/{p}/imports/git)."""
 
 from __future__ import annotations
 
@@ -51,37 +51,6 @@ class BatchSent(msgspec.Struct, frozen=True, kw_only=True):
 
     after: str | None
     changes: list[CommitSent]
-
-
-class ChangeMade(msgspec.Struct, frozen=True, kw_only=True):
-    """The change that a commit became."""
-
-    sequence: int
-    hash: str
-    origin_id: str
-    version_count: int
-
-
-class BatchMade(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of a batch in its order."""
-
-    changes: list[ChangeMade]
-
-
-class ImportState(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an import stands."""
-
-    after: str | None
-    last: str | None
-    count: int
-    diverged: bool
-
-
-class ImportedCommit(msgspec.Struct, frozen=True, kw_only=True):
-    """A commit that is there already."""
-
-    sequence: int
-    origin_id: str
 
 
 def commit_sent(planned: PlannedChange, contents: Contents) -> CommitSent:

@@ -26,11 +26,11 @@ from app.git.read.deltas import too_large
 from app.git.read.history import Choices, History
 from app.git.read.people import People
 from app.git.read.repository import Repository
+from app.model.imports import ImportAnswer, ImportState
 from app.sources.filters import Filter
 from app.sources.git import frames
 from app.sources.git.run import GitImport
 from app.sources.git.target import ChangesRead
-from app.sources.git.wire import BatchMade, ImportState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,14 +73,14 @@ class Asking:
         """Those of the contents that the project has."""
         return set(self._ask(frames.AskHeld(list(contents)), list[str]))
 
-    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> BatchMade:
+    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> ImportAnswer:
         """Have a batch written."""
         self._ask(frames.Begin(msgspec.Raw(msgspec.msgpack.encode(batch))), type(None))
         for sha256, data in contents.items():
             for at in range(0, len(data) or 1, frames.PIECE):
                 last = at + frames.PIECE >= len(data)
                 self._say(frames.Piece(sha256, data[at : at + frames.PIECE], last))
-        return self._ask(frames.End(), BatchMade)
+        return self._ask(frames.End(), ImportAnswer)
 
     def tags(self) -> set[str]:
         """The names of the project's tags."""

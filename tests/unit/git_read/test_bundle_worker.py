@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from app.git.read.indexing import Limits
+from app.model.imports import ImportState
 from app.sources.git import frames
-from app.sources.git.wire import ImportState
 from tests.git.making import Maker
 from tests.stack import REPOSITORY
 from tests.unit.git_read import packs
