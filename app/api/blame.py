@@ -10,6 +10,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from app.api.accepting import wanted_type
 from app.api.conditions import etag_of, is_unchanged
 from app.api.diff_forms import PATCH_HEADERS
 from app.api.files import At
@@ -77,9 +78,7 @@ async def blame_document(
 
 def wants_text(request: Request[Any, Any, Any]) -> bool:
     """Whether blame is wanted as text; raises VersoError `not_acceptable` when neither so nor as JSON."""
-    if "accept" not in request.headers:
-        return False
-    best = request.accept.best_match(["application/json", "text/plain"])
+    best = wanted_type(request, ["application/json", "text/plain"])
     if best is None:
         raise VersoError("not_acceptable", "Blame comes as application/json or text/plain.")
     return best == "text/plain"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from litestar import Request, Response
 from litestar.params import QueryParameter
 
+from app.api.accepting import wanted_type
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.compare import Comparing, Comparison, read_older
@@ -43,10 +44,8 @@ PAGE_HEADERS = {
 
 def wanted_form(request: Request[Any, Any, Any]) -> Form:
     """The form that a request asks for; a patch unless said. Raises VersoError `not_acceptable`."""
-    if "accept" not in request.headers:
-        return "text/x-diff"
     known = ["text/x-diff", "text/x-patch", "text/plain", "application/json", "text/html"]
-    best = request.accept.best_match(known)
+    best = wanted_type(request, known)
     if best is None:
         raise VersoError("not_acceptable", "A diff comes as text/x-diff, application/json or text/html.")
     return best if best in {"application/json", "text/html"} else "text/x-diff"  # type: ignore[return-value]  # both are forms

@@ -13,6 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 
+from app.api.accepting import wanted_type
 from app.api.diff_forms import comparing_with
 from app.api.paging import Limit, page_size
 from app.api.services import Services
@@ -117,9 +118,7 @@ def _next_link(request: Request[Any, Any, Any], following: int | None) -> dict[s
 
 def wants_stream(request: Request[Any, Any, Any]) -> bool:
     """Whether a stream is wanted; raises VersoError `not_acceptable` when neither that nor JSON is."""
-    if "accept" not in request.headers:
-        return False
-    best = request.accept.best_match(["application/json", STREAM])
+    best = wanted_type(request, ["application/json", STREAM])
     if best is None:
         raise VersoError("not_acceptable", f"Events come as application/json or {STREAM}.")
     return best == STREAM

@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Request, Response
 
+from app.api.accepting import wanted_type
 from app.errors import VersoError
 
 MEDIA_TYPE = "text/csv; header=present"
@@ -39,9 +40,9 @@ def csv_answer(
 
 def wants_csv(request: Request[Any, Any, Any], form: str | None) -> bool:
     """Whether the answer is CSV: by `format`, else by Accept. Raises VersoError `not_acceptable`."""
-    if form is not None or "accept" not in request.headers:
+    if form is not None:
         return form == "csv"
-    best = request.accept.best_match(["application/json", "text/csv"])
+    best = wanted_type(request, ["application/json", "text/csv"])
     if best is None:
         raise VersoError("not_acceptable", "This comes as application/json or text/csv.")
     return best == "text/csv"
