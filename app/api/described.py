@@ -10,23 +10,25 @@ from typing import Any
 
 import msgspec
 
+_ETAG = '"8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"'
+_DIGEST = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"
 HEADERS: dict[str, tuple[str, str]] = {
-    "If-Match": ("The ETag of the version that this write is based on.", '"8c1f…"'),
+    "If-Match": ("The ETag of the version that this write is based on.", _ETAG),
     "If-None-Match": (
         "Reads: the ETag that one has; 304 when it is still so. Writes: * to create only.",
-        '"8c1f…"',
+        _ETAG,
     ),
     "Idempotency-Key": (
         "1 to 200 printable ASCII characters. The same key and content again write once.",
         "7b0c6c1e",
     ),
-    "Content-Digest": ("SHA-256 of the body (RFC 9530); checked before anything is written.", "sha-256=:…:"),
+    "Content-Digest": ("SHA-256 of the body (RFC 9530); checked before anything is written.", _DIGEST),
     "Accept-Datetime": (
         "The time of the version that is wanted (RFC 7089).",
         "Sun, 22 Nov 2026 09:00:00 GMT",
     ),
     "Range": ("One range of bytes (RFC 9110, 14).", "bytes=0-99"),
-    "If-Range": ("The ETag for which Range is meant; else the whole is sent.", '"8c1f…"'),
+    "If-Range": ("The ETag for which Range is meant; else the whole is sent.", _ETAG),
     "Last-Event-ID": (
         "Of a stream that is resumed: the id of the last event that one got. Stronger than `after`.",
         "17",
@@ -387,6 +389,8 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "read_me": Operation(refuses=("no_profile",)),
     "ready": Operation(refuses=("schema_missing",)),
-    "metrics": Operation(produces={"text/plain": {"schema": {"type": "string"}}}),
+    "metrics": Operation(
+        produces={"text/plain": {"schema": {"type": "string"}, "example": "verso_active_requests 1.0"}}
+    ),
     "read_problem": Operation(refuses=("not_found",)),
 }

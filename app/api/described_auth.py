@@ -27,20 +27,18 @@ _FORM: dict[str, Any] = {
         "example": {"csrf_token": "pV8n…"},
     }
 }
-_BY_EMAIL: dict[str, Any] = {
-    "application/x-www-form-urlencoded": {
-        "schema": {
-            "type": "object",
-            "required": ["state", "email"],
-            "properties": {
-                "state": {"type": "string", "description": "As the form of GET /auth/login has it."},
-                "email": {"type": "string"},
-                "password": {"type": "string"},
-            },
-        },
-        "example": {"state": "Zx0…", "email": "zoe@example.com", "password": "…"},
-    }
-}
+_SENT = {"state": "pV8nZx0", "email": "zoe@example.com", "password": "correct-horse"}
+
+
+def _by_email(*fields: str) -> dict[str, Any]:
+    """A form of signing in by e-mail; all of its fields are needed."""
+    properties: dict[str, Any] = {name: {"type": "string"} for name in fields}
+    properties["state"]["description"] = "As the form of GET /auth/login has it."
+    schema = {"type": "object", "required": list(fields), "properties": properties}
+    example = {name: _SENT[name] for name in fields}
+    return {"application/x-www-form-urlencoded": {"schema": schema, "example": example}}
+
+
 _WRITES: tuple[str, ...] = ("session_ended", "cross_site", "csrf_token_needed", "no_public_url")
 _WRITES += ("too_many_requests", "supabase_unavailable", "sign_in_refused", "sign_in_stale")
 _AUTH = ("sign_in_refused", "sign_in_stale", "session_ended", "too_many_requests", "supabase_unavailable")
@@ -50,10 +48,15 @@ OPERATIONS: dict[str, Operation] = {
     "begin_sign_in": Operation(answers=_ONWARD, refuses=(*_AUTH, "no_public_url"), produces=_HTML),
     "finish_sign_in": Operation(answers=_ONWARD, refuses=_AUTH, produces=_HTML),
     "sign_in_by_password": Operation(
-        answers=_ONWARD, refuses=(*_AUTH, "cross_site", "no_public_url"), consumes=_BY_EMAIL, produces=_HTML
+        answers=_ONWARD,
+        refuses=(*_AUTH, "cross_site", "no_public_url"),
+        consumes=_by_email("state", "email", "password"),
+        produces=_HTML,
     ),
     "send_sign_in_link": Operation(
-        refuses=(*_AUTH, "cross_site", "no_public_url", "bad_value"), consumes=_BY_EMAIL, produces=_HTML
+        refuses=(*_AUTH, "cross_site", "no_public_url", "bad_value"),
+        consumes=_by_email("state", "email"),
+        produces=_HTML,
     ),
     "read_page_session": Operation(refuses=("supabase_unavailable", "no_profile"), produces=_EITHER),
     "refresh_page_session": Operation(answers=_ONWARD, refuses=_WRITES, consumes=_FORM, produces=_EITHER),

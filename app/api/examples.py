@@ -43,10 +43,11 @@ AGENT = "2b9e4c1d-7f60-4a8b-8c35-9d1e0f2a3b4c"
 INVITATION = "1a2b3c4d-5e6f-4708-91a2-b3c4d5e6f708"
 SESSION = "c2f7b0de-58a1-4f4a-8a35-6d0d1a1f0c22"
 PATH = "sessions/milkdown-crepe/specs/spec.md"
-_HASH = "8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
-_PARENT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809"
-_CHANGE = "f00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeed"
+HASH = "8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"
+PARENT = "1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f809"
+CHANGE = "f00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeedf00dfeed"
 _SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+COMMIT = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _MOMENT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 person = Person(id="6d7a5f6e-0d1c-4a43-9b6e-3a0b8d1f2c33", handle="zoe", name="Zoë Ahlgren")
@@ -60,17 +61,17 @@ summary = ChangeSummary(
     committed_at=_MOMENT,
     source="api",
     version_count=1,
-    previous=_PARENT,
-    hash=_CHANGE,
+    previous=PARENT,
+    hash=CHANGE,
 )
 state = VersionState(
-    hash=_HASH,
+    hash=HASH,
     project=PROJECT,
     document=DOCUMENT,
     number=7,
     action=Action.edit,
     path=PATH,
-    parent=_PARENT,
+    parent=PARENT,
     sha256=_SHA256,
     size=5,
     media_type="text/markdown",
@@ -85,7 +86,7 @@ project = Project(
     role=Role.owner,
     created_at=_MOMENT,
     change_sequence=42,
-    change_hash=_CHANGE,
+    change_hash=CHANGE,
     event_sequence=97,
     joined_at=_MOMENT,
 )
@@ -115,7 +116,7 @@ document = Document(
     project=PROJECT,
     path=PATH,
     live=True,
-    head=_HASH,
+    head=HASH,
     head_number=7,
     head_sequence=42,
     created_at=_MOMENT,
@@ -134,12 +135,12 @@ session = Session(
     created_at=_MOMENT,
     updated_at=_MOMENT,
     created_by=person,
-    documents=[SessionDocument(id=DOCUMENT, path=PATH, stage=Stage.spec, head=_HASH, head_number=7)],
+    documents=[SessionDocument(id=DOCUMENT, path=PATH, stage=Stage.spec, head=HASH, head_number=7)],
 )
 entry = TreeEntry(
     path=PATH,
     document=DOCUMENT,
-    version=_HASH,
+    version=HASH,
     number=7,
     sha256=_SHA256,
     size=5,
@@ -156,7 +157,7 @@ review = Review(
     id="0f1e2d3c-4b5a-4697-8877-665544332211",
     project=PROJECT,
     document=DOCUMENT,
-    version=_HASH,
+    version=HASH,
     number=7,
     sequence=91,
     reviewer=person,
@@ -171,7 +172,7 @@ comment = Comment(
     id=COMMENT,
     project=PROJECT,
     document=DOCUMENT,
-    version=_HASH,
+    version=HASH,
     number=7,
     thread=COMMENT,
     sequence=90,
@@ -346,9 +347,9 @@ SCHEMAS: dict[str, Any] = {
     "ChangeBody": {
         "message": "Say what a stale base is",
         "items": [
-            {"path": PATH, "base": _HASH, "text": "hello"},
+            {"path": PATH, "base": HASH, "text": "hello"},
             {"path": "notes/new.md", "create": True, "text": "# New\n"},
-            {"from": "notes/old.md", "path": "notes/moved.md", "base": _PARENT},
+            {"from": "notes/old.md", "path": "notes/moved.md", "base": PARENT},
         ],
     },
     "NewProject": {"slug": "idse-core", "name": "IDSE Core"},
@@ -360,6 +361,7 @@ SCHEMAS: dict[str, Any] = {
     "SessionEdit": {"status": "review"},
     "NewTag": {"name": "reviewed/2026-03", "at": "42"},
     "Move": {"path": "notes/moved.md", "message": "Where it belongs"},
+    "NewErasure": {"sha256": _SHA256, "confirm": _SHA256, "reason": "A person asked for it."},
     "Restore": {"version": 3, "message": "The shorter one was better"},
     "RestoreTree": {"at": "41", "prefix": "notes/"},
 }
@@ -373,10 +375,13 @@ PARAMETERS: dict[str, Any] = {
     "person": "zoe",
     "number": 7,
     "sequence": 42,
-    "version": _HASH,
+    "version": HASH,
     "comment": COMMENT,
     "agent": "spec-writer",
     "invitation": INVITATION,
+    "webhook": INVITATION,
+    "sha256": _SHA256,
+    "part": "changes",
     "code": "stale_base",
 }
 """One example of each path parameter."""
@@ -389,28 +394,3 @@ diff --git a/notes.md b/notes.md
 -one
 +two
 """
-
-
-def plain(value: Any) -> Any:
-    """An example as JSON has it."""
-    return msgspec.to_builtins(value)
-
-
-_BY_FORMAT = {"date-time": "2026-03-02T09:30:00Z", "uuid": DOCUMENT, "binary": "(bytes)"}
-
-
-def sample_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """An example made from a schema, for those that have none written here."""
-    name = schema.get("$ref", "").rpartition("/")[2]
-    schema = schemas.get(name, schema)
-    given: list[Any] = schema.get("examples") or schema.get("enum") or []
-    either: list[dict[str, Any]] = schema.get("oneOf") or schema.get("anyOf") or []
-    kind = schema.get("type")
-    if given or either:
-        return given[0] if given else sample_of(either[0], schemas)
-    if kind == "object":
-        return {key: sample_of(each, schemas) for key, each in schema.get("properties", {}).items()}
-    if kind == "array":
-        return [sample_of(schema.get("items", {}), schemas)]
-    plain_values: dict[Any, Any] = {"integer": 1, "number": 1.0, "boolean": True, "null": None}
-    return plain_values.get(kind, _BY_FORMAT.get(schema.get("format", ""), "…"))

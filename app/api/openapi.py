@@ -27,6 +27,7 @@ from app.api.auth import SessionState
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
 from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
+from app.api.samples import plain, sample_of
 from app.errors import VersoError
 from app.flows.import_changes import Batch
 
@@ -101,7 +102,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas |= components | {"Problem": PROBLEM_SCHEMA}
     for name, value in (examples.SCHEMAS | described_pipelines.SCHEMAS | described_presence.SCHEMAS).items():
         if name in schemas:
-            schemas[name]["examples"] = [examples.plain(value)]
+            schemas[name]["examples"] = [plain(value)]
     for item in document["paths"].values():
         for method, operation in item.items():
             _complete(operation, method=method, schemas=schemas)
@@ -238,4 +239,4 @@ def _with_example(media: dict[str, Any], schemas: dict[str, Any], kind: str) -> 
         return {**media, "example": examples.PATCH}
     if kind == "multipart/form-data":
         return {**media, "example": {"message": "Two at once", "file": "(the bytes of a file)"}}
-    return {**media, "example": examples.sample_of(media["schema"], schemas)} if media["schema"] else media
+    return {**media, "example": sample_of(media["schema"], schemas)} if media["schema"] else media

@@ -97,6 +97,19 @@ def test_every_json_body_has_a_schema_and_an_example(
                     assert "example" in media, (method, path, media)
 
 
+def test_no_example_leaves_a_value_open(contract: Contract) -> None:
+    """Who tries an example as it stands gets further than `bad_request`."""
+    assert blanks(contract.document) == []
+
+
+def blanks(value: Any, *where: str) -> list[tuple[str, ...]]:
+    if isinstance(value, dict):
+        return [found for key, each in value.items() for found in blanks(each, *where, key)]
+    if isinstance(value, list):
+        return [found for each in value for found in blanks(each, *where)]
+    return [where] if value == "…" else []
+
+
 def test_the_bodies_of_uploads_are_described(contract: Contract) -> None:
     paths = contract.document["paths"]
     put = paths["/v1/projects/{project}/files/{path}"]["put"]
