@@ -18,6 +18,7 @@ from app.api.media_types import media_type_of
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.model import normal_path
+from app.model.modes import Mode
 from app.supabase.intake import Intake, LimitExceededError
 from app.supabase.upload import Upload
 
@@ -49,7 +50,7 @@ class ChangeItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     delete: bool = False
     restore: Annotated[int, msgspec.Meta(ge=1, le=999_999_999)] | Literal["latest"] | None = None
     media_type: str | None = None
-    mode: Literal["100644", "100755", "120000", "160000"] | None = None
+    mode: Mode | None = None
     """Git's file mode; it stays as it is unless said, and 100644 is that of ordinary files."""
     text: str | None = None
     base64: str | None = None

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from app.model.modes import EXECUTABLE, SUBMODULE, SYMLINK
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from app.sources.git.report import Report
 
 _MOST_LISTED = 15
-_MODES = {"100755": "executable", "120000": "symbolic links", "160000": "submodules"}
+_MODES: dict[str, str] = {EXECUTABLE: "executable", SYMLINK: "symbolic links", SUBMODULE: "submodules"}
 
 
 def told(made: Report, console: Console) -> None:

@@ -21,7 +21,7 @@ import msgspec
 from app.client.scan import hash_file, link_target, stat_of
 from app.client.work import Remove, Rename, Settle, Write
 from app.errors import VersoError
-from app.sources.names import EXECUTABLE, SYMLINK
+from app.model.modes import EXECUTABLE, SYMLINK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,8 +20,9 @@ from app.client.history import home_of
 from app.client.names import probe_folding
 from app.errors import VersoError
 from app.model import Project, TreeEntry
+from app.model.modes import EXECUTABLE, ORDINARY, SYMLINK
 from app.progress import no_progress
-from app.sources.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out, stays_inside
+from app.sources.names import kept_out, stays_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

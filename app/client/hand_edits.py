@@ -14,7 +14,8 @@ from app.client.scan import hash_file
 from app.client.work import Base, Conflict, Remove, Rename, Settle, Write
 from app.errors import VersoError
 from app.model import normal_path
-from app.sources.names import ORDINARY, kept_out
+from app.model.modes import ORDINARY
+from app.sources.names import kept_out
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,9 +21,9 @@ from app.client.history import home_of
 from app.client.multipart import Multipart, Part
 from app.errors import VersoError
 from app.model import TreeEntry, normal_path
+from app.model.modes import ORDINARY
 from app.progress import Progress, no_progress
 from app.sources.listing import MIB, File, LeftOut
-from app.sources.names import ORDINARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

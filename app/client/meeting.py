@@ -15,7 +15,8 @@ import msgspec
 
 from app.client.names import beside
 from app.client.work import Base, Conflict, Remove, Rename, Settle, Step, Write
-from app.sources.names import ORDINARY, SYMLINK, kept_out, stays_inside
+from app.model.modes import ORDINARY, SYMLINK
+from app.sources.names import kept_out, stays_inside
 from app.text.errors import BinaryMergeError
 from app.text.merge import Labels, merge
 

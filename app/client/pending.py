@@ -12,6 +12,7 @@ import msgspec
 
 from app.client.work import Base, Settle
 from app.model import Action, VersionState
+from app.model.modes import ORDINARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,7 +88,7 @@ def base_of(version: VersionState, known: Mapping[str, Base]) -> Base:
         document=version.document,
         version=version.hash,
         sha256=version.sha256 or "",
-        mode=version.mode or "100644",
+        mode=version.mode or ORDINARY,
         plain=before is not None and before.plain and version.mode == before.mode,
     )
 

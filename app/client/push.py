@@ -27,6 +27,7 @@ from app.client.pending import (
 from app.client.pull import Pulled, pull
 from app.errors import VersoError
 from app.model import Change
+from app.model.modes import ORDINARY
 from app.progress import no_progress
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _added(folder: Folder, local: Local, restore: Restore | None) -> Piece:
         head = folder.mirror.heads().get(restore.document)
         if head is not None and head.sha256 is None:
             return Piece(path=local.path, document=head.document, base=head.hash, restore=restore.number)
-    mode = local.mode if local.mode != "100644" else None
+    mode = local.mode if local.mode != ORDINARY else None
     return Piece(path=local.path, sha256=local.sha256, size=local.size, mode=mode)
 
 

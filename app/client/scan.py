@@ -21,7 +21,8 @@ from app.client.multipart import read_file
 from app.client.place import HIDDEN
 from app.errors import VersoError
 from app.model import normal_path
-from app.sources.names import EXECUTABLE, ORDINARY, SYMLINK, kept_out
+from app.model.modes import EXECUTABLE, ORDINARY, SYMLINK
+from app.sources.names import kept_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from app.client.store import Store
-from app.sources.names import ORDINARY
+from app.model.modes import ORDINARY
 
 if TYPE_CHECKING:
     import sqlite3

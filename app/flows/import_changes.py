@@ -16,12 +16,13 @@ import contextlib
 import hashlib
 import re
 from datetime import datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from app.errors import VersoError
 from app.model import is_sha256, normal_media_type, normal_path
+from app.model.modes import Mode
 from app.supabase.upload import Upload  # msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class CommitItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     sha256: Sha256 | None = None
     size: Annotated[int, msgspec.Meta(ge=0)] | None = None
     media_type: str | None = None
-    mode: Literal["100644", "100755", "120000", "160000"] | None = None
+    mode: Mode | None = None
     delete: bool = False
     take: GitId | None = None
     merge: GitId | None = None

@@ -12,8 +12,9 @@ import zlib
 from typing import IO, TYPE_CHECKING
 
 from app.errors import VersoError
+from app.model.modes import EXECUTABLE, SYMLINK
 from app.sources.listing import PIECE, File, Limits, Walk, exactly, refused
-from app.sources.names import EXECUTABLE, SYMLINK, stays_inside
+from app.sources.names import stays_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

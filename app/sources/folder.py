@@ -6,8 +6,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from app.model.modes import EXECUTABLE, SYMLINK
 from app.sources.listing import PIECE, File, Limits, Walk, exactly
-from app.sources.names import EXECUTABLE, SYMLINK, stays_inside
+from app.sources.names import stays_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,8 @@ import posixpath
 import re
 import unicodedata
 
-ORDINARY, EXECUTABLE, SYMLINK, SUBMODULE = "100644", "100755", "120000", "160000"
+from app.model.modes import ORDINARY, SUBMODULE
+
 _OURS = frozenset({".git", ".verso-work", ".verso"})
 """Directories that are a tool's own: Git's, a working folder's, and that of `verso dev`."""
 # What HFS+ leaves out when it compares names (git's CVE-2014-9390), and what Windows drops at a name's end.

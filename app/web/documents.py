@@ -19,6 +19,7 @@ from markupsafe import Markup
 from app.errors import VersoError
 from app.flows.read_content import read_content
 from app.model import Project, VersionRead
+from app.model.modes import SUBMODULE, SYMLINK
 from app.supabase.glances import DocumentPage
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.html import visible
@@ -114,7 +115,7 @@ async def body_of(
         return Body(kind="other", why="It is too large to be shown here.")
     with await read_content(visitor.services.blobs, actor=visitor.actor, read=read) as content:
         data = await content.read()
-    if b"\x00" in data[:8192] or version.mode in {"120000", "160000"}:
+    if b"\x00" in data[:8192] or version.mode in {SYMLINK, SUBMODULE}:
         return Body(kind="other", why="It is no text.")
     text = data.decode("utf-8", "replace")
     markdown = kind in _MARKDOWN and len(data) <= MAX_BYTES

@@ -22,6 +22,7 @@ from app.errors import VersoError
 from app.flows.add_change import Item, check_change
 from app.model import Project, Role, TreeEntry, normal_path
 from app.model.imports import ImportState
+from app.model.modes import ORDINARY
 from app.sources.git.frames import Outcome
 from app.sources.listing import LeftOut
 from app.web import messages, notices
@@ -191,7 +192,7 @@ async def _plan(visitor: Visitor, *, here: Project, archive: Archive, folder: st
                 base=entry.version if entry is not None else None,
                 create=entry is None,
                 media_type=media_type_of(None, path),
-                mode=each.mode or ("100644" if entry is not None and entry.mode else None),
+                mode=each.mode or (ORDINARY if entry is not None and entry.mode else None),
                 upload=each.upload,
             )
         )
@@ -284,4 +285,4 @@ def _above(path: str) -> list[str]:
 
 
 def _same_mode(entry: TreeEntry, file: Unpacked) -> bool:
-    return (entry.mode or "100644") == (file.mode or "100644")
+    return (entry.mode or ORDINARY) == (file.mode or ORDINARY)

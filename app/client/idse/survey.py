@@ -18,8 +18,8 @@ from app.client.idse.metadata import (
 )
 from app.errors import VersoError
 from app.model import normal_path
+from app.model.modes import SYMLINK
 from app.sources.listing import File, LeftOut
-from app.sources.names import SYMLINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import VersoError
 from app.model import Action
+from app.model.modes import ORDINARY
 from app.text.unified import unified_diff
 
 if TYPE_CHECKING:
@@ -145,4 +146,4 @@ def _concerns(pair: Pair, prefix: str) -> bool:
 
 
 def _mode(mode: str) -> str | None:
-    return None if mode == "100644" else mode
+    return None if mode == ORDINARY else mode

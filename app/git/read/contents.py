@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pygit2
 
 from app.git.read.objects import object_missing
+from app.model.modes import SUBMODULE
 
-SUBMODULE = "160000"
 KEY_FOUND = "holds a private key"
 _PRIVATE_KEY = re.compile(
     rb"^-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----\r?\n"

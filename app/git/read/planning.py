@@ -22,7 +22,8 @@ from app.errors import VersoError
 from app.git.read.assigning import assign
 from app.git.read.identities import Held, Identities
 from app.git.read.renames import Renames, find_renames, known_renames
-from app.git.read.trees import ORDINARY, Leaf, PathChange
+from app.git.read.trees import Leaf, PathChange
+from app.model.modes import ORDINARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -13,6 +13,7 @@ import msgspec
 from pygit2.enums import DeltaStatus, DiffFind
 
 from app.git.read.names import name_of
+from app.model.modes import SUBMODULE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _MOST_PAIRS = 400_000
 """Beyond so many pairs of candidates only equal contents are looked for; a change of that size is no edit."""
-_SUBMODULE = "160000"
 
 
 class Renames(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,14 +79,14 @@ def known_renames(moves: Mapping[str, str], changes: Sequence[PathChange]) -> Re
 def _equal(gone: Mapping[str, Leaf], come: Mapping[str, Leaf]) -> dict[str, str]:
     by_oid: dict[bytes, list[str]] = {}
     for path, leaf in gone.items():
-        if leaf.mode != _SUBMODULE:
+        if leaf.mode != SUBMODULE:
             by_oid.setdefault(leaf.oid, []).append(path)
     moves: dict[str, str] = {}
     # Those that keep their file's name choose first: a folder of equal files that moves keeps its order.
     for same_name in (True, False):
         for path, leaf in come.items():
             sources = by_oid.get(leaf.oid)
-            if not sources or path in moves or leaf.mode == _SUBMODULE:
+            if not sources or path in moves or leaf.mode == SUBMODULE:
                 continue
             named = [each for each in sources if _base(each) == _base(path)] if same_name else sources
             if named:

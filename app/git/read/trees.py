@@ -17,6 +17,7 @@ from app.errors import VersoError
 from app.git.read.names import distinct_names, shown
 from app.git.read.objects import object_missing, parse_tree
 from app.model import normal_path
+from app.model.modes import EXECUTABLE, ORDINARY, SUBMODULE, SYMLINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from app.git.read.contents import Contents
 
 TREE = "40000"
-ORDINARY = "100644"
-EXECUTABLE = "100755"
-SYMLINK = "120000"
-SUBMODULE = "160000"
 _MOST_CACHED = 400_000
 """Entries of trees that are kept taken apart: some 100 MB at most, a few MB for most repositories."""
 _MOST_FOLDERS = 50_000

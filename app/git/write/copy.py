@@ -19,6 +19,7 @@ from app.git.write.state import State, Written
 from app.git.write.tags import written_tag
 from app.git.write.trees import Entry, edited_tree
 from app.model import Action, change_canonical, erased_note, hash_of, version_canonical
+from app.model.modes import ORDINARY, SUBMODULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 BRANCH = "refs/heads/main"
 STATE = "verso.sqlite"
 _NEXT = " Nothing of it was taken. Ask who runs the server; `verso verify --project` there says more."
-_ORDINARY = "100644"
-_SUBMODULE = "160000"
 _COMMIT_ID = re.compile(rb"[0-9a-f]{40}")
 
 
@@ -234,12 +233,12 @@ class GitCopy:
             raise VersoError(
                 "content_missing", "A content was not brought before its change.", sha256=version.sha256
             )
-        if version.mode == _SUBMODULE:
+        if version.mode == SUBMODULE:
             named = self._repository.read(oid.hex())[1].strip()
             if _COMMIT_ID.fullmatch(named):
-                return Entry(_SUBMODULE.encode(), bytes.fromhex(named.decode("ascii")))
-            return Entry(_ORDINARY.encode(), oid)
-        return Entry((version.mode or _ORDINARY).encode(), oid)
+                return Entry(SUBMODULE.encode(), bytes.fromhex(named.decode("ascii")))
+            return Entry(ORDINARY.encode(), oid)
+        return Entry((version.mode or ORDINARY).encode(), oid)
 
     def _parents(self, raw: bytes, previous: bytes | None) -> list[bytes]:
         """The commits of an imported commit's parents; those that weren't imported are left out.

@@ -14,8 +14,9 @@ import msgspec
 
 from app.git.read.contents import blob_id
 from app.git.read.proof import GrowingTree
-from app.git.read.trees import ORDINARY, SUBMODULE, Leaf
+from app.git.read.trees import Leaf
 from app.model import change_canonical, hash_of, version_canonical
+from app.model.modes import ORDINARY, SUBMODULE
 from app.sources.git.past import Replay, whole_history
 
 if TYPE_CHECKING:

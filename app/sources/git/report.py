@@ -9,6 +9,7 @@ import msgspec
 
 from app.git.read.people import Author
 from app.git.read.trees import LeftOut
+from app.model.modes import ORDINARY
 from app.sources.git.proof import Proof
 from app.sources.git.tags import TagsReport
 
@@ -136,7 +137,7 @@ class Tally:
 
     def _content(self, mode: str, oid: bytes) -> None:
         report = self._report
-        if mode != "100644":
+        if mode != ORDINARY:
             report.modes[mode] = report.modes.get(mode, 0) + 1
         known = self._history.contents.look(mode, oid)
         if known.sha256 not in self._contents:
