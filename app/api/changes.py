@@ -20,7 +20,7 @@ from app.api.bodies import (
     take_struct,
 )
 from app.api.files import MessageQuery
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.multipart import Form, too_many
 from app.api.paging import Cursor, Limit, page_size
 from app.api.patches import PATCH_TYPES, patched_items
@@ -208,8 +208,7 @@ async def list_changes(
         until=until,
         search=text,
     )
-    following = cursor_of(found[size - 1].sequence) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.sequence)
 
 
 @get(

@@ -27,7 +27,7 @@ from app.api.diff_forms import (
 )
 from app.api.files import At, MessageQuery, Written, write_one
 from app.api.leaving import while_connected
-from app.api.links import Page, cursor_of, next_link, position_of, version_links
+from app.api.links import Page, page_of, position_of, version_links
 from app.api.memento import as_memento
 from app.api.paging import Cursor, Limit, page_size
 from app.api.patches import PATCH_TYPES, patched_item
@@ -253,8 +253,7 @@ async def list_versions(
     found = await services.ledger.list_versions(
         actor.token, document=str(document), before=position_of(cursor, int), page_size=size + 1
     )
-    following = cursor_of(found[size - 1].number) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.number)
 
 
 @get(f"{ROUTE}/versions/{{number:int}}", tags=["documents"], summary="One version")

@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -50,8 +50,7 @@ async def list_erasures(
     found = await services.erasures.list_erasures(
         actor.token, project=project, pending=pending, before=position_of(cursor, int), page_size=size + 1
     )
-    following = cursor_of(found[size - 1].sequence) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.sequence)
 
 
 @get(f"{ERASURES}/preview", tags=["erasing"], summary="What erasing would touch")

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from app.api.bodies import declared_length, decode_json, take_struct
 from app.api.digests import check_digest, claimed_sha256
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.media_types import media_type_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.parts import Part, Parts
@@ -49,8 +49,7 @@ async def list_imports(
     found = await services.imports.list_imports(
         actor.token, project=project, after=position_of(cursor, int), page_size=size + 1
     )
-    following = cursor_of(found[size - 1].sequence) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.sequence)
 
 
 @post(ROUTE, tags=["imports"], summary="Import Git commits", request_max_body_size=None)

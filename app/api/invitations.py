@@ -10,7 +10,7 @@ from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.model import Project, Role
@@ -44,8 +44,7 @@ async def list_invitations(
     found = await services.invitations.list_invitations(
         actor.token, project=project, ended=ended, before=position_of(cursor, int), page_size=size + 1
     )
-    following = cursor_of(found[size - 1].sequence) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.sequence)
 
 
 @post(INVITATIONS, tags=["projects"], summary="Invite somebody by e-mail address or GitHub login")

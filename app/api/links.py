@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from litestar import Response
 
 from app.errors import VersoError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar import Request
 
     from app.model import Head, VersionState
@@ -52,6 +55,17 @@ def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, 
         return {}
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     return {"Link": f'<{quote(request.scope["path"])}?{urlencode([*query, ("cursor", cursor)])}>; rel="next"'}
+
+
+def page_of(
+    request: Request[Any, Any, Any], found: list[T], size: int, place: Callable[[T], str | int]
+) -> Response[Page[T]]:
+    """The first `size` of what was found, where one more was asked for: it says whether more follow.
+
+    `place` says where an entry stands in the list.
+    """
+    following = cursor_of(place(found[size - 1])) if len(found) > size else None
+    return Response(Page(found[:size], following), headers=next_link(request, following))
 
 
 def version_url(version: VersionState) -> str:

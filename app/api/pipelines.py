@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.bodies import check_idempotency_key
 from app.api.conditions import base_of, wants_create
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -137,8 +137,7 @@ async def list_stage_reports(
         before=position_of(cursor, int),
         page_size=size + 1,
     )
-    following = cursor_of(found[size - 1].number) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.number)
 
 
 @get("/v1/stage-reports/{report:uuid}", tags=["pipelines"], summary="One stage report")
@@ -172,8 +171,7 @@ async def list_pipelines(
         after=position_of(cursor, str),
         page_size=size + 1,
     )
-    following = cursor_of(found[size - 1].session.slug) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.session.slug)
 
 
 @get("/v1/pipelines", tags=["pipelines"], summary="The board of all one's projects")
@@ -198,8 +196,7 @@ async def list_all_pipelines(
         after=position_of(cursor, str),
         page_size=size + 1,
     )
-    following = cursor_of(place_of(found[size - 1])) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, place_of)
 
 
 def _used(named: str | UsedPath) -> str | dict[str, str]:

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.files import At
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, cursor_of, next_link, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.model import SLUG, Member, Project, Role, TreeEntry
@@ -86,8 +86,7 @@ async def list_projects(
     found = await services.ledger.list_projects(
         actor.token, after=position_of(cursor, str), page_size=size + 1
     )
-    following = cursor_of(f"{found[size - 1].slug} {found[size - 1].id}") if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: f"{each.slug} {each.id}")
 
 
 @post("/v1/projects", tags=["projects"], summary="Make a project")

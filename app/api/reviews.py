@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.bodies import check_idempotency_key
 from app.api.files import At
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, cursor_of, next_link, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -131,8 +131,7 @@ async def list_comments(
     found = await services.reviews.list_comments(
         actor.token, version=version, seen=position_of(cursor, int), page_size=size + 1
     )
-    following = cursor_of(found[size - 1].sequence) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.sequence)
 
 
 @post(f"{VERSION}/comments", tags=["reviews"], summary="Comment on lines of a version")

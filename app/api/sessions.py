@@ -9,7 +9,7 @@ from litestar import Request, Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.projects import Name, Slug
 from app.api.services import Services
@@ -53,8 +53,7 @@ async def list_sessions(
     found = await services.ledger.list_sessions(
         actor.token, project=project, status=status, after=position_of(cursor, str), page_size=size + 1
     )
-    following = cursor_of(found[size - 1].slug) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.slug)
 
 
 @post(ROUTE, tags=["sessions"], summary="Start a session")

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from app.api.bodies import check_message
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.model import Tag
@@ -43,8 +43,7 @@ async def list_tags(
     found = await services.ledger.list_tags(
         actor.token, project=project, after=position_of(cursor, str) or "", page_size=size + 1
     )
-    following = cursor_of(found[size - 1].name) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return page_of(request, found, size, lambda each: each.name)
 
 
 @post(ROUTE, tags=["tags"], summary="Name a point of history")
