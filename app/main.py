@@ -10,8 +10,6 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from app.api import (
     agents,
@@ -49,11 +47,10 @@ from app.api import (
     webhooks,
 )
 from app.api.cookies import is_secure
+from app.api.described_service import OPENAPI
 from app.api.limiting import Limiter
 from app.api.logs import configure_logs
 from app.api.observing import Metrics, Observer
-from app.api.openapi import operation_name
-from app.api.reference import DocumentPlugin, PagePlugin, StylePlugin
 from app.api.services import Services, provide_actor, provide_services
 from app.api.stopping import when_told_to_stop
 from app.errors import VersoError
@@ -220,6 +217,82 @@ HANDLERS = [
 ]
 
 
+@asynccontextmanager
+async def joined(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
+    """What handlers work with. Closed in the opposite order, each of it whatever becomes of the others."""
+    async with AsyncExitStack() as opened:
+        repositories = GitCache(settings.git_dir, limit=settings.git_size)
+        opened.callback(repositories.close)
+        cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
+        opened.callback(cache.close)
+        await asyncio.to_thread(clear_old, settings.spool_dir, longest_use=settings.import_seconds)
+        pool = Pool(settings, observe=metrics.count_round_trip)
+        opened.push_async_callback(pool.close)
+        workers = TextWorkers(deadline_s=settings.diff_seconds, wait_s=settings.diff_wait_seconds)
+        opened.push_async_callback(workers.close)
+        blobs = Blobs(pool, cache)
+        insights = Insights(pool)
+        memory = Memory()
+        upkeep = Upkeep(insights, blobs, workers, memory)
+        opened.push_async_callback(upkeep.close)
+        ledger, mirroring = Ledger(pool), Mirroring(pool)
+        audited = Audit(pool)
+        trail = Trail(audited)
+        opened.push_async_callback(trail.close)
+        identity, terms = Identity(pool, settings), terms_of(settings)
+        accounts = Accounts(pool.http, pool.url, settings.supabase_secret_key)
+        erasing = Erasures(pool)
+        sync = GitSync(repositories, ledger, mirroring, erasing, blobs, ahead=settings.upload_concurrency)
+        diffs = DiffCache(limit=settings.diff_cache_size)
+        forgetter = Forgetter(blobs, diffs, memory, repositories)
+        feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
+        opened.push_async_callback(live.close)
+        hub = Hub(
+            feed,
+            live,
+            heartbeat=settings.event_heartbeat,
+            most_per_account=settings.event_streams_per_account,
+            recheck=settings.event_recheck,
+            most=settings.event_streams,
+        )
+        opened.push_async_callback(hub.close)
+        metrics.watch_streams(lambda: hub.count)
+        services = Services(
+            settings=settings,
+            ledger=ledger,
+            mirroring=mirroring,
+            glances=Glances(pool),
+            reviews=Reviews(pool),
+            pipelines=Pipelines(pool),
+            imports=Imports(pool),
+            invitations=Invitations(pool),
+            agents=Agents(pool),
+            rollups=Rollups(pool),
+            accounts=accounts,
+            bridge=None if terms is None else Bridge(OldTokens(terms), accounts, identity),
+            audit=audited,
+            webhooks=Webhooks(pool),
+            trail=trail,
+            blobs=blobs,
+            identity=identity,
+            auth=Auth(pool, settings),
+            workers=workers,
+            diffs=diffs,
+            erasures=erasing,
+            forgetter=forgetter,
+            insights=insights,
+            memory=memory,
+            upkeep=upkeep,
+            git=GitServer(sync, processes=settings.git_processes, patience=settings.body_timeout),
+            feed=feed,
+            hub=hub,
+        )
+        forgetting = asyncio.create_task(forgetter.keep_forgetting())
+        opened.callback(forgetting.cancel)
+        with when_told_to_stop(hub.stop):
+            yield services
+
+
 def create_app(settings: Settings | None = None) -> Observer:
     """The service on the given settings, or on those of the environment. Raises SettingsError."""
     settings = settings or Settings.from_environment()
@@ -228,78 +301,9 @@ def create_app(settings: Settings | None = None) -> Observer:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        # Closed in the opposite order, each of them whatever becomes of the others.
-        async with AsyncExitStack() as opened:
-            repositories = GitCache(settings.git_dir, limit=settings.git_size)
-            opened.callback(repositories.close)
-            cache = BlobCache(settings.cache_dir, limit=settings.cache_size)
-            opened.callback(cache.close)
-            await asyncio.to_thread(clear_old, settings.spool_dir, longest_use=settings.import_seconds)
-            pool = Pool(settings, observe=metrics.count_round_trip)
-            opened.push_async_callback(pool.close)
-            workers = TextWorkers(deadline_s=settings.diff_seconds, wait_s=settings.diff_wait_seconds)
-            opened.push_async_callback(workers.close)
-            blobs = Blobs(pool, cache)
-            insights = Insights(pool)
-            memory = Memory()
-            upkeep = Upkeep(insights, blobs, workers, memory)
-            opened.push_async_callback(upkeep.close)
-            ledger, mirroring = Ledger(pool), Mirroring(pool)
-            audited = Audit(pool)
-            trail = Trail(audited)
-            opened.push_async_callback(trail.close)
-            identity, terms = Identity(pool, settings), terms_of(settings)
-            accounts = Accounts(pool.http, pool.url, settings.supabase_secret_key)
-            erasing = Erasures(pool)
-            sync = GitSync(repositories, ledger, mirroring, erasing, blobs, ahead=settings.upload_concurrency)
-            diffs = DiffCache(limit=settings.diff_cache_size)
-            forgetter = Forgetter(blobs, diffs, memory, repositories)
-            feed, live = Feed(pool), Live(settings.supabase_url, settings.supabase_publishable_key)
-            opened.push_async_callback(live.close)
-            hub = Hub(
-                feed,
-                live,
-                heartbeat=settings.event_heartbeat,
-                most_per_account=settings.event_streams_per_account,
-                recheck=settings.event_recheck,
-                most=settings.event_streams,
-            )
-            opened.push_async_callback(hub.close)
-            metrics.watch_streams(lambda: hub.count)
-            app.state.services = Services(
-                settings=settings,
-                ledger=ledger,
-                mirroring=mirroring,
-                glances=Glances(pool),
-                reviews=Reviews(pool),
-                pipelines=Pipelines(pool),
-                imports=Imports(pool),
-                invitations=Invitations(pool),
-                agents=Agents(pool),
-                rollups=Rollups(pool),
-                accounts=accounts,
-                bridge=None if terms is None else Bridge(OldTokens(terms), accounts, identity),
-                audit=audited,
-                webhooks=Webhooks(pool),
-                trail=trail,
-                blobs=blobs,
-                identity=identity,
-                auth=Auth(pool, settings),
-                workers=workers,
-                diffs=diffs,
-                erasures=erasing,
-                forgetter=forgetter,
-                insights=insights,
-                memory=memory,
-                upkeep=upkeep,
-                git=GitServer(sync, processes=settings.git_processes, patience=settings.body_timeout),
-                feed=feed,
-                hub=hub,
-            )
-            forgetting = asyncio.create_task(forgetter.keep_forgetting())
-            opened.callback(forgetting.cancel)
-            with when_told_to_stop(hub.stop):
-                yield
+        async with joined(settings, metrics) as services:
+            app.state.services = services
+            yield
 
     litestar = Litestar(
         [*HANDLERS, page_router(settings)],
@@ -319,61 +323,3 @@ def create_app(settings: Settings | None = None) -> Observer:
     )
     https = is_secure(settings)
     return Observer(Limiter(litestar, settings), metrics, https=https)
-
-
-TAGS = {
-    "sign-in": "Where clients sign in.",
-    "people": "Who is asking.",
-    "projects": "What members belong to; their roles; what paths there are.",
-    "sessions": "Runs of the IDSE pipeline.",
-    "pipelines": "Where the stages of sessions stand, and how they came there.",
-    "events": "What happens, as it happens.",
-    "presence": "Who is looking at or editing what just now.",
-    "files": "The latest bytes of a path, in and out.",
-    "changes": "Many documents at once, and the project's log.",
-    "documents": "One document: its history, versions, differences.",
-    "history": "A project between two points, and back to one.",
-    "analytics": "How long work takes, where it waits, how much of it comes back.",
-    "agents": "Accounts of their own for a project's programs.",
-    "audit": "Who did what, from where, when.",
-    "webhooks": "A project's events, sent to addresses that its owners name.",
-    "tags": "Names for points of history.",
-    "erasing": "Bytes that have to go for legal reasons.",
-    "imports": "A Git history on its way in.",
-    "reviews": "Verdicts on versions, and comments that stay beside their lines.",
-    "operations": "For operators and balancers.",
-}
-OPENAPI = OpenAPIConfig(
-    title="Verso",
-    version="0.1.0",
-    summary="Document versioning on Supabase.",
-    description=(
-        "Every upload is an immutable version. Writes name the version they are based on (`If-Match`), so "
-        "nobody's work is overwritten. Sign in with Supabase Auth and send its access token as Bearer. "
-        "Errors are problem documents (RFC 9457) with a stable `code`."
-    ),
-    render_plugins=[PagePlugin(), DocumentPlugin(), StylePlugin()],
-    license=License(name="MIT", identifier="MIT"),
-    path="/schema",
-    use_handler_docstrings=True,
-    operation_id_creator=operation_name,
-    tags=[Tag(name, description=meaning) for name, meaning in TAGS.items()],
-    security=[{"bearer": []}, {"cookie": []}],
-    components=Components(
-        security_schemes={
-            "bearer": SecurityScheme(
-                type="http",
-                scheme="bearer",
-                bearer_format="JWT",
-                description="An access token of Supabase Auth.",
-            ),
-            "cookie": SecurityScheme(
-                type="apiKey",
-                name="verso-access",
-                security_scheme_in="cookie",
-                description="Of pages: GET /auth/login sets it; over https its name begins with __Host-. "
-                "What writes says X-CSRF-Token too.",
-            ),
-        }
-    ),
-)
