@@ -7,7 +7,6 @@ shown them.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -21,11 +20,12 @@ from app.api.media_types import media_type_of
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
+from app.flows.side_by_side import side_by_side
 from app.model import Change, Project, normal_path
 from app.web import messages, notices
 from app.web.forms import PageForm
 from app.web.rendering import Crumb, home_of, render
-from app.web.visiting import Sender, Visitor, together
+from app.web.visiting import Sender, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -192,24 +192,26 @@ async def _write(visitor: Visitor, *, here: Project, items: list[Item], message:
         if error.code != "base_required" or not visitor.form.get("replace"):
             raise
         seen = visitor.form.get("seen", "0")
-        known = {
+        known = [
             each["index"] - 1 for each in error.detail.get("items", ()) if each["code"] == "base_required"
-        }
+        ]
+
+    async def based(at: int) -> tuple[int, str | None]:
+        return at, await _hash_as_seen(visitor, here, items[at], seen)
+
     # A folder may have thousands of them: no more at a time than other requests can do with.
-    room = asyncio.Semaphore(services.settings.upload_concurrency)
-
-    async def based(at: int, item: Item) -> Item:
-        if at not in known:
-            return item
-        async with room:
-            return await _as_seen(visitor, here, item, seen)
-
-    items = await together(*(based(at, item) for at, item in enumerate(items)))
+    bases = dict(await side_by_side(based, known, most=services.settings.upload_concurrency))
+    newer = [
+        {"index": at + 1, "code": "stale_base", "path": items[at].path} for at in known if bases[at] is None
+    ]
+    if newer:
+        raise VersoError("stale_base", _SENTENCES["stale_base"], items=newer)
+    items = [msgspec.structs.replace(item, base=bases.get(at, item.base)) for at, item in enumerate(items)]
     return await write_change(services, actor=actor, project=here.id, items=items, message=message, key=None)
 
 
-async def _as_seen(visitor: Visitor, here: Project, item: Item, seen: str) -> Item:
-    """The item on what its document was when the form was opened. Raises VersoError `stale_base`."""
+async def _hash_as_seen(visitor: Visitor, here: Project, item: Item, seen: str) -> str | None:
+    """What an item's path had when the form was opened, as a version's hash; None for nothing."""
     point = seen if seen.isascii() and seen.isdigit() else "0"
     try:
         read = await visitor.services.ledger.read_file(
@@ -218,9 +220,8 @@ async def _as_seen(visitor: Visitor, here: Project, item: Item, seen: str) -> It
     except VersoError as error:
         if error.code not in {"document_not_found", "document_moved", "document_deleted", "point_not_found"}:
             raise
-        told = {"index": 1, "code": "stale_base", "path": item.path}
-        raise VersoError("stale_base", _SENTENCES["stale_base"], items=[told]) from None
-    return msgspec.structs.replace(item, base=read.version.hash)
+        return None
+    return read.version.hash
 
 
 async def _refused(visitor: Visitor, *, here: Project, error: VersoError) -> Response[Any]:

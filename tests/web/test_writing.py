@@ -56,7 +56,7 @@ async def test_an_upload_shows_its_way_and_files_may_be_dropped(web: Site, proje
           drop.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
         }"""
     )
-    assert await page.locator(".chosen li").all_inner_texts() == ["one.md, 3 byte", "two.md, 11.4 MB"]
+    assert await page.locator(".chosen li").all_inner_texts() == ["one.md, 3 bytes", "two.md, 11 MB"]
     await page.get_by_role("button", name="Upload").click()
     await page.wait_for_url(f"{web.url}/p/{project.slug}/files/dropped")
     assert "2 documents are uploaded" in await said(page)
@@ -80,6 +80,16 @@ async def test_files_may_be_dropped_onto_a_folder_s_page(web: Site, project: Pro
     assert "There already" in await page.locator(".anywhere").inner_text()
     await check_page(page)
     assert text_of(project, "inbox/a.md") == "a"
+    # A browser gives a folder as a file that can't be read.
+    await page.evaluate(
+        """() => {
+          const event = new DragEvent("drop", { bubbles: true, cancelable: true });
+          const items = [{ webkitGetAsEntry: () => ({ isDirectory: true }) }];
+          Object.defineProperty(event, "dataTransfer", { value: { files: [new File([], "x")], items, types: ["Files"] } });
+          document.querySelector("h1").dispatchEvent(event);
+        }"""
+    )
+    await page.get_by_text("A folder can't be dropped here.").wait_for()
 
 
 async def test_what_is_there_is_replaced_only_if_asked_for_and_seen(web: Site, project: Project) -> None:
@@ -96,6 +106,16 @@ async def test_what_is_there_is_replaced_only_if_asked_for_and_seen(web: Site, p
     await page.get_by_role("button", name="Upload").click()
     assert name in await said(page)
     assert text_of(project, name) == "second"
+    # Nothing was there when the form was opened: each file is told of.
+    await page.goto(address)
+    newer = [f"{uuid.uuid4().hex}.md" for _ in range(2)]
+    for each in newer:
+        project.written(each, "newer")
+    await page.get_by_label("Choose files").set_input_files([file(each, "late") for each in newer])
+    await page.get_by_label("A file that is there already").check()
+    await page.get_by_role("button", name="Upload").click()
+    told = await page.get_by_role("alert").inner_text()
+    assert all(f"{each}: Somebody changed this" in told for each in newer), told
     # Another page that was opened before that must not replace what it hasn't shown.
     scripted = await web.page("editor", address)
     head = project.people.editor.get(project.file(name)).headers["etag"].strip('"')
@@ -159,6 +179,48 @@ async def test_unsaved_work_is_warned_of_and_kept(web: Site, project: Project) -
     await page.keyboard.press("e")
     await page.get_by_role("button", name="Put it back").click()
     assert "typed" in await page.get_by_label("Text").input_value()
+
+
+async def test_a_session_that_ends_while_somebody_writes_takes_nothing_typed_along(
+    web: Site, project: Project
+) -> None:
+    first = project.written("ends.md", "before\n")
+    page = await web.page("editor", f"/p/{project.slug}/edit/ends.md")
+    cookies = await page.context.cookies()
+    await page.get_by_label("Text").fill("typed\n")
+    await page.get_by_label("What changed").fill("A reason")
+    await page.context.clear_cookies()
+    await page.get_by_role("button", name="Save").click()
+    assert await page.get_by_label("Text").input_value() == "typed\n"
+    assert await page.get_by_label("Message").input_value() == "A reason"
+    await check_page(page)
+    sign_in = await page.get_by_role("main").get_by_role("link", name="Sign in").get_attribute("href")
+    assert sign_in is not None
+    assert sign_in.endswith("edit%2Fends.md")
+    # Signed in again, with a newer version there meanwhile: the tab still has it.
+    await page.context.add_cookies(cookies)
+    project.written("ends.md", "theirs\n", base=first["hash"], by=project.people.owner)
+    await page.get_by_role("link", name="Back").click()
+    await page.get_by_role("button", name="Put it back").click()
+    assert await page.get_by_label("Text").input_value() == "typed\n"
+    assert await page.get_by_label("What changed").input_value() == "A reason"
+    # What was written meanwhile is met, not written over.
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("radio", name="Yours typed").check()
+    await page.get_by_role("button", name="Save with these choices").click()
+    await page.wait_for_url("**/files/ends.md")
+    await page.goto(f"/p/{project.slug}/edit/ends.md")
+    await page.get_by_label("Text").focus()
+    assert await page.get_by_role("button", name="Put it back").count() == 0  # it was saved
+    # What has no script to keep it is in the answer as well.
+    document = f"/p/{project.slug}/documents/{first['document']}/diff?to=1"
+    plain = await web.page("reviewer", document, java_script_enabled=False)
+    await plain.get_by_label("Comment on the document").fill("A thought")
+    await plain.context.clear_cookies()
+    await plain.get_by_role("button", name="Comment", exact=True).click()
+    assert await plain.get_by_label("Body").input_value() == "A thought"
+    again = await plain.get_by_role("main").get_by_role("link", name="Sign in").get_attribute("href")
+    assert "diff%3Fto%3D1" in (again or "")
 
 
 async def test_move_delete_undelete_restore(web: Site, project: Project) -> None:
