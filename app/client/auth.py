@@ -84,10 +84,10 @@ class Auth:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def authorize_url(self, *, redirect_to: str, challenge: str, provider: str = "github") -> str:
+    def authorize_url(self, *, redirect_to: str, challenge: str) -> str:
         """Where to send the browser. `challenge` is S256 of a verifier (RFC 7636)."""
         asked = {
-            "provider": provider,
+            "provider": "github",
             "redirect_to": redirect_to,
             "code_challenge": challenge,
             "code_challenge_method": "s256",

@@ -52,19 +52,13 @@ class Deliverer:
         sender: Sender,
         secret_key: str,
         *,
-        at_once: int = AT_ONCE,
-        lease_seconds: int = LEASE_SECONDS,
         look_seconds: float = LOOK_SECONDS,
-        figures_seconds: float = FIGURES_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._webhooks = webhooks
         self._sender = sender
         self._key = secret_key
-        self._at_once = at_once
-        self._lease_seconds = lease_seconds
         self._look_seconds = look_seconds
-        self._figures_seconds = figures_seconds
         self._clock = clock
         self._counts = {"delivered": 0, "failed": 0, "retried": 0}
         """Of this worker since it began. What is tried again counts in both others, too."""
@@ -87,12 +81,12 @@ class Deliverer:
         while not self._stopping.is_set():
             claims: list[Claim] = []
             try:
-                if len(tasks) < self._at_once:
+                if len(tasks) < AT_ONCE:
                     claims = await self._webhooks.claim_deliveries(
                         self._key,
-                        webhooks=self._at_once - len(tasks),
+                        webhooks=AT_ONCE - len(tasks),
                         events=EVENTS,
-                        seconds=self._lease_seconds,
+                        seconds=LEASE_SECONDS,
                     )
                 pause = self._look_seconds
             except VersoError as error:
@@ -105,7 +99,7 @@ class Deliverer:
                 task = asyncio.create_task(self._deliver(claim))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            if time.monotonic() >= told_at + self._figures_seconds:
+            if time.monotonic() >= told_at + FIGURES_SECONDS:
                 told_at = time.monotonic()
                 await self._tell()
             await self._until_due(tasks, pause)
@@ -170,7 +164,7 @@ class Deliverer:
             error=outcome.error,
             retry_after=outcome.retry_after,
             last=last,
-            seconds=self._lease_seconds,
+            seconds=LEASE_SECONDS,
         )
 
 

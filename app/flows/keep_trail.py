@@ -32,9 +32,9 @@ MAX_PENDING = 5_000
 class Trail:
     """Acts on their way to the trail, by the token of whoever did them."""
 
-    def __init__(self, audit: Audit, *, gathered_s: float = GATHERED_S) -> None:
+    def __init__(self, audit: Audit) -> None:
         self._audit = audit
-        self._gathered_s = gathered_s
+        self._gathered_s = GATHERED_S
         self._pending: dict[str, dict[tuple[str, str | None], Said]] = {}
         self._count = 0
         self._lost = 0

@@ -70,8 +70,6 @@ class Ledger:
         items: list[dict[str, Any]],
         message: str,
         idempotency_key: str,
-        source: str = "api",
-        authored_at: str | None = None,
     ) -> Change | None:
         """Write one atomic change; None when everything is as asked already. Repeats write once."""
         answer = await self._pool.rpc(
@@ -82,8 +80,6 @@ class Ledger:
                 "items": items,
                 "message": message,
                 "idempotency_key": idempotency_key,
-                "source": source,
-                "authored_at": authored_at,
             },
         )
         return msgspec.convert(answer, Committed, strict=False).change

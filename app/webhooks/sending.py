@@ -98,12 +98,11 @@ class Sender:
         allow_private: bool = False,
         seconds: float = SECONDS,
         lookup: Lookup = look_up,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._allow_private = allow_private
         self._seconds = seconds
         self._lookup = lookup
-        self._tls = tls or ssl.create_default_context()
+        self._tls = ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

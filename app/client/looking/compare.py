@@ -53,13 +53,13 @@ def between(history: History, older: int, newer: int, *, prefix: str = "") -> li
     return _pairs(before, after, prefix=prefix)
 
 
-def of_change(history: History, sequence: int, *, prefix: str = "") -> list[Pair]:
+def of_change(history: History, sequence: int) -> list[Pair]:
     """What a change did: each version beside the one before it."""
     pairs = []
     for version in history.mirror.change(sequence).versions:
         parent = None if version.parent is None else history.mirror.version(version.parent)
         pairs.append(Pair(_side(parent), _side(version)))
-    return [pair for pair in pairs if _concerns(pair, prefix)]
+    return pairs
 
 
 def up_to_files(history: History, folder: Folder, at: int | None, *, prefix: str = "") -> list[Pair]:

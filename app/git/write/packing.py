@@ -14,13 +14,13 @@ MOST_LOOSE = 2000
 _FOLDER = re.compile(r"[0-9a-f]{2}\Z")
 
 
-def pack_loose(repository: Any, objects: Path, *, most: int = MOST_LOOSE) -> int:
-    """Pack the loose objects when there are more than `most`, and remove them; how many were packed.
+def pack_loose(repository: Any, objects: Path) -> int:
+    """Pack the loose objects when there are more than MOST_LOOSE, and remove them; how many were packed.
 
     Readers are not disturbed: the pack is there before the first loose object goes.
     """
     loose = [path for folder in objects.iterdir() if _FOLDER.match(folder.name) for path in folder.iterdir()]
-    if len(loose) <= most:
+    if len(loose) <= MOST_LOOSE:
         return 0
 
     def add(builder: Any) -> None:
