@@ -7,14 +7,14 @@ it says of what isn't there, as the API does: the sentence is the database's, an
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from app.api import problems
 from app.api.pages import wants_page
-from app.api.same_site import SAFE_METHODS
+from app.api.same_site import HOME, SAFE_METHODS, check_same_site, safe_next
 from app.errors import VersoError
 from app.text.errors import WorkersBusyError
 from app.web.rendering import answer, path_of
@@ -25,12 +25,34 @@ if TYPE_CHECKING:
 _SIGNED_OUT = frozenset({"unauthenticated", "session_ended"})
 _PROGRAMS = ("/v1/", "/schema", "/health/", "/metrics", "/problems/", "/git/")
 """Where answers are for programs, whoever asks."""
-_FAULT = 500
+_TITLES = {"csrf_token_needed": "You signed in anew meanwhile"}
+"""Where what a program is told says nothing to people; `shown.for_people` has the sentences."""
+_TYPED = ("path", "name", "title", "text", "written", "body", "note", "description", "message")
+"""Fields with words of somebody's own."""
 
 
 def sign_in_url(request: Request[Any, Any, Any]) -> str:
-    """The sign-in that leads back to the page that was asked for."""
-    return "/auth/login?" + urlencode({"next": path_of(request)})
+    """The sign-in that leads back to the page that was asked for, or that the form was on."""
+    return "/auth/login?" + urlencode({"next": _form_page(request) or path_of(request)})
+
+
+def _form_page(request: Request[Any, Any, Any]) -> str:
+    """The page of ours that a form was sent from; empty when nothing was sent, or from nowhere we know."""
+    if request.method in SAFE_METHODS:
+        return ""
+    came = urlsplit(request.headers.get("referer", ""))
+    page = safe_next(f"{came.path}?{came.query}" if came.query else came.path)
+    return "" if page == HOME else page
+
+
+def _typed(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    """What somebody typed into the form that is refused, whatever for: a page of ours sent it, or nothing."""
+    fields: dict[str, str] = getattr(request.state, "typed", {})
+    try:
+        check_same_site(request, request.app.state.services.settings)
+    except VersoError:
+        return []
+    return [(name, fields[name]) for name in _TYPED if fields.get(name, "").strip()]
 
 
 def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Response[Any]:
@@ -39,7 +61,7 @@ def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Respon
         return problems.on_verso_error(request, error)
     if error.code in _SIGNED_OUT and request.method in SAFE_METHODS:
         return Redirect(sign_in_url(request), status_code=303, headers={"Cache-Control": "no-store"})
-    return _page(request, problems.on_verso_error(request, error), error.detail)
+    return _page(request, problems.on_verso_error(request, error))
 
 
 def on_busy(request: Request[Any, Any, Any], error: WorkersBusyError) -> Response[Any]:
@@ -50,13 +72,13 @@ def on_busy(request: Request[Any, Any, Any], error: WorkersBusyError) -> Respons
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """What Litestar refuses before a handler is reached."""
     made = problems.on_http_exception(request, error)
-    return _page(request, made, {}) if wants_page(request) else made
+    return _page(request, made) if wants_page(request) else made
 
 
 def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """An unexpected error: its text is logged and not shown."""
     made = problems.on_fault(request, error)
-    return _page(request, made, {}) if wants_page(request) else made
+    return _page(request, made) if wants_page(request) else made
 
 
 def on_no_route(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -66,9 +88,7 @@ def on_no_route(request: Request[Any, Any, Any], error: HTTPException) -> Respon
     return on_http_exception(request, error)
 
 
-def _page(
-    request: Request[Any, Any, Any], made: Response[dict[str, Any]], detail: dict[str, Any]
-) -> Response[Any]:
+def _page(request: Request[Any, Any, Any], made: Response[dict[str, Any]]) -> Response[Any]:
     said = made.content
     status = int(said["status"])
     return answer(
@@ -77,14 +97,14 @@ def _page(
         status=status,
         headers={name: value for name, value in made.headers.items() if name.lower() != "content-type"},
         facts={
-            "title": said["title"],
+            "title": _TITLES.get(said["code"], said["title"]),
             "sentence": said["detail"],
             "code": said["code"],
             "request_id": said["request_id"],
             "status": status,
-            "ours": status >= _FAULT,
             "sign_in": sign_in_url(request) if said["code"] in _SIGNED_OUT else None,
-            "detail": detail,
+            "back": _form_page(request),
+            "typed": _typed(request),
         },
     )
 

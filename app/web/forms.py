@@ -47,6 +47,7 @@ class PageForm(Parts):
         self._check = check
         self._visitor: Visitor | None = None
         self.fields: dict[str, str] = {}
+        sender.request.state.typed = self.fields  # shown again should it be refused (faults.py)
         self.files: list[File] = []
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from litestar.datastructures import Cookie
@@ -32,7 +32,9 @@ SENTENCES = {
     "undeleted": "{path} is back.",
     "restored": "Version {number} is back, as change #{change}.",
     "commented": "Your comment is there.",
-    "thread_changed": "Done.",
+    "resolve": "The thread is resolved.",
+    "reopen": "The thread is open again.",
+    "retract": "The comment is retracted.",
     "stage_reported": "Reported: {stage} is {state}.",
     "reviewed": "Your verdict is recorded.",
     "profile_saved": "Saved.",
@@ -70,10 +72,10 @@ class Left(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A sentence for the visitor."""
+    """A sentence for the visitor, and the code that it is of."""
 
     words: str
-    kind: Literal["done"] = "done"
+    code: str
 
 
 def leave(code: str, **values: object) -> Cookie:
@@ -98,7 +100,7 @@ def left_by(request: Request[Any, Any, Any]) -> Notice | None:
         )
     except (binascii.Error, ValueError, KeyError, IndexError, AttributeError):
         return None
-    return Notice(words)
+    return Notice(words, left.code)
 
 
 def read_cookie() -> Cookie:

@@ -91,7 +91,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.filters |= shown.FILTERS
+        self._templates.filters |= {**shown.FILTERS, "home_in": home_of}
         self._templates.globals |= {
             "asset": self.assets.url,
             "tabs": TABS,

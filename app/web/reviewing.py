@@ -75,7 +75,7 @@ async def act_on_comment(
             raise VersoError("bad_value", "Resolve, reopen or retract: choose one of the buttons.")
         await visitor.services.reviews.act_on_comment(visitor.token, comment=comment, act=CommentAct(said))
 
-    return await _answer(visitor, project, write(), "thread_changed")
+    return await _answer(visitor, project, write(), visitor.form.get("act", ""))
 
 
 @post("/p/{project:str}/versions/{version:str}/reviews", status_code=303)

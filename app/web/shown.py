@@ -29,6 +29,10 @@ _TONES = 8
 _STEPS = ((60, "second", 1), (3600, "minute", 60), (86_400, "hour", 3600), (7 * 86_400, "day", 86_400))
 _KIB = 1024
 _PLACES = (
+    (
+        "A page that writes sends its verso-csrf cookie's value as X-CSRF-Token. Reload the page.",
+        "This form is from before that. Go back, load its page again, and send it once more.",
+    ),
     ("GET /v1/projects lists yours", "The first page lists yours"),
     ("GET /v1/me/invitations lists yours", "The page of your account lists yours"),
     ("GET /v1/me shows", "the page of their account shows"),

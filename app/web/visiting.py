@@ -73,6 +73,7 @@ async def provide_visitor(request: Request[Any, Any, Any], services: NamedDepend
     Raises VersoError `unauthenticated`, `session_ended`, `cross_site`, `csrf_token_needed`.
     """
     form = {} if request.method in SAFE_METHODS else await form_of(request)
+    request.state.typed = form  # shown again should it be refused (faults.py)
     return await _visitor(request, services, form=form)
 
 

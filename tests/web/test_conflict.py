@@ -90,6 +90,15 @@ async def test_who_is_slower_once_more_meets_that_too(web: Site, project: Projec
     assert text_of(project, "twice.md") == "1\n\ntwo\n\nTHREE\n"
 
 
+async def test_who_leaves_the_conflict_undecided_has_the_text_still(web: Site, project: Project) -> None:
+    page = await met(
+        web, project, "left.md", theirs="ONE\n\ntwo\n\nthree\n", yours="1\n\ntwo\n\nthree\n", scripts=True
+    )
+    await page.goto(f"/p/{project.slug}/edit/left.md")
+    await page.get_by_role("button", name="Put it back").click()
+    assert await page.get_by_label("Text").input_value() == "1\n\ntwo\n\nthree\n"
+
+
 async def test_a_document_that_went_away_meanwhile_leaves_the_text_in_the_form(
     web: Site, project: Project
 ) -> None:

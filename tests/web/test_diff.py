@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from tests.web.browsing import check_everywhere, check_page
 
@@ -80,6 +81,13 @@ async def test_a_comment_stands_beside_its_line_and_is_answered_and_resolved(
     address = f"/p/{project.slug}/documents/{document}/diff?to=2"
     words = f"Why another text, asks one {'with' if scripts else 'without'} scripts?"
     page = await web.page("reviewer", address, java_script_enabled=scripts)
+    if scripts:  # what is typed goes along to another line; who cancels is where they were
+        await page.get_by_role("link", name="Comment on line 9").click()
+        await page.get_by_label("Comment on line 9", exact=True).fill(words)
+        await page.get_by_role("link", name="Comment on line 10").click()
+        await expect(page.get_by_label("Comment on line 10", exact=True)).to_have_value(words)
+        await page.get_by_role("link", name="Cancel").click()
+        await expect(page.get_by_role("link", name="Comment on line 10")).to_be_focused()
     await page.get_by_role("link", name="Comment on line 10").focus()
     await page.keyboard.press("Enter")
     await page.get_by_label("Comment on line 10", exact=True).fill(words)
@@ -93,7 +101,7 @@ async def test_a_comment_stands_beside_its_line_and_is_answered_and_resolved(
     if scripts:
         await check_page(page)
     await thread.get_by_role("button", name="Resolve").click()
-    await page.get_by_text("Done.").wait_for()
+    await page.get_by_text("The thread is resolved.").wait_for()
     assert await thread.evaluate("thread => thread.open") is False
     later = await web.page("reader", f"/p/{project.slug}/documents/{document}/diff?to=3")
     assert await said(later, words) == 1

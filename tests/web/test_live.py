@@ -103,6 +103,16 @@ async def test_who_else_is_there_is_told_and_goes(web: Site, fresh: Project) -> 
     await reading.locator("#presence").wait_for(state="hidden")
 
 
+async def test_a_page_that_can_t_follow_any_more_says_so_until_it_can(web: Site, fresh: Project) -> None:
+    page = await web.page("reader")
+    await page.route("**/events?*", lambda route: route.fulfill(status=401))
+    await page.goto(f"/p/{fresh.slug}")
+    await expect(page.locator("#ended")).to_contain_text("not kept up to date")
+    await page.unroute("**/events?*")
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # back at the tab
+    await page.locator("#ended").wait_for(state="detached")
+
+
 async def test_who_is_removed_hears_nothing_more(web: Site, fresh: Project) -> None:
     fresh.written("a.md", "one\n")
     page = await web.page("reader")

@@ -14,25 +14,37 @@ async function unfold(link) {
   const bodies = page.querySelectorAll(`tbody[data-unfolded="${CSS.escape(name)}"] > tr`);
   if (bodies.length === 0) throw new Error("nothing to unfold");
   row.replaceWith(...bodies);
+  bodies[0].querySelector("a")?.focus(); // where one was
 }
 
 async function showMore(link) {
   const page = await pageAt(link.href);
   const table = link.closest(".document").querySelector("table[data-diff]");
-  table.append(...page.querySelectorAll("table[data-diff] > tbody"));
+  const more = page.querySelectorAll("table[data-diff] > tbody");
+  table.append(...more);
   link.closest("[data-parts]").replaceWith(page.querySelector("[data-parts]"));
+  more[0].querySelector("a")?.focus();
 }
+
+/** The link that the form for a comment came from. */
+let asked = null;
 
 async function ask(link) {
   const id = link.dataset.into;
   const page = await pageAt(link.href);
   const made = page.getElementById(id);
   if (made === null) throw new Error("no form");
-  document.getElementById("say")?.remove();
+  const typed = document.getElementById("say-text")?.value ?? "";
+  document.getElementById("say")?.remove(); // one form at a time; what is typed goes with it
   const there = document.getElementById(id);
   if (there === null) link.closest("tr").after(made);
   else there.replaceWith(made);
-  made.querySelector("textarea#say-text")?.focus();
+  link.removeAttribute("aria-busy");
+  asked = link;
+  const text = document.getElementById("say-text");
+  if (text === null) return;
+  text.value = typed;
+  text.focus();
 }
 
 document.addEventListener("click", async (event) => {
@@ -42,6 +54,7 @@ document.addEventListener("click", async (event) => {
     event.preventDefault();
     const row = close.closest("tr.threads");
     close.closest("form").remove();
+    asked?.focus();
     if (row !== null && row.querySelector(".thread") === null) row.remove();
     return;
   }

@@ -122,6 +122,14 @@ function follow() {
   if (source !== null || document.hidden) return;
   source = new EventSource(`${page.events}?after=${seen}`);
   for (const kind of KINDS) source.addEventListener(kind, take);
+  source.addEventListener("open", () => document.getElementById("ended")?.remove());
+  source.addEventListener("error", () => {
+    // Broken connections are tried again by the browser; after another answer than 200 it is for us to try.
+    if (source?.readyState !== EventSource.CLOSED) return;
+    leave();
+    if (document.getElementById("ended") === null) say("ended", "This page is not kept up to date any more.", location.href, "Load it again");
+    setTimeout(follow, 20000);
+  });
   source.addEventListener("presence", (message) => takePresence(JSON.parse(message.data)));
   source.addEventListener("end", (message) => {
     const { reason } = JSON.parse(message.data);

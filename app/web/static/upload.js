@@ -1,13 +1,12 @@
 // Uploads: files may be dropped, and their way is shown. Without this the form is posted as it is. A form with
 // data-anywhere is hidden until files are dropped onto its page, and then sends them at once.
 
-const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte"].map(
-  (unit) => new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1 }),
-);
-
+/** A number of bytes, as pages say it (shown.size). */
 function size(bytes) {
-  const step = bytes < 1 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10));
-  return SIZES[step].format(bytes / 1024 ** step);
+  if (bytes < 1024) return `${bytes} byte${bytes === 1 ? "" : "s"}`;
+  const step = Math.min(4, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** step;
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${["KB", "MB", "GB", "TB"][step - 1]}`;
 }
 
 function enhance(form) {
@@ -29,6 +28,12 @@ function enhance(form) {
     );
   };
   input.addEventListener("change", list);
+  const tell = (words) => {
+    form.hidden = box.hidden = false;
+    bar.hidden = true;
+    box.classList.add("wrong");
+    said.textContent = words;
+  };
 
   for (const kind of ["dragenter", "dragover"]) {
     drop.addEventListener(kind, (event) => {
@@ -44,6 +49,11 @@ function enhance(form) {
     if (event.dataTransfer.files.length === 0) return;
     event.preventDefault();
     drop.classList.remove("over");
+    const isFolder = Array.from(event.dataTransfer.items, (item) => item.webkitGetAsEntry?.()).some((entry) => entry?.isDirectory);
+    if (isFolder) {
+      tell("A folder can't be dropped here. Drop its files, or import it as a zip.");
+      return;
+    }
     const files = new DataTransfer();
     for (const file of Array.from(event.dataTransfer.files).slice(0, input.multiple ? undefined : 1)) files.items.add(file);
     input.files = files.files;
@@ -62,8 +72,7 @@ function enhance(form) {
     const end = (words) => {
       removeEventListener("beforeunload", leaving);
       button.disabled = false;
-      said.textContent = words;
-      bar.hidden = true;
+      tell(words);
     };
     addEventListener("beforeunload", leaving);
     button.disabled = true;
@@ -87,16 +96,12 @@ function enhance(form) {
         location.assign(told.go_on_to);
         return;
       }
-      box.classList.add("wrong");
       const about = (told.items ?? []).map((each) => each.path).filter(Boolean).join(", ");
       const there = ["base_required", "already_exists"].includes(told.code);
       const words = there ? "There already. Choose to replace, or another folder" : (told.detail ?? "Nothing was uploaded.");
       end(about ? `${words}: ${about}` : words);
     });
-    request.addEventListener("error", () => {
-      box.classList.add("wrong");
-      end("The connection broke. Nothing was uploaded; try again.");
-    });
+    request.addEventListener("error", () => end("The connection broke. Nothing was uploaded; try again."));
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
     request.send(new FormData(form));
