@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import hypothesis
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from httpx._transports import default as transports
 
 if TYPE_CHECKING:
@@ -15,12 +17,21 @@ if TYPE_CHECKING:
 
 # The one skip that says nothing about this machine: what runs only against a Supabase that somebody names.
 OPTIONAL = "optional:"
+PATIENCE = 60
+"""Seconds that a test waits for an answer where it doesn't say: five are little on a machine with much to do."""
 
 
 def pytest_configure() -> None:
     # Tests start hundreds of processes, and each compiles a thousand modules where none may be kept.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     _read_authorities_once()
+    for phase in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE)
+    # How long an example takes says more of the machine than of the code. (Under CI it's so by itself.)
+    hypothesis.settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("unhurried")
 
 
 def _read_authorities_once() -> None:
