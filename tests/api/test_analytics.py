@@ -76,8 +76,8 @@ def test_a_figure_reflects_a_write_at_once(stack: Stack, worked: Project) -> Non
 
 
 def test_a_period_is_cut_up_and_taken_apart(worked: Project) -> None:
-    reader, today = worked.people.reader, datetime.now(UTC).date()
-    worked.written("notes.md", "one")
+    reader, written = worked.people.reader, worked.written("notes.md", "one")
+    today = datetime.fromisoformat(written["change"]["committed_at"]).date()
     by_day = rows(
         reader,
         f"{worked.url}/analytics",

@@ -6,18 +6,27 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.api.world import Project, code_of
+from tests.api.world import Project, code_of, make_project
+
+if TYPE_CHECKING:
+    from tests.api.world import People
 
 
 def stamp(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def project(people: People) -> Project:
+    """One for all tests that only read it: its two versions take a second."""
+    return make_project(people)
+
+
+@pytest.fixture(scope="module")
 def versions(project: Project) -> list[dict[str, Any]]:
     """Two versions of a.md more than a second apart: a Memento's time counts whole seconds."""
     first = project.written("docs/a b.md", "1\n")
@@ -113,7 +122,8 @@ def test_a_timemap_has_every_time(project: Project, versions: list[dict[str, Any
         assert project.people.reader.get(target).headers["memento-datetime"]
 
 
-def test_a_long_timemap_comes_in_pages(project: Project) -> None:
+def test_a_long_timemap_comes_in_pages(people: People) -> None:
+    project = make_project(people)
     head = project.written("a.md", "0")
     for number in range(1, 7):
         head = project.written("a.md", str(number), base=head["hash"])
@@ -126,7 +136,8 @@ def test_a_long_timemap_comes_in_pages(project: Project) -> None:
     assert (seen, pages) == ([7, 6, 5, 4, 3, 2, 1], 3)
 
 
-def test_a_delete_is_no_memento(project: Project) -> None:
+def test_a_delete_is_no_memento(people: People) -> None:
+    project = make_project(people)
     first = project.written("a.md", "1")
     project.people.editor.delete(project.file("a.md"), headers={"If-Match": f'"{first["hash"]}"'})
     text = project.people.reader.get(f"/v1/documents/{first['document']}/timemap").text

@@ -117,7 +117,7 @@ class Api:
         self._process.wait(5)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [json.loads(line) for line in self._written()]
 
     def metric(self, pattern: str) -> int:
         """The sum of a metric's samples."""
@@ -129,11 +129,15 @@ class Api:
         request_id = response.headers["x-request-id"]
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            for line in reversed(self.log.read_text().splitlines()):
+            for line in reversed(self._written()):
                 if request_id in line and '"event": "request"' in line:
                     return dict(json.loads(line))
             time.sleep(0.01)
         raise TimeoutError(f"No log line of {request_id}")
+
+    def _written(self) -> list[str]:
+        """The log's lines, but for one that is being written."""
+        return self.log.read_text().rpartition("\n")[0].splitlines()
 
     def cost(self, response: httpx.Response) -> int:
         """How many requests to Supabase an answer took; what goes on behind it is not counted."""
