@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
+from app.supabase.own_directory import OwnDirectory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,8 +33,11 @@ class GitCache:
     """The repositories in `directory` (a temporary one of its own unless given), about `limit` bytes."""
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
-        self._owned = directory is None
-        self._directory = directory or Path(tempfile.mkdtemp(prefix="verso-git-"))
+        self._own: OwnDirectory | None = None
+        if directory is None:
+            self._own = OwnDirectory("verso-git-")
+            directory = self._own.path
+        self._directory = directory
         self._limit = limit
 
     def path(self, project: str) -> Path:
@@ -92,8 +96,8 @@ class GitCache:
 
     def close(self) -> None:
         """Remove what is this process's own."""
-        if self._owned:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._own is not None:
+            self._own.remove()
 
     @asynccontextmanager
     async def _locked(self, name: str, kind: int, *, seconds: float = 10.0) -> AsyncIterator[None]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 from collections import OrderedDict
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from app.supabase.own_directory import OwnDirectory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 IN_MEMORY_SIZE = 256 * 1024
 """Blobs up to this many bytes are kept in memory."""
@@ -88,8 +88,11 @@ class BlobCache:
     """
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
-        self._owned = directory is None
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="verso-cache-"))
+        self._own: OwnDirectory | None = None
+        if directory is None:
+            self._own = OwnDirectory("verso-cache-")
+            directory = self._own.path
+        self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._limit = limit
         self._memory: OrderedDict[Key, bytes] = OrderedDict()
@@ -158,8 +161,8 @@ class BlobCache:
 
     def close(self) -> None:
         """Remove what is this process's own."""
-        if self._owned:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        if self._own is not None:
+            self._own.remove()
 
     def _path(self, key: Key) -> Path:
         return self.directory / key[0] / key[1]
