@@ -47,6 +47,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     change: int
     files: dict[str, Held]
+    unsettled: list[tuple[str, Held]] = []
+    """What the run that wrote this may have removed or written since: it is the export's if it is there."""
     form: int = 1
 
 
@@ -87,11 +89,12 @@ def export_folder(
     differing = {path: held for path, held in wanted.items() if before.files.get(path) != held}
     removing = [*gone, *(path for path in differing if path in before.files)]
     _check_untouched(directory, before, removing, [path for path in differing if path not in before.files])
-    for path in removing:
-        _remove(directory, path)
     # From here on the folder holds only what the listing says, whenever it ends.
     kept = {path: held for path, held in before.files.items() if wanted.get(path) == held}
-    _keep(directory, Listing(project=home, change=change, files=kept))
+    unsettled = [*((path, before.files[path]) for path in removing), *differing.items()]
+    _keep(directory, Listing(project=home, change=change, files=kept, unsettled=unsettled))
+    for path in removing:
+        _remove(directory, path)
     erased = _write_all(api, home, directory, differing, progress)
     for path in erased:
         del wanted[path]
@@ -121,7 +124,12 @@ def _listing(directory: Path, project: str) -> Listing:
             "other_export",
             f"{directory} holds something else than an export of this project. Choose an empty folder.",
         )
-    return found
+    there = {
+        path: held
+        for path, held in found.unsettled
+        if os.path.lexists(directory / path) and _is_as_exported(directory / path, held)
+    }
+    return msgspec.structs.replace(found, files=found.files | there, unsettled=[])
 
 
 def _keep(directory: Path, listing: Listing) -> None:
@@ -245,7 +253,7 @@ def _write(
     directory: Path, paths: list[str], sha256: str, pieces: Iterator[bytes], files: Mapping[str, Held]
 ) -> None:
     """Write one content to its paths; only bytes that hash to their name get a name here."""
-    arriving = directory / f"{LISTING}.arriving"
+    arriving, whole = directory / f"{LISTING}.arriving", directory / f"{LISTING}.new"
     digest = hashlib.sha256()
     with arriving.open("wb") as file:
         for piece in pieces:
@@ -260,11 +268,13 @@ def _write(
             mode = files[path].mode
             if mode == SYMLINK and _link(place, path, arriving.read_bytes()):
                 continue
-            shutil.copyfile(arriving, place)
+            shutil.copyfile(arriving, whole)
             if mode == EXECUTABLE:
-                place.chmod(place.stat().st_mode | 0o111)
+                whole.chmod(whole.stat().st_mode | 0o111)
+            whole.replace(place)
     finally:
         arriving.unlink()
+        whole.unlink(missing_ok=True)
 
 
 def _link(place: Path, path: str, target: bytes) -> bool:

@@ -72,6 +72,24 @@ def test_a_folder_holds_the_files_of_a_point_and_is_brought_to_another(
     assert set(files(tmp_path / "x")) == {"docs/a.md", "same.md", "gone/deep/x.md"}
 
 
+def test_an_export_that_was_interrupted_goes_on(project: Project, api: Api, tmp_path: Path) -> None:
+    first = project.written("a.md", "1")
+    project.written("b.md", "b")
+    project.change({"path": "a.md", "text": "2", "base": first["hash"]}, {"path": "c.md", "text": "c"})
+
+    def interrupt(done: int, total: int, what: str) -> None:
+        if done == min(2, total):
+            raise KeyboardInterrupt
+
+    # Into an empty folder; of another point before; away from what is there, and back instead.
+    export_folder(api, project.slug, tmp_path / "1")
+    for point in (None, "2", "1"):
+        with pytest.raises(KeyboardInterrupt):
+            export_folder(api, project.slug, tmp_path / f"{point}", at=point, progress=interrupt)
+        export_folder(api, project.slug, tmp_path / f"{point}")
+        assert files(tmp_path / f"{point}") == {"a.md": b"2", "b.md": b"b", "c.md": b"c"}
+
+
 def test_what_somebody_changed_is_left_alone(project: Project, api: Api, tmp_path: Path) -> None:
     first = project.written("a.md", "1")
     project.written("b.md", "1")
