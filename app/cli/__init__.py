@@ -20,12 +20,33 @@ import sys
 def main() -> None:
     """Run the command line. The entry point of the installed `verso`."""
     # Before click and all that it needs are loaded, which takes longer than the whole of `git status`.
-    if sys.argv[1:] in (["status"], ["status", "--json"]) and _told_again():
+    if sys.argv[1:] in (["status"], ["status", "--json"]) and sys.stdout and _told_again():
         # All is written; taking ten thousand stats apart again would take 3 ms of 50.
         os._exit(0)
+    try:
+        _run()
+    except KeyboardInterrupt:
+        # While modules were loaded: nothing was begun.
+        sys.exit(130)
+
+
+def _run() -> None:
+    from app.cli.system import drop_output, prepare_streams
+
+    prepare_streams()
     from app.cli.commands import verso
 
-    verso(prog_name="verso")
+    try:
+        verso(prog_name="verso")
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            # What Python would write as it ends, with a trace.
+            drop_output()
+            if not isinstance(error, BrokenPipeError):
+                sys.stderr.write(f"verso: The output can't be written ({error.strerror}).\n")
+                sys.exit(1)
 
 
 def _told_again() -> bool:

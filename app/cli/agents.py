@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 import rich_click as click
 
+from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
 from app.cli.secret_key import (
     checked_address,
@@ -48,7 +49,7 @@ def agents() -> None:
 
 
 @agents.command(name="list")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @api_option
 @json_option
 def list_agents(project: str, *, api: str | None, as_json: bool) -> None:
@@ -60,7 +61,7 @@ def list_agents(project: str, *, api: str | None, as_json: bool) -> None:
 
 
 @agents.command(name="add")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("name")
 @click.option(
     "--role", type=click.Choice(["reader", "reviewer", "editor"]), default="editor", show_default=True
@@ -103,7 +104,7 @@ def add_agent(
 
 
 @agents.command(name="rotate")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("agent")
 @supabase_option
 @secret_key_option
@@ -134,7 +135,7 @@ def rotate_agent(
 
 
 @agents.command(name="revoke")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("agent")
 @supabase_option
 @secret_key_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from app.cli.exits import json_option, telling
-from app.cli.secret_key import checked_address, quiet_logs, secret_key, secret_key_option
+from app.cli.secret_key import checked_address, needed_secret_key, quiet_logs, secret_key_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,14 +27,17 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 @click.option("--project", type=click.UUID, metavar="ID", help="Of one project only, by its id.")
 @click.option("--kind", help="One kind (account.session_started), or all of a noun (account).")
 @click.option("--person", help="Of one person only, by handle or id.")
-@click.option("--since", type=_MOMENT, help="Not before this time, in UTC.")
-@click.option("--until", type=_MOMENT, help="Not after this time, in UTC.")
+@click.option(
+    "--since", type=_MOMENT, metavar="TIME", help="Not before this (2026-03-02T09:30:00), in UTC."
+)
+@click.option("--until", type=_MOMENT, metavar="TIME", help="Not after this time, in UTC.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="The most entries.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.option(
     "--expire-before",
     type=_MOMENT,
-    help="Print nothing; let entries older than this go, which must be 90 days ago.",
+    metavar="TIME",
+    help="List nothing; let all entries older than this go, which must be 90 days ago.",
 )
 @json_option
 def audit(
@@ -61,20 +64,21 @@ def audit(
 
         from app.errors import VersoError
 
-        key = secret_key(from_stdin=secret_key_stdin)
-        if key is None:
-            raise VersoError(
-                "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
-            )
+        filters = {"project": project and str(project), "kind": kind, "person": person}
+        times = {name: at and _utc(at) for name, at in (("since", since), ("until", until))}
+        if as_csv and as_json:
+            raise VersoError("bad_usage", "Ask for --json or for --csv.")
+        if expire_before is not None and any((*filters.values(), *times.values())):
+            # Nobody shall believe that only those of one project or person go.
+            raise VersoError("bad_usage", "--expire-before is for all entries: leave the filters out.")
+        key = needed_secret_key(from_stdin=secret_key_stdin)
         quiet_logs()
         if expire_before is not None:
             gone = asyncio.run(_expire(checked_address(supabase), key, _utc(expire_before)))
             out.tell({"expired": gone}, f"{gone} entries are gone.")
             return
-        filters = {"project": project and str(project), "kind": kind, "person": person}
-        times = {name: at and _utc(at) for name, at in (("since", since), ("until", until))}
         entries = asyncio.run(_read(checked_address(supabase), key, limit, **filters, **times))
-        if as_csv and not as_json:
+        if as_csv:
             from app.api.audit import csv_of
 
             sys.stdout.write(csv_of(entries))

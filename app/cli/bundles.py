@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from app.cli.exits import Exit, api_option, json_option, telling
+from app.cli.histories import project_option
+from app.cli.reaching import connect, reach
+from app.cli.secret_key import checked_address, needed_secret_key, secret_key_option
 
 if TYPE_CHECKING:
-    from app.client.api import Api
     from app.client.bundle.verify import Report
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -20,11 +21,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command(name="bundle")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--project", "-p", required=True, metavar="P", help="The project, by slug or id.")
 @click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@project_option
 @api_option
 @json_option
-def export_bundle(file: Path, *, project: str, force: bool, api: str | None, as_json: bool) -> None:
+def export_bundle(file: Path, *, project: str | None, force: bool, api: str | None, as_json: bool) -> None:
     """Write everything of a project into FILE: history, contents, reviews, comments, members, events.
 
     The file can be checked without any server (`verso verify`) and put back elsewhere (`verso import
@@ -37,8 +38,8 @@ def export_bundle(file: Path, *, project: str, force: bool, api: str | None, as_
 
         if file.exists() and not force:
             raise VersoError("file_exists", f"{file} is there already. Name another file, or say --force.")
-        with client(api) as server, showing_progress(quiet=as_json) as progress:
-            made = export(server, project, file, progress=progress)
+        with reach(api, project) as (server, named), showing_progress(quiet=as_json) as progress:
+            made = export(server, named, file, progress=progress)
         out.tell(
             made,
             f"{made.file}: {made.slug} up to change {made.changes}, {made.contents} contents, "
@@ -73,6 +74,8 @@ def verify(
 
         if (file is None) == (project is None):
             raise VersoError("bad_usage", "Name a file, or a project with --project.")
+        if rows_only and file is not None:
+            raise VersoError("bad_usage", "--rows-only is for a live project: a file is checked whole.")
         with showing_progress(quiet=as_json) as progress:
             if file is not None:
                 from app.client.bundle.verify import verify_bundle
@@ -81,7 +84,7 @@ def verify(
             else:
                 from app.client.bundle.live import verify_project
 
-                with client(api) as server:
+                with connect(api) as server:
                     report = verify_project(server, str(project), contents=not rows_only, progress=progress)
         if expected is not None and report.change_hash != expected:
             raise VersoError(
@@ -98,11 +101,7 @@ def verify(
 @click.command(name="bundle")
 @click.argument("file", type=_FILE)
 @click.option("--supabase", metavar="URL", envvar="SUPABASE_URL", required=True, help="Or SUPABASE_URL.")
-@click.option(
-    "--secret-key-stdin",
-    is_flag=True,
-    help="Read the secret key from standard input, not SUPABASE_SECRET_KEY.",
-)
+@secret_key_option
 @click.option("--owner", metavar="HANDLE", help="An account there that becomes an owner.")
 @click.option("--dry-run", is_flag=True, help="Verify the file and say what would be written.")
 @json_option
@@ -119,14 +118,12 @@ def import_bundle(
         from app.cli.progressing import showing_progress
         from app.client.bundle.operator import Operator
         from app.client.bundle.restore import restore_bundle
-        from app.errors import VersoError
 
-        key = sys.stdin.readline() if secret_key_stdin else os.environ.get("SUPABASE_SECRET_KEY", "")
-        if not key.strip():
-            raise VersoError(
-                "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
-            )
-        with Operator(supabase, key.strip()) as operator, showing_progress(quiet=as_json) as progress:
+        key = needed_secret_key(from_stdin=secret_key_stdin)
+        with (
+            Operator(checked_address(supabase), key) as operator,
+            showing_progress(quiet=as_json) as progress,
+        ):
             done = restore_bundle(operator, file, owner=owner, dry_run=dry_run, progress=progress)
         would = "would be " if done.dry_run else ""
         lines = [f"{done.slug}: {done.changes} changes {would}put back, up to change {done.change_sequence}."]
@@ -135,16 +132,6 @@ def import_bundle(
                 "Nobody who has an account there owns it: run this again with --owner HANDLE, and they do."
             )
         out.tell(done, "\n".join(lines))
-
-
-def client(api: str | None) -> Api:
-    """The server that is asked for, or the working folder's, or the only login's. Raises VersoError."""
-    from app.client.credentials import Logins
-    from app.client.place import find_place, open_api
-
-    return open_api(
-        api, place=find_place(Path.cwd()), environment=os.environ, logins=Logins.of_this_machine()
-    )
 
 
 def _told(report: Report) -> str:

@@ -33,6 +33,24 @@ NOT_CONFIGURED = 2
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command_panel("Who you are", commands=["login", "whoami", "logout", "token"])
+@click.command_panel(
+    "A working folder",
+    commands=["clone", "status", "pull", "push", "mv", "rm", "restore", "resolve", "watch"],
+)
+@click.command_panel(
+    "History",
+    commands=["log", "show", "diff", "blame", "when", "bisect", "search", "tag", "events", "open"],
+)
+@click.command_panel("Pipelines", commands=["stage", "analytics"])
+@click.command_panel("In and out", commands=["import", "export", "verify"])
+@click.command_panel(
+    "A project's people and programs",
+    commands=["members", "invitations", "agents", "webhooks", "erase", "erasures"],
+)
+@click.command_panel(
+    "Running it", commands=["dev", "serve", "doctor", "migrate", "users", "audit", "rollups"]
+)
 @click.version_option(package_name="verso", message="verso %(version)s")
 def verso() -> None:
     """Document versioning on Supabase: immutable versions, with history, diffs and restores."""
@@ -171,7 +189,8 @@ def doctor(email: str | None, password: str | None, token: str | None, as_json: 
     "--db-url",
     required=True,
     envvar="VERSO_DB_URL",
-    help="postgresql://postgres:…@host:5432/postgres: signs in as postgres, the owner of the schema.",
+    metavar="URL",
+    help="postgresql://postgres:…@host:5432/postgres, as the schema's owner; better: VERSO_DB_URL.",
 )
 def migrate(db_url: str) -> None:
     """Apply Verso's schema to a Supabase database, as `supabase db push` does.

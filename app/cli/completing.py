@@ -114,8 +114,7 @@ def _paths(incomplete: str) -> Iterator[str]:
 
 
 def _projects() -> list[str]:
-    from app.cli.histories import open_server
-    from app.client.place import find_place
+    from app.cli.reaching import connect
 
-    with open_server(None, find_place(Path.cwd())) as api:
+    with connect(None) as api:
         return sorted(str(each["slug"]) for each in api.get("/v1/me")["projects"])

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import rich_click as click
 
+from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
+from app.cli.reaching import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,7 @@ _SHOWN = 20
 
 
 @click.command(name="erase")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("what")
 @click.option("--at", metavar="POINT", help="For a path: which version; unless given, the newest.")
 @click.option("--reason", help="Why. The project's members can read it; leave out what is erased.")
@@ -50,7 +52,7 @@ def erase(
     hashes stay, and the history still verifies. Nobody can take it back or write the content again. What you
     run again goes on where it was. Copies that others hold (clones, bundles, backups) are out of reach.
     """
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         from app.supabase.erasures import Erasure
 
         wanted = _preview(client, project, what, at)
@@ -72,24 +74,24 @@ def erasures() -> None:
 
 
 @erasures.command(name="list")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.option("--pending", is_flag=True, help="Those only whose bytes storage has not all deleted yet.")
 @api_option
 @json_option
 def list_erasures(project: str, *, pending: bool, api: str | None, as_json: bool) -> None:
     """List what was erased from PROJECT: when, by whom, why."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         found = list(_all(client, project, pending=pending))
         out.tell(found, "\n".join(_line(each) for each in found) or "Nothing.")
 
 
 @erasures.command(name="finish")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @api_option
 @json_option
 def finish_erasures(project: str, *, api: str | None, as_json: bool) -> None:
     """Delete what storage still has of PROJECT's erased contents. For owners."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         from app.supabase.erasures import Erasure
 
         done = []
@@ -99,12 +101,6 @@ def finish_erasures(project: str, *, api: str | None, as_json: bool) -> None:
         out.tell(done, "\n".join(_outcome(each) for each in done) or "There is nothing left to delete.")
         if any(each.finished_at is None for each in done):
             out.end("storage_unavailable")
-
-
-def _open(api: str | None) -> Api:
-    from app.cli.bundles import client
-
-    return client(api)
 
 
 def _url(project: str) -> str:

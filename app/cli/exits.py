@@ -9,8 +9,8 @@ A command of the client is written so:
             ...
             out.tell(result, "what a person reads")     # result: anything msgspec can encode
 
-`telling` turns VersoError into a sentence on stderr (or one JSON document on stdout with `--json`) and its
-exit code. Python's own faults are not caught: a bug shows its trace.
+`telling` turns VersoError, and what the system refuses, into a sentence on stderr (or one JSON document on
+stdout with `--json`) and its exit code. Python's own faults are not caught: a bug shows its trace.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import rich_click as click
 
 from app.cli.characters import safe_lines
+from app.cli.system import drop_output, refusal_of
 from app.errors import VersoError
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ class Teller:
     def line(self, value: object, text: str) -> None:
         """Print one event of many: a line of JSON, or the text."""
         if self.as_json:
-            import msgspec
-
-            sys.stdout.buffer.write(msgspec.json.encode(value, enc_hook=str) + b"\n")
+            sys.stdout.buffer.write(_json(value) + b"\n")
             sys.stdout.flush()
         else:
             click.echo(safe_lines(text))
@@ -125,20 +124,32 @@ def console(*, stderr: bool = False) -> Console:
 
 @contextmanager
 def telling(as_json: bool) -> Iterator[Teller]:
-    """Run a command's work; a VersoError or an interruption ends it with its exit code."""
+    """Run a command's work; a VersoError, or what the system refuses, ends it with its exit code."""
     try:
         yield Teller(as_json=as_json)
     except VersoError as error:
-        if as_json:
-            failure = {"code": error.code, "sentence": error.sentence, "detail": error.detail}
+        _end(error, as_json=as_json)
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        _end(refusal, as_json=as_json)
+
+
+def _end(refusal: VersoError, *, as_json: bool) -> NoReturn:
+    told = False
+    if as_json and refusal.code != "output_lost":
+        failure = {"code": refusal.code, "sentence": refusal.sentence, "detail": refusal.detail}
+        try:
             sys.stdout.buffer.write(json_document({"error": failure}))
             sys.stdout.flush()
-        else:
-            click.echo(f"verso: {safe_lines(error.sentence)}", err=True)
-        sys.exit(EXIT_OF.get(error.code, Exit.REFUSED))
-    except KeyboardInterrupt:
-        click.echo("verso: interrupted. Nothing is lost; run the command again to go on.", err=True)
-        sys.exit(Exit.INTERRUPTED)
+            told = True
+        except OSError:
+            drop_output()
+    if not told:
+        with suppress(OSError):  # then the exit code has to say it
+            click.echo(f"verso: {safe_lines(refusal.sentence)}", err=True)
+    sys.exit(EXIT_OF.get(refusal.code, Exit.REFUSED))
 
 
 @contextmanager
@@ -168,20 +179,55 @@ def until_interrupted() -> Iterator[threading.Event]:
 
 
 class Group(click.RichGroup):
-    """The commands together. Each ends quietly and well when who reads its output has enough."""
+    """The commands together. However one ends, it ends with a sentence and an exit code of docs/cli.md."""
+
+    def make_context(self, *given: Any, **extra: Any) -> click.Context:
+        """Read the command line so far; `verso --help` prints here already."""
+        with _ending(as_json=False):
+            return super().make_context(*given, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command. `verso log | head` is no failure, whoever of us printed."""
-        try:
+        """Run a command."""
+        with _ending(as_json="--json" in [*ctx._protected_args, *ctx.args]):  # noqa: SLF001 - it has no other name
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # Python would say so again when it flushes at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(Exit.FINE)
+
+
+@contextmanager
+def _ending(*, as_json: bool) -> Iterator[None]:
+    """The ends that commands have in common, whether or not they got as far as `telling`."""
+    try:
+        yield
+    except BrokenPipeError:
+        # `verso log | head` is no failure, whoever of us printed.
+        drop_output()
+        sys.exit(Exit.FINE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("verso: interrupted. Nothing is lost; run the command again to go on.", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except click.UsageError as error:
+        if not as_json:
+            raise
+        _end(VersoError("bad_usage", error.format_message()), as_json=True)
+    except OSError as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        _end(refusal, as_json=as_json)
 
 
 def json_document(value: object) -> bytes:
     """The one document that `--json` prints."""
+    return _json(value, indent=2) + b"\n"
+
+
+def _json(value: object, *, indent: int | None = None) -> bytes:
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2) + b"\n"
+    try:
+        encoded = msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:
+        import json
+
+        # A file's name that is no text: its bytes are escaped as Python does it, and can be had back.
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str), indent=indent).encode()
+    return encoded if indent is None else msgspec.json.format(encoded, indent=indent)

@@ -7,12 +7,13 @@ from pathlib import Path
 import rich_click as click
 
 from app.cli.exits import api_option, json_option, telling
+from app.cli.histories import project_option
 
 
 @click.command(name="folder")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--at", metavar="POINT", help="A change, tag, hash or time; now unless said.")
-@click.option("--project", "-p", help="Which project (slug or id); unless given, the working folder's.")
+@project_option
 @api_option
 @json_option
 def export_folder_command(

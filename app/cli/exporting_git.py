@@ -7,11 +7,12 @@ from pathlib import Path
 import rich_click as click
 
 from app.cli.exits import api_option, json_option, telling
+from app.cli.histories import project_option
 
 
 @click.command(name="git")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--project", "-p", help="Which project (slug or id); unless given, the working folder's.")
+@project_option
 @api_option
 @json_option
 def export_git_command(directory: Path, project: str | None, *, api: str | None, as_json: bool) -> None:

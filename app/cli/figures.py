@@ -13,6 +13,7 @@ import rich_click as click
 
 from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
+from app.cli.reaching import connect
 
 _SHOWN = {
     "done": "stages_completed",
@@ -60,12 +61,11 @@ def analytics(
     comes back. The last 30 days unless you say others. docs/analytics.md says what each figure is.
     """
     with telling(as_json) as out:
-        from app.cli.bundles import client
         from app.errors import VersoError
 
         if as_csv and as_json:
             raise VersoError("bad_usage", "Ask for --json or for --csv.")
-        with client(api) as server:
+        with connect(api) as server:
             if metrics is not None:
                 _write(metrics, server.ask("GET", "/v1/analytics/metrics").body)
                 return

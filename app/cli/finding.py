@@ -8,7 +8,8 @@ import rich_click as click
 
 from app.cli.completing import DocumentPath
 from app.cli.exits import api_option, json_option, telling
-from app.cli.histories import looking, open_server, project_option, show
+from app.cli.histories import looking, project_option, show
+from app.cli.reaching import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ def tag(name: str | None, *, at: str | None, message: str, project: str | None, 
 
             history = looked.history
             point = None if at is None else history.mirror.change(history.resolve(at)).hash
-            with open_server(api, looked.place) as client:
+            with connect(api) as client:
                 body = {"name": name, "at": point, "message": message}
                 made = client.post(f"{home_of(history.project)}/tags", body)
                 fetch_tags(client, history.mirror, history.project)
@@ -154,7 +155,6 @@ def open_page(path: str | None, *, only_print: bool, project: str | None, api: s
         from urllib.parse import quote
 
         from app.client.credentials import Logins
-        from app.client.history import home_of
         from app.client.looking.source import project_path
         from app.client.place import choose_server, find_place
         from app.errors import VersoError
@@ -162,11 +162,11 @@ def open_page(path: str | None, *, only_print: bool, project: str | None, api: s
         place = find_place(Path.cwd())
         named = project or (place.config.slug if place else None)
         if named is None:
-            raise VersoError("bad_usage", "Say which project with --project, or go into a working folder.")
+            raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
         mine = place if place and project in {None, place.config.slug, place.config.project} else None
         server = choose_server(api, place=place, environment=os.environ, logins=Logins.of_this_machine())
         name = project_path(path, place=mine, cwd=Path.cwd()) if path else ""
-        address = f"{server}{home_of(named)}{f'/files/{quote(name)}' if name else ''}"
+        address = f"{server}/p/{quote(named, safe='')}{f'/files/{quote(name)}' if name else ''}"
         opened = not only_print and not as_json and webbrowser.open(address)
         out.tell({"url": address, "opened": opened}, address)
 

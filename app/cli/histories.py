@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from app.cli.exits import console
+from app.cli.reaching import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.text import Text
 
-    from app.client.api import Api
     from app.client.folder import Folder
     from app.client.looking.source import History
     from app.client.place import Place
@@ -71,24 +71,16 @@ def looking(api: str | None, project: str | None, *, quiet: bool) -> Iterator[Lo
             history = History(
                 folder.mirror,
                 project=place.config.project,
-                connect=lambda: open_server(api, place),
+                connect=lambda: connect(api),
                 progress=progress,
             )
             yield Looked(history, place, folder)
             return
         if project is None:
-            raise VersoError("bad_usage", "Say which project with --project, or go into a working folder.")
-        client = stack.enter_context(open_server(api, None))
+            raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
+        client = stack.enter_context(connect(api))
         history = stack.enter_context(kept_history(client, project, progress=progress))
         yield Looked(history, None, None)
-
-
-def open_server(api: str | None, place: Place | None) -> Api:
-    """The server of a command, as who is signed in there. Raises VersoError `no_server`."""
-    from app.client.credentials import Logins
-    from app.client.place import open_api
-
-    return open_api(api, place=place, environment=os.environ, logins=Logins.of_this_machine())
 
 
 def show(lines: Iterable[Text]) -> None:

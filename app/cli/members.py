@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import rich_click as click
 
+from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
+from app.cli.reaching import connect
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from app.client.api import Api
 
 ROLE = click.Choice(["reader", "reviewer", "editor", "owner"])
 
@@ -23,31 +23,31 @@ def members() -> None:
 
 
 @members.command(name="list")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @api_option
 @json_option
 def list_members(project: str, *, api: str | None, as_json: bool) -> None:
     """List PROJECT's members, owners first."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         found = client.get(_url(project, "members"))
         out.tell(found, "\n".join(_member(each) for each in found))
 
 
 @members.command(name="set")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("person")
 @click.argument("role", type=ROLE)
 @api_option
 @json_option
 def set_member(project: str, person: str, role: str, *, api: str | None, as_json: bool) -> None:
     """Give PERSON (a handle or id) a ROLE in PROJECT, member or not. For owners."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         found = client.send("PUT", _url(project, "members", person), {"role": role}, again=True)
         out.tell(found, _member(found))
 
 
 @members.command(name="folders")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("person")
 @click.argument("folders", nargs=-1)
 @click.option("--everywhere", is_flag=True, help="In the whole project again.")
@@ -60,7 +60,7 @@ def set_folders(  # noqa: PLR0917 - click passes options by name
 
     What lies elsewhere they read and review, and don't write.
     """
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         from app.errors import VersoError
 
         if bool(folders) == everywhere:
@@ -71,19 +71,19 @@ def set_folders(  # noqa: PLR0917 - click passes options by name
 
 
 @members.command(name="remove")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("person")
 @api_option
 @json_option
 def remove_member(project: str, person: str, *, api: str | None, as_json: bool) -> None:
     """Remove PERSON from PROJECT; their rights end at once. For owners, or to leave."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         client.send("DELETE", _url(project, "members", person))
         out.tell({"removed": person}, f"{person} is no member of {project} any more. What they wrote stays.")
 
 
 @members.command(name="invite")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.option("--email", help="Whom to invite, by an address that they can prove.")
 @click.option("--github", help="Whom to invite, by their GitHub login.")
 @click.option("--role", type=ROLE, default="reader", show_default=True)
@@ -93,7 +93,7 @@ def invite(
     project: str, *, email: str | None, github: str | None, role: str, api: str | None, as_json: bool
 ) -> None:
     """Invite somebody into PROJECT, account or not. For owners. Verso sends no mail: tell them."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         body = {"role": role, "email": email, "github_login": github}
         made = client.post(
             _url(project, "invitations"), {name: text for name, text in body.items() if text is not None}
@@ -102,13 +102,13 @@ def invite(
 
 
 @members.command(name="invited")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.option("--ended", is_flag=True, help="Those that ended as well.")
 @api_option
 @json_option
 def list_invited(project: str, *, ended: bool, api: str | None, as_json: bool) -> None:
     """List who is invited into PROJECT. For owners."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         found = list(
             client.pages(_url(project, "invitations"), kind=dict[str, Any], ended="true" if ended else None)
         )
@@ -116,13 +116,13 @@ def list_invited(project: str, *, ended: bool, api: str | None, as_json: bool) -
 
 
 @members.command(name="uninvite")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("invitation", type=click.UUID)
 @api_option
 @json_option
 def uninvite(project: str, invitation: UUID, *, api: str | None, as_json: bool) -> None:
     """Take an INVITATION (its id) into PROJECT back. For owners."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         client.send("DELETE", _url(project, "invitations", str(invitation)), again=True)
         out.tell({"revoked": invitation}, "It is taken back.")
 
@@ -137,7 +137,7 @@ def invitations() -> None:
 @json_option
 def list_mine(*, api: str | None, as_json: bool) -> None:
     """List the projects that you are invited to, by addresses that are proven to be yours."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         found = client.get("/v1/me/invitations")
         out.tell(found, "\n".join(_mine(each) for each in found) or "You are invited to nothing.")
 
@@ -148,7 +148,7 @@ def list_mine(*, api: str | None, as_json: bool) -> None:
 @json_option
 def accept(invitation: UUID, *, api: str | None, as_json: bool) -> None:
     """Accept an INVITATION, by its id."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         project = client.send("POST", f"/v1/me/invitations/{invitation}/accept", again=True)
         out.tell(project, f"You are {project['role']} of {project['slug']} ({project['id']}).")
 
@@ -159,15 +159,9 @@ def accept(invitation: UUID, *, api: str | None, as_json: bool) -> None:
 @json_option
 def decline(invitation: UUID, *, api: str | None, as_json: bool) -> None:
     """Decline an INVITATION, by its id. Nobody is told who did."""
-    with telling(as_json) as out, _open(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         client.send("POST", f"/v1/me/invitations/{invitation}/decline", again=True)
         out.tell({"declined": invitation}, "Declined.")
-
-
-def _open(api: str | None) -> Api:
-    from app.cli.bundles import client
-
-    return client(api)
 
 
 def _url(project: str, what: str, one: str | None = None) -> str:

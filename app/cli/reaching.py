@@ -15,18 +15,29 @@ if TYPE_CHECKING:
     from app.client.api import Api
 
 
+def connect(api: str | None) -> Api:
+    """The server that is asked for, else VERSO_API's, the working folder's, or the only login's.
+
+    Raises VersoError `no_server`, `not_signed_in`.
+    """
+    from app.client.credentials import Logins
+    from app.client.place import find_place, open_api
+
+    place = find_place(Path.cwd())
+    return open_api(api, place=place, environment=os.environ, logins=Logins.of_this_machine())
+
+
 @contextmanager
 def reach(api: str | None, project: str | None) -> Iterator[tuple[Api, str]]:
     """The server's Api, and the project: the one named, else the working folder's.
 
     Raises VersoError `no_server`, `no_project`.
     """
-    from app.client.credentials import Logins
-    from app.client.place import find_place, open_api
+    from app.client.place import find_place
 
     place = find_place(Path.cwd())
     named = project or (place.config.project if place else None)
     if named is None:
         raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
-    with open_api(api, place=place, environment=os.environ, logins=Logins.of_this_machine()) as client:
+    with connect(api) as client:
         yield client, named

@@ -14,11 +14,13 @@ _DB_URL = click.option(
     "--db-url",
     required=True,
     envvar="VERSO_DB_URL",
-    help="postgresql://postgres:…@host:5432/postgres: signs in as postgres, the owner of the schema.",
+    metavar="URL",
+    help="postgresql://postgres:…@host:5432/postgres, as the schema's owner; better: VERSO_DB_URL.",
 )
-_PROJECT = click.option("--project", "-p", metavar="ID", help="Only the project of this id.")
+_PROJECT = click.option("--project", "-p", metavar="P", help="Only this project, by slug or id.")
 _PROJECTS = """
-    select id::text, slug::text from public.projects where $1::text is null or id::text = $1 order by id
+    select id::text, slug::text from public.projects
+    where $1::text is null or id::text = $1 or slug::text = $1 order by id
 """
 
 
@@ -95,7 +97,10 @@ async def _each(db_url: str, project: str | None, *, keep: bool) -> list[Counted
     conn = await asyncpg.connect(db_url, statement_cache_size=0)
     try:
         found = []
-        for row in await conn.fetch(_PROJECTS, project):
+        rows = await conn.fetch(_PROJECTS, project)
+        if project is not None and not rows:
+            raise VersoError("project_not_found", f"There is no project {project} in this database.")
+        for row in rows:
             # What is only checked is undone: the recount was never there.
             transaction = conn.transaction()
             await transaction.start()

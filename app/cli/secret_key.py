@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,6 +58,25 @@ def checked_address(supabase: str) -> str:
 
 
 def secret_key(*, from_stdin: bool) -> str | None:
-    """The key, or None. Never an argument of a command: other processes can read those."""
-    given = sys.stdin.readline() if from_stdin else os.environ.get("SUPABASE_SECRET_KEY", "")
-    return given.strip() or None
+    """The key, or None. Never an argument of a command: other processes can read those.
+
+    Raises VersoError `bad_usage` for what can't be one.
+    """
+    from app.errors import VersoError
+
+    key = (sys.stdin.readline() if from_stdin else os.environ.get("SUPABASE_SECRET_KEY", "")).strip()
+    if key and not re.fullmatch("[!-~]+", key):
+        raise VersoError("bad_usage", "That is no secret key: it holds characters that no key has.")
+    return key or None
+
+
+def needed_secret_key(*, from_stdin: bool) -> str:
+    """The key of a command that can't do without. Raises VersoError `bad_usage`."""
+    from app.errors import VersoError
+
+    key = secret_key(from_stdin=from_stdin)
+    if key is None:
+        raise VersoError(
+            "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
+        )
+    return key

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from app.cli.exits import api_option, json_option, telling
+from app.cli.reaching import connect
 
 if TYPE_CHECKING:
     from app.cli.exits import Teller
-    from app.client.api import Api
     from app.client.auth import Session, Where
     from app.client.credentials import Logins
 
@@ -95,7 +95,7 @@ def logout(*, api: str | None, everywhere: bool, as_json: bool) -> None:
 @json_option
 def whoami(*, api: str | None, as_json: bool) -> None:
     """Say who one is at the server, and in which projects."""
-    with telling(as_json) as out, _client(api) as client:
+    with telling(as_json) as out, connect(api) as client:
         me = client.get("/v1/me")
         lines = [f"{me['name']} ({me['handle']}) at {client.base_url}"]
         lines += [
@@ -133,14 +133,6 @@ def _choose(asked: str | None) -> tuple[Logins, str]:
     logins = Logins.of_this_machine()
     place = find_place(Path.cwd())
     return logins, choose_server(asked, place=place, environment=os.environ, logins=logins)
-
-
-def _client(asked: str | None) -> Api:
-    from app.client.api import Api
-    from app.client.place import token_source
-
-    logins, address = _choose(asked)
-    return Api(address, token_source(address, environment=os.environ, logins=logins))
 
 
 def _brought(where: Where) -> Session:

@@ -48,8 +48,7 @@ def list_stages(session: str | None, *, status: str | None, state: str | None, w
                 everywhere: bool, project: str | None, api: str | None, as_json: bool) -> None:  # fmt: skip
     """Show where the stages of SESSION stand, or those of all sessions."""
     with telling(as_json) as out:
-        from app.cli.histories import open_server
-        from app.cli.reaching import reach
+        from app.cli.reaching import connect, reach
         from app.client.history import home_of
         from app.errors import VersoError
         from app.model.pipelines import Pipeline, SessionStages
@@ -58,7 +57,7 @@ def list_stages(session: str | None, *, status: str | None, state: str | None, w
         if everywhere:
             if session is not None or project is not None:
                 raise VersoError("bad_usage", "--all is for every project: leave SESSION and --project out.")
-            with open_server(api, _place()) as client:
+            with connect(api) as client:
                 board = list(client.pages("/v1/pipelines", kind=Pipeline, limit=200, **filters))
             out.tell(
                 board, "\n".join(_told_row(row, named=True) for row in board) or "There are no sessions."

@@ -10,7 +10,7 @@ import rich_click as click
 
 from app.cli.exits import Exit, json_option, telling
 from app.cli.progressing import showing_progress
-from app.cli.secret_key import checked_address, quiet_logs, secret_key, secret_key_option
+from app.cli.secret_key import checked_address, needed_secret_key, quiet_logs, secret_key_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,15 +54,10 @@ def import_users(
     with telling(as_json) as out:
         import asyncio
 
-        from app.errors import VersoError
         from app.flows.import_users import people_file
         from app.flows.old_users import read_users
 
-        key = secret_key(from_stdin=secret_key_stdin)
-        if key is None:
-            raise VersoError(
-                "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
-            )
+        key = needed_secret_key(from_stdin=secret_key_stdin)
         found, left_out = read_users(file.read_bytes())
         with showing_progress(quiet=as_json) as progress:
             done = asyncio.run(_run(supabase, key, found, left_out, dry_run=dry_run, progress=progress))

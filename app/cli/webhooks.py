@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import rich_click as click
 
+from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
-from app.cli.secret_key import checked_address, secret_key, secret_key_option
+from app.cli.reaching import connect
+from app.cli.secret_key import checked_address, needed_secret_key, secret_key_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from app.cli.exits import Teller
-    from app.client.api import Api
 
 DAY = 86_400
 
@@ -31,19 +27,19 @@ def webhooks() -> None:
 
 
 @webhooks.command(name="list")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @api_option
 @json_option
 def list_webhooks(project: str, *, api: str | None, as_json: bool) -> None:
     """List a project's webhooks and how they are."""
     with telling(as_json) as out:
-        with _open(api) as client:
+        with connect(api) as client:
             found = client.get(_url(project))
         out.tell(found, "\n".join(map(_told, found)) or f"{project} has no webhooks.")
 
 
 @webhooks.command(name="add")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("url")
 @click.option("--kind", "kinds", multiple=True, help="Only this kind (change.added, change.*); repeatable.")
 @click.option("--path", "prefix", help="Only events about paths that begin so.")
@@ -63,13 +59,13 @@ def add_webhook(
     """Send PROJECT's events to URL from now on, and print the key of its signatures, this once."""
     with telling(as_json) as out:
         body = {"url": url, "kinds": list(kinds) or None, "prefix": prefix, "description": description}
-        with _open(api) as client:
+        with connect(api) as client:
             made = client.post(_url(project), body)
         _tell_key(out, made, f"{made['id']} sends to {made['url']}")
 
 
 @webhooks.command(name="rotate")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("webhook")
 @click.option(
     "--overlap",
@@ -83,13 +79,13 @@ def add_webhook(
 def rotate_webhook(project: str, webhook: str, *, overlap: int, api: str | None, as_json: bool) -> None:
     """Give WEBHOOK another key, and print it, this once."""
     with telling(as_json) as out:
-        with _open(api) as client:
+        with connect(api) as client:
             kept = client.post(_url(project, webhook, "rotate"), {"overlap_seconds": overlap})
         _tell_key(out, kept, f"{kept['id']} has another key")
 
 
 @webhooks.command(name="pause")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("webhook")
 @api_option
 @json_option
@@ -99,7 +95,7 @@ def pause_webhook(project: str, webhook: str, *, api: str | None, as_json: bool)
 
 
 @webhooks.command(name="resume")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("webhook")
 @click.option("--from-now", is_flag=True, help="Leave out what is waiting.")
 @api_option
@@ -111,20 +107,20 @@ def resume_webhook(project: str, webhook: str, *, from_now: bool, api: str | Non
 
 
 @webhooks.command(name="remove")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("webhook")
 @api_option
 @json_option
 def remove_webhook(project: str, webhook: str, *, api: str | None, as_json: bool) -> None:
     """Remove WEBHOOK."""
     with telling(as_json) as out:
-        with _open(api) as client:
+        with connect(api) as client:
             client.send("DELETE", _url(project, webhook), again=True)
         out.tell({"removed": webhook}, f"{webhook} is removed.")
 
 
 @webhooks.command(name="deliveries")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("webhook")
 @click.option("--failed", is_flag=True, help="Only those that failed.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True)
@@ -136,13 +132,13 @@ def list_deliveries(
     """List the last attempts of WEBHOOK, newest first."""
     with telling(as_json) as out:
         query = f"?limit={limit}" + ("&failed=true" if failed else "")
-        with _open(api) as client:
+        with connect(api) as client:
             found = client.get(_url(project, webhook, "deliveries") + query)["items"]
         out.tell(found, "\n".join(map(_attempt, found)) or "There were none.")
 
 
 @webhooks.command(name="replay")
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("webhook")
 @click.argument("first", type=click.IntRange(1))
 @click.argument("last", type=click.IntRange(1), required=False)
@@ -153,7 +149,7 @@ def replay_webhook(
 ) -> None:
     """Send event FIRST once more, or FIRST to LAST, by their numbers."""
     with telling(as_json) as out:
-        with _open(api) as client:
+        with connect(api) as client:
             found = client.post(_url(project, webhook, "replay"), {"first": first, "last": last})
         out.tell(found, f"Events {first} to {last or first} are sent once more, before anything new.")
 
@@ -175,33 +171,17 @@ def deliver(*, supabase: str, secret_key_stdin: bool, allow_private: bool) -> No
     """
     with telling(as_json=False) as out:
         from app.cli.webhooks_process import deliver_until_told
-        from app.errors import VersoError
 
-        key = secret_key(from_stdin=secret_key_stdin)
-        if key is None:
-            raise VersoError(
-                "bad_usage", "Set SUPABASE_SECRET_KEY, or pipe the secret key in with --secret-key-stdin."
-            )
+        key = needed_secret_key(from_stdin=secret_key_stdin)
         out.note(f"Sending the webhooks of {supabase}. Stop it with Ctrl-C.")
         deliver_until_told(checked_address(supabase), key, allow_private=allow_private)
 
 
 def _edit(project: str, webhook: str, edit: dict[str, Any], *, api: str | None, as_json: bool) -> None:
     with telling(as_json) as out:
-        with _open(api) as client:
+        with connect(api) as client:
             found = client.send("PATCH", _url(project, webhook), edit, again=True)
         out.tell(found, _told(found))
-
-
-@contextmanager
-def _open(api: str | None) -> Iterator[Api]:
-    """The server. Raises VersoError `no_server`, `not_signed_in`."""
-    from app.client.credentials import Logins
-    from app.client.place import find_place, open_api
-
-    place = find_place(Path.cwd())
-    with open_api(api, place=place, environment=os.environ, logins=Logins.of_this_machine()) as client:
-        yield client
 
 
 def _url(project: str, webhook: str | None = None, what: str | None = None) -> str:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling, until_interrupted
+from app.cli.reaching import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from app.client.api import Api
     from app.client.folder import Folder
 
 PATH = click.Path(path_type=str)
 
 
 @click.command()
-@click.argument("project")
+@click.argument("project", type=ProjectName())
 @click.argument("directory", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--latest", is_flag=True, help="Only the newest contents; old ones stay on the server.")
 @click.option("--adopt", is_flag=True, help="Go on with the files that DIRECTORY holds already.")
@@ -43,7 +43,7 @@ def clone(
         from app.cli.working_told import told_pull
         from app.client.pull import clone as clone_project
 
-        with _api(api, inside=False) as client, showing_progress(quiet=as_json) as progress:
+        with connect(api) as client, showing_progress(quiet=as_json) as progress:
             root = Path.cwd() / (directory or project)
             place, pulled = clone_project(
                 client, project, root, latest=latest, adopt=adopt, progress=progress
@@ -83,7 +83,7 @@ def pull(*, every: bool, api: str | None, as_json: bool) -> None:
 
         with (
             _folder() as folder,
-            _api(api) as client,
+            connect(api) as client,
             showing_progress(quiet=as_json) as progress,
         ):
             pulled = pull_project(client, folder, every_content=every, progress=progress)
@@ -108,7 +108,7 @@ def push(paths: tuple[str, ...], *, message: str, api: str | None, as_json: bool
         from app.client.hand_edits import document_path
         from app.client.push import push as push_edits
 
-        with _folder() as folder, _api(api) as client, showing_progress(quiet=as_json) as progress:
+        with _folder() as folder, connect(api) as client, showing_progress(quiet=as_json) as progress:
             chosen = [document_path(folder, path, from_folder=Path.cwd()) for path in paths]
             pushed = push_edits(
                 client, folder, message=message, paths=[each for each in chosen if each], progress=progress
@@ -210,8 +210,8 @@ def watch(*, message: str, quiet_time: float, every: float, api: str | None, as_
 
         place = need_place(Path.cwd())
         with (
-            _api(api) as client,
-            _api(api) as listening,
+            connect(api) as client,
+            connect(api) as listening,
             Ears(listening, place.config.project) as news,
             until_interrupted() as stop,
         ):
@@ -228,17 +228,6 @@ def _folder(*, lock: bool = True) -> Iterator[Folder]:
 
     with open_folder(need_place(Path.cwd()), lock=lock) as folder:
         yield folder
-
-
-@contextmanager
-def _api(asked: str | None, *, inside: bool = True) -> Iterator[Api]:
-    """The server that a command talks to."""
-    from app.client.credentials import Logins
-    from app.client.place import find_place, open_api
-
-    place = find_place(Path.cwd()) if inside else None
-    with open_api(asked, place=place, environment=os.environ, logins=Logins.of_this_machine()) as api:
-        yield api
 
 
 WORKING = (clone, status, pull, push, restore, mv, rm, resolve, watch)

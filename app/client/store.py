@@ -33,6 +33,10 @@ class Store:
                 raise VersoError(
                     "bad_working_folder", f"{path} was written by another `verso`. Clone into a new folder."
                 )
+        except sqlite3.OperationalError:
+            # The disk is full, or may not be written: nothing is wrong with what is there.
+            self.sql.close()
+            raise
         except sqlite3.DatabaseError as error:
             self.sql.close()
             raise VersoError(
@@ -77,7 +81,9 @@ def folder_lock(hidden: Path, *, seconds: float = 60.0) -> Iterator[None]:
     try:
         try:
             lock.execute("begin exclusive")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
             raise VersoError(
                 "folder_busy", "Another `verso` works in this folder. Wait for it, or end it, and try again."
             ) from None

@@ -78,34 +78,48 @@ class Vault:
             written.replace(self.directory / name)
         except OSError as error:
             written.unlink(missing_ok=True)
-            raise VersoError(
-                "login_not_stored",
-                f"{self.directory} can't be written ({error.strerror}). Mend that, or set VERSO_CONFIG_DIR.",
-            ) from None
+            raise self._unwritable(error) from None
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
-        (self.directory / name).unlink(missing_ok=True)
+        """Remove a file, if it is there. Raises VersoError `login_not_stored`."""
+        try:
+            (self.directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
         """No other process and no other thread changes this file meanwhile; a killed one's lock ends with it.
 
-        Raises VersoError `login_busy` after LOCK_SECONDS.
+        Raises VersoError `login_busy` after LOCK_SECONDS, `login_not_stored`.
         """
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite's lock works alike on every system.
-        lock = sqlite3.connect(self.directory / f"{name}.lock", timeout=LOCK_SECONDS, isolation_level=None)
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite's lock works alike on every system.
+            lock = sqlite3.connect(
+                self.directory / f"{name}.lock", timeout=LOCK_SECONDS, isolation_level=None
+            )
+        except (OSError, sqlite3.OperationalError) as error:
+            raise self._unwritable(error) from None
         try:
             try:
                 lock.execute("begin exclusive")
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise self._unwritable(error) from None
                 raise VersoError(
                     "login_busy", "Another `verso` is signing in or out. Wait for it, and try again."
                 ) from None
             yield
         finally:
             lock.close()
+
+    def _unwritable(self, error: Exception) -> VersoError:
+        why = getattr(error, "strerror", None) or error
+        return VersoError(
+            "login_not_stored",
+            f"{self.directory} can't be written ({why}). Mend that, or set VERSO_CONFIG_DIR.",
+        )
 
     def _sealed(self, data: bytes) -> bytes:
         if self._ring is None:

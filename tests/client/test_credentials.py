@@ -315,6 +315,14 @@ def test_a_reader_sees_the_old_login_or_the_new_one(logins: Logins) -> None:
     assert "99" in seen | {logins.find(SERVER).session.access_token}  # type: ignore[union-attr]
 
 
+def test_where_nothing_can_be_written_the_sentence_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "logins").write_text("a file where the folder should be")
+    with pytest.raises(VersoError) as told:
+        logins_in(tmp_path).store(a_login())
+    assert told.value.code == "login_not_stored"
+    assert "VERSO_CONFIG_DIR" in told.value.sentence
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"verso-sealed-1\nnonsense", b"\xff\xfe"])
 def test_a_damaged_login_is_told_with_what_to_do(tmp_path: Path, damage: bytes) -> None:
     logins = logins_in(tmp_path)

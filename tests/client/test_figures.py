@@ -98,7 +98,11 @@ async def test_an_operator_checks_the_rollups_and_mends_them(stack, owner, proje
     assert wrong.returncode == 1
     assert f"{project} ({found})" in wrong.stdout
     # A check changes nothing.
-    assert verso("rollups", "check", "--db-url", stack.db_url, "-p", found, "--json").returncode == 1
+    assert verso("rollups", "check", "--db-url", stack.db_url, "-p", project, "--json").returncode == 1
+    # That nothing is wrong with a project that isn't there says nothing.
+    unknown = verso("rollups", "check", "--db-url", stack.db_url, "-p", "nowhere")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "no project nowhere" in unknown.stderr
     mended = verso("rollups", "rebuild", "--db-url", stack.db_url, "-p", found)
     assert mended.returncode == 0
     assert "were mended" in mended.stdout
