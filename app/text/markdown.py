@@ -84,7 +84,7 @@ class Rendered(msgspec.Struct, frozen=True):
 def render_markdown(text: str, places: Places) -> Rendered:
     """Render a text. Time grows with its length; call it through `TextWorkers.markdown`."""
     parser = _parser()
-    tokens = parser.parse(text)
+    tokens = parser.parse(text.removeprefix("\ufeff"))
     headings = _mend(tokens, places)
     made = parser.renderer.render(tokens, parser.options, {})
     clean = nh3.clean(
@@ -142,29 +142,43 @@ def _mend(tokens: Sequence[Token], places: Places) -> list[Heading]:
             while above and above[-1] >= level:
                 above.pop()
             above.append(level)
-            words = "".join(each.content for each in tokens[index + 1].children or [] if each.content)
+            words = "".join(_said(each) for each in tokens[index + 1].children or [])
             anchor = _anchor(words, used)
             # The page's own title is the first; a level that was left out would be one too many to hear.
             token.tag = tokens[index + 2].tag = f"h{min(len(above) + 1, 6)}"
             token.attrSet("id", anchor)
             token.attrSet("class", f"as-{level}")
-            headings.append(Heading(len(above), words, anchor))
+            if words.strip():  # a link with no words leads nobody anywhere
+                headings.append(Heading(len(above), words, anchor))
     return headings
 
 
+def _said(token: Token) -> str:
+    return " " if token.type in {"softbreak", "hardbreak"} else token.content
+
+
 def _anchor(words: str, used: dict[str, int]) -> str:
-    slug = re.sub(r"[^\w]+", "-", words.lower()).strip("-") or "section"
-    used[slug] = used.get(slug, 0) + 1
-    return f"h-{slug}" if used[slug] == 1 else f"h-{slug}-{used[slug]}"
+    """An anchor as GitHub makes them, since links in documents are written for those; each only once."""
+    slug = re.sub(r"[^\w\- ]", "", words.strip().lower()).replace(" ", "-") or "section"
+    anchor = slug
+    while anchor in used:
+        used[slug] += 1
+        anchor = f"{slug}-{used[slug]}"
+    used[anchor] = 0
+    return f"h-{anchor}"
 
 
 def _inline(children: Sequence[Token], places: Places) -> list[Token]:
     mended: list[Token] = []
+    in_link = False
     for token in children:
         if token.type == "link_open":
+            in_link = True
             token.attrSet("href", _link(str(token.attrGet("href") or ""), places))
+        elif token.type == "link_close":
+            in_link = False
         elif token.type == "image":
-            mended += _picture(token, places)
+            mended += _picture(token, places, in_link=in_link)
             continue
         elif token.type == "html_inline":  # of our plugin for tasks: raw HTML is off
             done = "checked" in token.content
@@ -174,7 +188,7 @@ def _inline(children: Sequence[Token], places: Places) -> list[Token]:
     return mended
 
 
-def _picture(token: Token, places: Places) -> list[Token]:
+def _picture(token: Token, places: Places, *, in_link: bool) -> list[Token]:
     source = str(token.attrGet("src") or "")
     path = _inside(source, places)
     if path is not None:
@@ -183,7 +197,8 @@ def _picture(token: Token, places: Places) -> list[Token]:
         return [token]
     opening = Token("link_open", "a", 1, attrs={"href": source, "class": "outside"})
     words = Token("text", "", 0, content=f"Picture elsewhere: {token.content or source}")
-    return [opening, words, Token("link_close", "a", -1)]
+    # A badge is a picture in a link: no link can be in another, and its own is the one that was written.
+    return [words] if in_link else [opening, words, Token("link_close", "a", -1)]
 
 
 def _link(href: str, places: Places) -> str:

@@ -148,9 +148,29 @@ def test_headings_stand_below_the_page_s_own_and_skip_no_level() -> None:
     assert [(each.level, each.words, each.anchor) for each in made.headings] == [
         (1, "A", "h-a"),
         (2, "B", "h-b"),
-        (2, "A", "h-a-2"),
-        (1, "C & d", "h-c-d"),
+        (2, "A", "h-a-1"),
+        (1, "C & d", "h-c--d"),
     ]
+
+
+def test_links_to_headings_land_as_they_do_where_they_were_written_for() -> None:
+    made = render_markdown(
+        "# What's *new*?\n\n# A\n\n# A\n\n# A 1\n\nTwo\nlines\n===\n\n#\n\n[a](#whats-new)\n", PLACES
+    )
+    anchors = re.findall(r' id="([^"]*)"', made.html)
+    assert anchors == ["h-whats-new", "h-a", "h-a-1", "h-a-1-1", "h-two-lines", "h-section"]
+    assert Everything(made.html).addresses == {"#h-whats-new"}
+    assert [each.words for each in made.headings] == ["What's new?", "A", "A", "A 1", "Two lines"]
+
+
+def test_a_picture_from_elsewhere_in_a_link_leaves_the_link_its_own() -> None:
+    made = html("[![Build](https://example.com/badge.svg)](https://example.com/builds)")
+    assert Everything(made).addresses == {"https://example.com/builds"}
+    assert re.search(r"<a [^>]*>Picture elsewhere: Build</a>", made)
+
+
+def test_a_byte_order_mark_hides_no_heading() -> None:
+    assert render_markdown("\ufeff# A\n", PLACES).headings[0].words == "A"
 
 
 def test_tasks_tables_and_front_matter() -> None:
