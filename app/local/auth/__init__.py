@@ -114,11 +114,7 @@ def _answering(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except AuthError as error:
             return refusal(request, error)
-        except (DatabaseUnavailable, *UNREACHABLE) as error:
-            if isinstance(
-                error, asyncpg.DataError
-            ):  # an InterfaceError in name only: a value of the wrong type
-                raise
+        except (DatabaseUnavailable, *UNREACHABLE):
             return refusal(
                 request,
                 AuthError(503, "request_timeout", "PostgreSQL isn't answering; try again in a moment."),

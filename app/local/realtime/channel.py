@@ -26,6 +26,10 @@ class Stop(Exception):  # noqa: N818 - it says what is to be done
     """The channel ends; the message is told as a system message first."""
 
 
+class _Ended(Exception):  # noqa: N818 - it says what is the matter
+    """The channel ended while PostgreSQL was asked about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Joining:
     """What a join asked for."""
@@ -65,10 +69,10 @@ class Channel:
         """Ask the policies, and listen. Raises Refused for a topic that may not be read, Unavailable."""
         await self._ask_policies()
         self._topic = self._shared.hub.join(self.asked.name, self, private=self.asked.private)
-        self._confirm_later()
 
     def began(self) -> None:
-        """Say what a client is told right after the answer to its join."""
+        """Say what a client is told right after the answer to its join, and watch over its token."""
+        self._confirm_later()
         if self.asked.presence and self.reads_presence:
             self._push("presence_state", self._listened().presence.state())
         if self.asked.ready:
@@ -80,10 +84,13 @@ class Channel:
         """Listen no more; says nothing to the client."""
         if self._confirming is not None:
             self._confirming.cancel()
+        self._topic = None
         self._shared.hub.leave(self.asked.name, self, private=self.asked.private)
 
     def stop(self, sentence: str) -> None:
-        """End the channel from this side: a system message says why, then it's closed."""
+        """End the channel from this side, once: a system message says why, then it's closed."""
+        if self._topic is None:
+            return
         self._system("system", sentence)
         self._socket.end_channel(self)
 
@@ -102,6 +109,8 @@ class Channel:
                 await self._take_token(frame.payload.get("access_token"))
         except Unavailable as error:
             raise Stop(str(error)) from None
+        except _Ended:
+            return
 
     async def _broadcast(self, frame: Frame) -> None:
         message = frame.payload
@@ -172,6 +181,7 @@ class Channel:
         after = self.reads_broadcasts, self.reads_presence
         if any(had and not has for had, has in zip(before, after, strict=True)):
             raise Stop(f"You no longer have permission to read from this Channel topic: {self.asked.name}")
+        self._listened()
         self._confirm_later()
 
     async def _ask_policies(self) -> None:
@@ -214,7 +224,7 @@ class Channel:
 
     def _listened(self) -> Topic:
         if self._topic is None:
-            raise RuntimeError("This channel isn't open.")
+            raise _Ended
         return self._topic
 
     def _push(self, event: str, payload: Any) -> None:

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 import uuid
 from typing import TYPE_CHECKING
-
-import asyncpg
 
 from app.local.pool import UNREACHABLE, DatabaseUnavailable
 from app.local.realtime.frames import Broadcast
 
 if TYPE_CHECKING:
     from typing import Any
+
+    import asyncpg
 
     from app.local.database import Database
     from app.local.realtime.hub import Hub
@@ -38,6 +39,9 @@ order by told.place
 _FILL = "insert into _embedded.listened select unnest($1::text[]) on conflict do nothing"
 _EMPTY = "delete from _embedded.listened where topic = any ($1)"
 _PRUNE = "delete from realtime.messages where inserted_at < now() at time zone 'utc' - interval '3 days'"
+
+
+_log = logging.getLogger(__name__)
 
 
 class Told:
@@ -65,8 +69,12 @@ class Told:
     async def run(self) -> None:
         """Listen until cancelled, again after every loss of the connection."""
         while True:
-            with contextlib.suppress(*UNREACHABLE, DatabaseUnavailable, asyncpg.PostgresError):
+            try:
                 await self._listen()
+            except (*UNREACHABLE, DatabaseUnavailable):
+                pass
+            except Exception:  # noqa: BLE001 - without this task nobody would hear of the database any more
+                _log.exception("Realtime couldn't go on listening to PostgreSQL; it begins again")
             self._listening.clear()
             await asyncio.sleep(AGAIN_SECONDS)
 

@@ -6,6 +6,8 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from app.local.realtime.channel import Channel, Joining
 from app.local.realtime.hub import PREFIX
 from app.local.realtime.policies import NO_DATABASE, Unavailable
@@ -54,7 +56,7 @@ async def join(socket: Socket, shared: Shared, frame: Frame, *, channels: int) -
         # A commit right after the answer is to be heard.
         async with asyncio.timeout(LISTEN_SECONDS):
             await shared.told.note(name)
-    except (*NO_DATABASE, TimeoutError):
+    except (*NO_DATABASE, asyncpg.PostgresError, TimeoutError):
         channel.close()
         raise NotJoined(UNREACHABLE) from None
     except BaseException:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from app.local.caller import InvalidToken, caller_of
-from app.local.realtime.frames import Broadcast
+from app.local.realtime.frames import Broadcast, Malformed, parsed
 from app.local.realtime.policies import Unavailable
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class OverHttp:
 
 async def _body(request: Request) -> Any:
     try:
-        return json.loads(await request.body())
-    except (ValueError, RecursionError):
+        return parsed(await request.body())
+    except Malformed:
         return None
 
 

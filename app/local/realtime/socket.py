@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 NORMAL, TOO_SLOW = 1000, 1013
 CLOSE_SECONDS = 1.0
+GONE = (WebSocketDisconnect, TimeoutError)
+_log = logging.getLogger(__name__)
 
 
 class Socket:
@@ -54,7 +57,9 @@ class Socket:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception) and not isinstance(ended, GONE):
+                    _log.error("A websocket ended by a fault of this server", exc_info=ended)
             for channel in list(self._channels.values()):
                 channel.close()
             self._channels.clear()

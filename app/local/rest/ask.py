@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from app.local.database import Database
 
 _Headers = list[dict[str, str]]
+_STATUS = re.compile("[2-5][0-9][0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def overridden(answer: Answer, row: Mapping[str, Any]) -> Answer:
         return answer
     code = answer.status
     if status is not None:
-        if not (status.isdecimal() and 200 <= int(status) <= 599):  # noqa: PLR2004
+        if not _STATUS.fullmatch(status):
             raise bad_response_status()
         code = int(status)
     merged = dict(answer.headers)

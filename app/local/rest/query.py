@@ -46,9 +46,14 @@ def parse_query(text: str, *, arguments: bool = False) -> Query:
     columns, conflict = keywords.get("columns"), keywords.get("on_conflict")
     named = None if columns is None else tuple(sorted(set(parse_names(columns, what="columns"))))
     select = parse_select(keywords["select"]) if "select" in keywords else EVERYTHING
-    plain = [pair for pair in given if pair[0] not in _RESERVED and _last(pair[0]) not in _EMBEDDABLE]
-    passed = [pair for pair in plain if arguments and not has_operator(pair[1])]
-    filters = [parse_filter(*pair) for pair in plain if pair not in passed]
+    filters, passed = [], []
+    for name, value in given:
+        if name in _RESERVED or _last(name) in _EMBEDDABLE:
+            continue
+        if arguments and not has_operator(value):
+            passed.append((name, value))
+        else:
+            filters.append(parse_filter(name, value))
     return Query(
         select=select,
         filters=(*trees, *filters),

@@ -55,7 +55,7 @@ class SchemaCache:
         self._max_rows = max_rows
         self._known: Known | None = None
         self._fresh = False
-        self._read_at = 0.0
+        self._begun_at = 0.0
         self._reading = asyncio.Lock()
         self._listener: asyncio.Task[None] | None = None
 
@@ -73,9 +73,11 @@ class SchemaCache:
 
     async def newer_than(self, known: Known) -> Known:
         """Read again after a name was missing; gives `known` itself when nothing had changed."""
+        missed_at = time.monotonic()
         async with self._reading:
-            if self._known is known:
-                await asyncio.sleep(max(0.0, self._read_at + LEAST_SECONDS - time.monotonic()))
+            # What was begun while this one waited serves it as well: who miss together wait together.
+            if self._known is known and self._begun_at < missed_at:
+                await asyncio.sleep(max(0.0, self._begun_at + LEAST_SECONDS - time.monotonic()))
                 await self._read()
             return self._must_know()
 
@@ -92,13 +94,13 @@ class SchemaCache:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(listening.wait(), timeout=5)
         self._fresh = True
+        self._begun_at = time.monotonic()
         try:
             async with self._database.admin().connection() as connection:
                 catalog = await read_catalog(connection)
         except BaseException:
             self._fresh = False
             raise
-        self._read_at = time.monotonic()
         if self._known is None or self._known.catalog != catalog:
             self._known = Known(catalog, max_rows=self._max_rows)
 

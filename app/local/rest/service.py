@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -44,6 +45,8 @@ _STALE = frozenset(
 # What a token may make of its bearer; the database has pools for other roles, which no token opens.
 _ROLES = frozenset(("anon", "authenticated", "service_role"))
 _CHANGING = frozenset(("POST", "PATCH", "PUT", "DELETE"))
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ALLOWED = {"allow": "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE", "access-control-allow-origin": "*"}
 
 
@@ -174,15 +177,14 @@ def _without_key(error: InvalidToken) -> Answer:
 
 
 async def _send(send: Send, answer: Answer, *, head: bool) -> None:
+    # A function may set any text as a header, and any status: what HTTP has no form for isn't sent.
     headers = [
-        (name.encode("latin-1", "replace"), _header_value(value)) for name, value in answer.headers.items()
+        (name.encode(), _CONTROL.sub(" ", value).encode())
+        for name, value in answer.headers.items()
+        if _TOKEN.fullmatch(name)
     ]
-    if answer.status not in (204, 304) and not head:
+    has_body = answer.status not in (204, 304) and not head
+    if has_body:
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else answer.body})
-
-
-def _header_value(value: str) -> bytes:
-    """A function may set any text as a header: line breaks would let it write further headers."""
-    return value.replace("\r", " ").replace("\n", " ").encode("utf-8")
+    await send({"type": "http.response.body", "body": answer.body if has_body else b""})

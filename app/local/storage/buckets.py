@@ -130,7 +130,8 @@ def _limits(service: Service, body: dict[str, Any]) -> tuple[int | None, list[st
         match = _SIZE.fullmatch(size)
         if match is None:
             raise faults.invalid_request("body/file_size_limit must match a schema in anyOf")
-        size = int(float(f"{float(match[1]):.3g}") * _UNITS[match[2].lower()])
+        # Hundreds of digits are infinity as a float, which no int is.
+        size = int(min(float(f"{float(match[1]):.3g}") * _UNITS[match[2].lower()], 2.0**62))
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
         raise faults.invalid_request("body/file_size_limit must match a schema in anyOf")
     if size is not None and size > service.file_size_limit:

@@ -226,9 +226,11 @@ def _cache_control(metadata: dict[str, Any]) -> str:
 
 
 def _modified(metadata: dict[str, Any]) -> datetime | None:
+    """The time as UTC, which a row written by plain SQL may say in its own way."""
     try:
-        return datetime.fromisoformat(str(metadata.get("lastModified")))
-    except ValueError:
+        stored = datetime.fromisoformat(str(metadata.get("lastModified")))
+        return stored.astimezone(UTC) if stored.tzinfo else stored.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -239,7 +241,7 @@ def _not_modified_since(header: str | None, metadata: dict[str, Any]) -> bool:
         return False
     try:
         since = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits is the latter
         return False
     return modified <= (since if since.tzinfo else since.replace(tzinfo=UTC))
 
