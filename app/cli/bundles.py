@@ -32,12 +32,14 @@ def export_bundle(file: Path, *, project: str | None, force: bool, api: str | No
     bundle`). The same history gives the same file, byte for byte.
     """
     with telling(as_json) as out:
+        from app.cli.given import replaceable
         from app.cli.progressing import showing_progress
         from app.client.bundle.export import export_bundle as export
         from app.errors import VersoError
 
         if file.exists() and not force:
             raise VersoError("file_exists", f"{file} is there already. Name another file, or say --force.")
+        file = replaceable(file)
         with reach(api, project) as (server, named), showing_progress(quiet=as_json) as progress:
             made = export(server, named, file, progress=progress)
         out.tell(

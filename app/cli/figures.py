@@ -13,6 +13,7 @@ import rich_click as click
 
 from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
+from app.cli.given import replaceable
 from app.cli.reaching import connect
 
 _SHOWN = {
@@ -92,6 +93,7 @@ def _write(file: Path, text: bytes) -> None:
     if str(file) == "-":
         sys.stdout.buffer.write(text)
         return
+    file = replaceable(file)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
     try:
         with os.fdopen(handle, "wb") as new:

@@ -1,4 +1,4 @@
-"""Text files that people name on a command line."""
+"""Files that people name on a command line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from app.errors import VersoError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def replaceable(path: Path) -> Path:
+    """The file that a new one takes the place of, or will; through a link, the one it leads to.
+
+    Raises VersoError `bad_usage`: a device or a pipe would be gone, and a file in its place.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise VersoError("bad_usage", f"{path} is no ordinary file. Name another one.")
+    if not path.parent.is_dir():
+        raise VersoError("bad_usage", f"There is no folder {path.parent}. Make it, or name another file.")
+    return path
 
 
 def given_text(path: Path) -> str:

@@ -54,10 +54,13 @@ def import_users(
     with telling(as_json) as out:
         import asyncio
 
+        from app.cli.given import replaceable
         from app.flows.import_users import people_file
         from app.flows.old_users import read_users
 
         key = needed_secret_key(from_stdin=secret_key_stdin)
+        # Before anybody's account is made: what can't be written is said now.
+        people = people and replaceable(people)
         found, left_out = read_users(file.read_bytes())
         with showing_progress(quiet=as_json) as progress:
             done = asyncio.run(_run(supabase, key, found, left_out, dry_run=dry_run, progress=progress))

@@ -128,6 +128,8 @@ SUPABASE = {"SUPABASE_URL": "http://supabase.example", "SUPABASE_SECRET_KEY": "s
         # Whoever names a person shall not have everybody's entries go.
         (["audit", "--expire-before", "2025-01-01", "--person", "zoe"], {}, "--expire-before is for all"),
         (["audit", "--csv", "--json"], {}, "--json or for --csv"),
+        (["users", "import", __file__, "--people", "/nowhere/people"], {}, "no folder /nowhere"),
+        (["export", "bundle", "--force", "/dev/null", "-p", "x"], {}, "/dev/null is no ordinary file"),
         (["verify", __file__, "--rows-only"], {}, "a file is checked whole"),
     ],
 )
