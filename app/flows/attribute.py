@@ -10,8 +10,6 @@ import asyncio
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
 from app.errors import VersoError
 from app.flows.read_ahead import read_ahead
 from app.model import Action
@@ -19,7 +17,7 @@ from app.supabase.insights import AttributionToKeep
 from app.text.blame import Run, Source
 from app.text.errors import TookTooLongError
 from app.text.lineage import Triples, follow, lines_in, sources_in
-from app.text.lines import split_lines
+from app.text.lines import line_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -31,14 +29,11 @@ if TYPE_CHECKING:
     from app.text.blame import Attribution
     from app.text.bounded import TextWorkers
 
-log = structlog.get_logger(__name__)
-
 PAGE = 500
 MAX_ROWS = 20_000
 """How many versions a walk back may read the rows of."""
 MAX_COMPUTED = 500
 """How many versions' lines one request traces; a repeat goes on from there."""
-KEPT_AT_ONCE = 500
 MEMORY_MADE = 20_000
 MEMORY_TEXT = 16 * 1024 * 1024
 MEMORY_NOT_TEXT = 500
@@ -138,6 +133,8 @@ class Attributor:
         self._rows: dict[int, Ancestor] = {}
         self._made: dict[int, Made] = {}
         self._disbelieved: set[int] = set()
+        # Computed, but with a number of lines that is somebody's word.
+        self._believed: set[int] = set()
 
     async def attribution(self, number: int) -> list[int]:
         """Who wrote each line of a version, as `app.text.lineage` has lines.
@@ -147,29 +144,31 @@ class Attributor:
         while True:
             order = await self._needed(number)
             await self._trace([each for each in order if self._kept(each) is None])
-            wrong = None
+            wrong: set[int] = set()
             held: dict[int, list[int]] = {}
             left = Counter(source for each in order for source in self._sources(each))
             for each in order:
-                row = self._rows[each]
-                if row.settled is not None:
-                    held[each] = lines_in(row.settled)
+                settled = self._settled(each)
+                if settled is not None:
+                    held[each] = lines_in(settled)
                     continue
                 try:
                     held[each] = follow(self._kept(each) or (), number=each, held=held)
                 except ValueError:
-                    wrong = each
+                    wrong = {each, *self._sources(each)} - self._disbelieved
                     break
                 for source in self._sources(each):
                     left[source] -= 1
                     if not left[source]:
                         del held[source]  # of a long history only what is still to be handed on is held
-            if wrong is None:
+            else:
                 return held[number]
-            if wrong in self._disbelieved:
+            if not wrong:
                 raise ValueError("What was computed names lines that aren't there.")
-            # Its author's word cannot be: its bytes decide.
-            self._disbelieved.add(wrong)
+            # The word of one of their authors cannot be: their bytes decide.
+            self._disbelieved |= wrong
+            for each in wrong & self._believed:
+                del self._made[each]
 
     async def trace(self, number: int) -> None:
         """Find where the lines of one version came from, if that isn't known. Raises VersoError."""
@@ -198,12 +197,15 @@ class Attributor:
             if self._rows[number].author == self._actor.id and self._rows[number].runs is None
         ]
 
+    def _settled(self, number: int) -> Sequence[int] | None:
+        return None if number in self._disbelieved else self._rows[number].settled
+
     def _kept(self, number: int) -> Sequence[int] | None:
         """Triples of a version, from the database's rows or computed; none of a delete; null if not known."""
         row = self._rows[number]
         if number in self._made:
             return self._made[number].runs
-        if row.sha256 is None or row.settled is not None:
+        if row.sha256 is None or self._settled(number) is not None:
             return ()
         return None if number in self._disbelieved else row.runs
 
@@ -219,8 +221,8 @@ class Attributor:
             if current in found:
                 continue
             found.add(current)
-            row = await self._row(current)
-            if row.settled is not None:
+            await self._row(current)
+            if self._settled(current) is not None:
                 continue
             if self._kept(current) is None:
                 ahead += await self._load_sources(current)
@@ -280,7 +282,10 @@ class Attributor:
         ):
             row = self._rows[number]
             self._made[number] = await self._compute(row, texts)
-            self._memory.keep(row, self._made[number])
+            if self._is_believed(row, texts):
+                self._believed.add(number)
+            else:
+                self._memory.keep(row, self._made[number])
         if len(numbers) > len(now):
             raise VersoError(
                 "blame_unfinished",
@@ -303,17 +308,23 @@ class Attributor:
         sources = self._made_from(row)
         return bool(sources) and self._rows[sources[0]].sha256 == row.sha256
 
+    def _is_believed(self, row: Ancestor, texts: Texts) -> bool:
+        """Whether what was made of a version rests on a number of lines that nobody here has counted."""
+        if row.sha256 in texts.found:
+            return False
+        source = self._made_from(row)[0]
+        return source not in self._made or source in self._believed
+
     def _line_count(self, number: int) -> int | None:
-        settled = self._rows[number].settled
+        settled = self._settled(number)
         kept = self._kept(number) if settled is None else settled
         return None if kept is None else sum(kept[2::3])
 
     async def _compute(self, row: Ancestor, texts: Texts) -> Made:
         numbers = self._made_from(row)
         if self._is_as_before(row):
-            lines = self._line_count(numbers[0])
-            if lines is None:
-                lines = len(split_lines(texts.of(row)))
+            told = None if row.sha256 in texts.found else self._line_count(numbers[0])
+            lines = line_count(texts.of(row)) if told is None else told
             same: Triples = (numbers[0], 1, lines) if lines else ()
             if numbers == [row.number - 1]:
                 return Made(same, 0, 0)
@@ -356,7 +367,7 @@ async def count_lines(workers: TextWorkers, old: bytes, new: bytes) -> tuple[int
 
 def _whole(number: int, text: bytes) -> Source:
     """A version as a source that claims all its lines."""
-    lines = len(split_lines(text))
+    lines = line_count(text)
     return Source(text, (Run(str(number), 1, lines),) if lines else ())
 
 
@@ -365,12 +376,3 @@ def _counts(runs: Attribution, *, own: str, before: Sequence[Source]) -> tuple[i
     added = sum(run.lines for run in runs if run.origin == own)
     kept = sum(run.lines for run in runs) - added
     return added, sum(run.lines for source in before for run in source.runs) - kept
-
-
-async def keep_attributions(insights: Insights, *, actor: Actor, items: Sequence[AttributionToKeep]) -> None:
-    """Store what was computed, if anything. A failure costs only that it is computed again."""
-    try:
-        for at in range(0, len(items), KEPT_AT_ONCE):
-            await insights.store_attributions(actor.token, items=items[at : at + KEPT_AT_ONCE])
-    except VersoError as error:
-        log.warning("attributions.not_kept", code=error.code, versions=len(items))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from app.errors import VersoError
-from app.flows.attribute import Attributor, Memory, keep_attributions
+from app.flows.attribute import Attributor, Memory
+from app.flows.keep_attributions import keep_attributions
 from app.model import Version  # msgspec reads the annotation
 from app.supabase.insights import KeptRun, Origin  # msgspec reads the annotations
 from app.text.lineage import runs_in

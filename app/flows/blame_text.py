@@ -37,8 +37,8 @@ async def blame_text(blobs: Blobs, *, actor: Actor, blamed: Blamed) -> bytes:
         moment = origin.authored_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S +0000")
         path = f"{each.path:<{path_width}} " if moved else ""
         start = f"{each.version[:_HASH_DIGITS]} {path}({names[each.version]:<{name_width}} {moment}"
-        for number in range(each.first, each.last + 1):
-            line = lines[number - 1]
+        # What is kept is somebody's word, also of how many lines there are.
+        for number, line in enumerate(lines[each.first - 1 : each.last], each.first):
             out.append(f"{start} {number:>{number_width}}) ".encode() + line)
             if not line.endswith(b"\n"):
                 out.append(b"\n")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from app.errors import VersoError
-from app.flows.attribute import Attributor, keep_attributions
+from app.flows.attribute import Attributor
+from app.flows.keep_attributions import keep_attributions
 from app.flows.texts import store_texts
 from app.supabase.insights import Ancestor
 

@@ -291,6 +291,29 @@ def test_verifying_finds_an_author_who_lied(stack: Stack, project, people):
     assert lines_of(proven) == [(1, 1), (2, 2)]
 
 
+def test_an_author_who_lied_about_how_many_lines_there_are_is_in_nobodys_way(stack: Stack, project, people):
+    first = project.written("a.md", "one\ntwo\nthree\n")
+    until_kept(people.reader, first["document"])
+    moved = move(stack, people.editor, first, "b.md")
+    lie = [{"version": moved["hash"], "runs": [1, 1, 1]}]
+    assert rpc(stack, people.editor, "store_attributions", items=lie).status_code == 200
+    item = {"document": first["document"], "base": moved["hash"], "path": "c.md"}
+    again = project.change(item).json()["change"]["versions"][0]
+    assert lines_of(blame(people.reader, first["document"])) == [(1, 1)]  # as told
+    proven = blame(people.reader, first["document"], "?verify=true")
+    assert lines_of(proven) == [(1, 1), (1, 2), (1, 3)]
+    project.written("c.md", "one\ntwo\n3\nfour\n", base=again["hash"], by=people.owner)
+    assert lines_of(blame(people.reader, first["document"])) == [(1, 1), (1, 2), (4, 3), (4, 4)]
+
+    other = project.written("other.md", "one\ntwo\n")
+    until_kept(people.reader, other["document"])
+    moved = move(stack, people.editor, other, "another.md")
+    lie = [{"version": moved["hash"], "runs": [1, 1, 2, 2, 3, 4]}]
+    assert rpc(stack, people.editor, "store_attributions", items=lie).status_code == 200
+    text = people.reader.get(f"/v1/documents/{other['document']}/blame", headers={"Accept": "text/plain"})
+    assert [line[-4:] for line in text.text.splitlines()] == [" one", " two"]
+
+
 @pytest.mark.slow
 def test_a_long_history_is_gone_through_in_parts(stack: Stack, api: Api, project, people):
     version = project.written("a.md", "one\n")
