@@ -180,13 +180,18 @@ class ImportRun:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        """Stop what still travels."""
+        """Stop what still travels, and leave no files behind."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        try:
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            # A task that is cancelled before its first step discards nothing itself.
+            for sent in self._sent.values():
+                sent.upload.discard()
 
     def _check(self, name: str, upload: Upload) -> None:
         self.expects(name)
