@@ -6,6 +6,7 @@ bases and results (git's blob names) is checked. Where the head has moved on sin
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
@@ -86,11 +87,11 @@ async def patch_version(
     if patch.new_path is None:
         return Item(document=version.document, base=version.hash, delete=True)
     # Names of local files are nobody's business: only a patch that speaks of this path can move it.
-    moved = patch.old_path == version.path and patch.new_path != version.path
+    is_named = unicodedata.normalize("NFC", patch.old_path or "") == version.path
     return Item(
         document=version.document,
         base=version.hash,
-        path=normal_path(patch.new_path) if moved else None,
+        path=normal_path(patch.new_path) if is_named and patch.new_path != patch.old_path else None,
         media_type=version.media_type,
         upload=Upload.of(text),
     )

@@ -184,6 +184,15 @@ def test_names_of_local_files_do_not_move_a_document(project: Project, first: di
     assert (version["path"], version["action"]) == ("a.md", "edit")
 
 
+def test_a_rename_is_one_in_whatever_form_its_name_is_written(project: Project) -> None:
+    project.written("caf\u00e9.md", BASE)
+    names = "rename from cafe\u0301.md\nrename to cafe\u0301s.md\n"
+    answer = sent(project, f"diff --git a/cafe\u0301.md b/cafe\u0301s.md\nsimilarity index 100%\n{names}")
+    assert answer.status_code == 201, answer.text
+    (version,) = answer.json()["change"]["versions"]
+    assert (version["path"], version["action"]) == ("caf\u00e9s.md", "move")
+
+
 @pytest.mark.parametrize("role", ["reviewer", "reader", "outsider"])
 def test_only_editors_send_patches(project: Project, first: dict[str, Any], role: str) -> None:
     person: Person = getattr(project.people, role)
