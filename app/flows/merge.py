@@ -162,7 +162,7 @@ async def add_change_merging(
                 actor=actor,
                 document=stale[index],  # noqa: B023 - awaited in this round
                 base=item.base or "",
-                yours=await asyncio.to_thread(item.upload.read) if item.upload else b"",
+                yours=await _sent(item.upload, limit),
                 style=Style.MERGE,
                 limit=limit,
             )
@@ -222,13 +222,22 @@ async def _is_repeat(
             document=version.document,
             base=version.merged_from or "",
             head=version.parent,
-            yours=await asyncio.to_thread(upload.read),
+            yours=await _sent(upload, limit),
             style=Style.MERGE,
             limit=limit,
         )
         return hashlib.sha256(text).hexdigest() == version.sha256
 
     return all(await side_by_side(is_same, merged, most=AT_ONCE))
+
+
+async def _sent(upload: Upload | None, limit: int) -> bytes:
+    """The bytes that were sent; nothing larger than can be merged comes into memory."""
+    if upload is None:
+        return b""
+    if upload.size > limit:
+        raise merge_impossible(limit)
+    return await asyncio.to_thread(upload.read)
 
 
 def _stale_items(error: VersoError, items: Sequence[Item]) -> dict[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -20,6 +20,9 @@ from app.supabase.ledger import Ledger
 from app.supabase.pool import Pool
 from app.supabase.upload import Upload
 from app.text.bounded import TextWorkers
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ITEMS = AT_ONCE + 2
 
@@ -49,9 +52,9 @@ class Rows:
         return refusal("version_not_found")
 
 
-async def test_several_stale_documents_are_read_at_the_same_time_and_not_all() -> None:
+async def refusal_of(rows: Rows, upload: Upload) -> VersoError:
+    """What merging many items of the same upload comes to."""
     pool = Pool(Settings(supabase_url="http://rows.test", supabase_publishable_key="k"))
-    rows = Rows(2 * AT_ONCE)
     pool.http._transport = httpx.MockTransport(rows)
     cache = BlobCache(None, limit=1 << 20)
     try:
@@ -63,7 +66,7 @@ async def test_several_stale_documents_are_read_at_the_same_time_and_not_all() -
                     workers,
                     actor=Actor(id="a", email=None, token="t", expires_at=0),
                     project="p",
-                    items=[Item(path=f"{n}.md", base="0" * 64, upload=Upload.of(b"x")) for n in range(ITEMS)],
+                    items=[Item(path=f"{n}.md", base="0" * 64, upload=upload) for n in range(ITEMS)],
                     message="",
                     idempotency_key=None,
                     concurrency=4,
@@ -72,5 +75,17 @@ async def test_several_stale_documents_are_read_at_the_same_time_and_not_all() -
     finally:
         await pool.close()
         cache.close()
-    assert refused.value.code == "version_not_found"
+    return refused.value
+
+
+async def test_several_stale_documents_are_read_at_the_same_time_and_not_all() -> None:
+    rows = Rows(2 * AT_ONCE)
+    assert (await refusal_of(rows, Upload.of(b"x"))).code == "version_not_found"
     assert rows.reading == 2 * AT_ONCE
+
+
+async def test_what_is_too_large_to_be_merged_is_not_read(tmp_path: Path) -> None:
+    rows = Rows(0)
+    large = Upload(sha256="0" * 64, md5="", size=(1 << 20) + 1, path=tmp_path / "never opened")
+    assert (await refusal_of(rows, large)).code == "merge_impossible"
+    assert rows.reading == 0
