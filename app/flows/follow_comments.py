@@ -15,6 +15,7 @@ from app.model import Version  # msgspec reads the annotations
 from app.supabase.reviews import Comment
 from app.text.errors import TookTooLongError
 from app.text.follow import LineRange
+from app.text.lines import line_count
 from app.text.unified import is_binary
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ async def check_lines(read: VersionRead, *, blobs: Blobs, actor: Actor, last_lin
             "The lines of this version can't be counted: it is binary, too large, or has no bytes. "
             "Comment on the version as a whole, without lines.",
         )
-    lines = text.count(b"\n") + (not text.endswith(b"\n") and bool(text))
+    lines = line_count(text)
     if last_line > lines:
         raise VersoError(
             "bad_lines", f"The version has {lines:,} lines. Comment on some of these.", lines=lines

@@ -5,7 +5,7 @@ Lines count from 1, as people count them, and a range includes its last line.
 
 from __future__ import annotations
 
-from itertools import takewhile
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,9 +49,9 @@ def follow_lines(old: bytes, new: bytes, ranges: Sequence[LineRange]) -> tuple[P
 def _place(wanted: LineRange, edits: Sequence[Edit], lengths: tuple[int, int]) -> Place:
     start, end = wanted.first - 1, wanted.last
     old_length, new_length = lengths
-    before = list(takewhile(lambda edit: edit.old_end <= start, edits))
-    shift = before[-1].new_end - before[-1].old_end if before else 0
-    after = edits[len(before)] if len(before) < len(edits) else None
+    at = bisect_right(edits, start, key=lambda edit: edit.old_end)
+    shift = edits[at - 1].new_end - edits[at - 1].old_end if at else 0
+    after = edits[at] if at < len(edits) else None
     # An insertion at the very end of the range is no part of it: it starts where the range ends.
     if end <= old_length and (after is None or after.old_start >= end):
         return Place(LineRange(wanted.first + shift, wanted.last + shift), near=wanted.first + shift)
