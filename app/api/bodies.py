@@ -5,15 +5,12 @@ Whoever gets an Upload from here discards it at the end: large ones are files.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import hashlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from app.api.digests import check_digest, claimed_sha256
 from app.api.media_types import media_type_of
 from app.errors import VersoError
 from app.flows.add_change import Item
@@ -23,8 +20,6 @@ from app.supabase.intake import Intake, LimitExceededError
 from app.supabase.upload import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from litestar import Request
 
     from app.settings import Settings
@@ -88,46 +83,24 @@ def declared_length(request: Request[Any, Any, Any], *, limit: int) -> int | Non
     return length
 
 
-async def stream_body(request: Request[Any, Any, Any], *, seconds: float) -> AsyncIterator[bytes]:
-    """The body's pieces. Raises VersoError `body_timeout` when it stands still for that many seconds."""
-    pieces = request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(seconds):
-                piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise VersoError("body_timeout", "The body stood still for too long. Send it again.") from None
-        yield piece
-
-
 async def take_raw(request: Request[Any, Any, Any], settings: Settings) -> Upload:
-    """The whole body as an upload, checked against its digest. Raises VersoError."""
-    claimed = claimed_sha256(request.headers)
+    """The whole body as an upload. Raises VersoError."""
     with Intake(settings.spool_dir, limit=settings.max_upload_size) as intake:
         try:
-            async for piece in stream_body(request, seconds=settings.body_timeout):
+            async for piece in request.stream():
                 await intake.write(piece)
         except LimitExceededError:
             raise too_large(settings.max_upload_size) from None
-        upload = await intake.finish()
-    try:
-        check_digest(claimed, upload.sha256)
-    except VersoError:
-        upload.discard()
-        raise
-    return upload
+        return await intake.finish()
 
 
 async def take_struct(request: Request[Any, Any, Any], settings: Settings, kind: type[T]) -> T:
     """A JSON body of a kind. Raises VersoError `bad_json` with the place, `too_large`."""
     data = bytearray()
-    async for piece in stream_body(request, seconds=settings.body_timeout):
+    async for piece in request.stream():
         data += piece
         if len(data) > settings.max_json_size:
             raise too_large(settings.max_json_size)
-    check_digest(claimed_sha256(request.headers), hashlib.sha256(data).hexdigest())
     return decode_json(bytes(data), kind)
 
 

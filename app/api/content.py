@@ -65,11 +65,11 @@ async def answer_content(
     if is_unchanged(request, version.hash):
         return Response(None, status_code=304, headers=headers)
     headers |= _description(read)
+    if version.sha256 is None:
+        await read_content(blobs, actor=actor, read=read)  # says that a delete has no content
     size = version.size or 0
     headers["Content-Type"] = _with_charset(version.media_type or "application/octet-stream")
     if request.method == "HEAD":
-        if version.sha256 is None:
-            await read_content(blobs, actor=actor, read=read)  # says that a delete has no content
         return Response(None, headers=headers | {"Content-Length": str(size)})
     part = None
     if request.headers.get("if-range") in {None, etag_of(version.hash)}:

@@ -97,16 +97,8 @@ _MEMENTO = {302: "Where the version of the time in Accept-Datetime is."}
 _AT_POINT = ("bad_path", "bad_point", "point_not_found", "document_deleted", "document_moved")
 _BASED = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused", "message_too_long")
 STORES: tuple[str, ...] = (
-    "too_large",
-    "bad_digest",
-    "digest_mismatch",
-    "body_incomplete",
-    "body_timeout",
     "disk_full",
-)
-STORES += (
     "unsupported_encoding",
-    "bad_media_type",
     "storage_unavailable",
     "storage_failed",
     "content_erased",
@@ -187,7 +179,6 @@ OPERATIONS: dict[str, Operation] = {
             "version_not_found",
             "nothing_to_restore",
             "erased",
-            "bad_json",
             "bad_multipart",
             "bad_change",
             "bad_item",
@@ -213,7 +204,6 @@ OPERATIONS: dict[str, Operation] = {
             "bad_path",
             "path_taken",
             "no_content",
-            "bad_json",
             "merge_conflict",
             "merge_impossible",
             "patch_unreadable",
@@ -233,7 +223,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "preview_merge": Operation(
-        refuses=(*_BASED, *STORES, "merge_conflict", "merge_impossible", "version_not_found", "bad_json"),
+        refuses=(*_BASED, *STORES, "merge_conflict", "merge_impossible", "version_not_found"),
         consumes=BINARY,
     ),
     "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
@@ -277,7 +267,7 @@ OPERATIONS: dict[str, Operation] = {
     "search_project": Operation(answered=("Link",), refuses=("bad_query",)),
     "find_text": Operation(refuses=("bad_query", "history_too_long")),
     "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
-    "bisect_document": Operation(refuses=("bad_value", "version_not_found", "bad_json")),
+    "bisect_document": Operation(refuses=("bad_value", "version_not_found")),
     "read_timemap": Operation(
         answered=("Link",),
         produces={"application/link-format": {"schema": {"type": "string"}, "example": '<…>; rel="memento"'}},
@@ -323,9 +313,9 @@ OPERATIONS: dict[str, Operation] = {
     "read_change": Operation(refuses=("change_not_found",)),
     "read_history": Operation(answered=("Link",), refuses=("bad_value",)),
     "list_rows": Operation(answered=("Link",), refuses=("part_not_found",)),
-    "list_held": Operation(refuses=("bad_json", "bad_value")),
+    "list_held": Operation(refuses=("bad_value",)),
     "read_many_contents": Operation(
-        refuses=("content_not_found", "bad_json", "bad_value", "storage_unavailable"),
+        refuses=("content_not_found", "bad_value", "storage_unavailable"),
         produces={"application/x-tar": {"schema": {"type": "string", "format": "binary"}}},
     ),
     "read_held_content": Operation(

@@ -55,7 +55,6 @@ OPERATIONS: dict[str, Operation] = {
             "bad_origin",
             "bad_item",
             "bad_path",
-            "bad_json",
             "bad_multipart",
             "bad_value",
             "member_not_found",

@@ -17,7 +17,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from app.api.bodies import stream_body, too_large
+from app.api.bodies import too_large
 from app.api.problems import PROBLEMS
 from app.api.services import Services
 from app.api.witness import note_act, note_refusal, remember_actor
@@ -135,7 +135,7 @@ async def _body(request: Request[Any, Any, Any], settings: Settings) -> bytes:
     limit = settings.max_json_size
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if "gzip" in encoding else None
     data = bytearray()
-    async for piece in stream_body(request, seconds=settings.body_timeout):
+    async for piece in request.stream():
         try:
             data += piece if unpack is None else unpack.decompress(piece, limit + 1 - len(data))
         except zlib.error:

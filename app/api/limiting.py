@@ -26,6 +26,7 @@ from litestar import Request
 from litestar.enums import ScopeType
 
 from app.api import pages
+from app.api.arriving import arriving
 from app.api.cookies import access_of
 from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from app.api.rates import Rate, client_address
@@ -92,6 +93,7 @@ class Limiter:
         if scope["type"] != ScopeType.HTTP or scope["path"].startswith(_UNCOUNTED):
             await self._app(scope, receive, send)
             return
+        receive = arriving(scope, receive, seconds=self._settings.body_timeout)
         now = self._clock()
         account = self._account(scope)
         if account is not None:

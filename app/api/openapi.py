@@ -190,7 +190,9 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
         if method in {"post", "put", "patch", "delete"} and addressed:
             codes |= {"role_too_low", "outside_folders", "project_archived"}
     if operation.get("requestBody") is not None:
-        codes |= {"bad_request", "too_large", "bad_media_type", "body_incomplete"}
+        codes |= {"bad_request", "too_large", "bad_media_type", "body_incomplete", "body_timeout"}
+        codes |= {"bad_digest", "digest_mismatch"}
+        codes |= {"bad_json"} if "application/json" in operation["requestBody"]["content"] else set()
     return codes
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.api.bodies import stream_body, too_large
-from app.api.digests import check_digest, claimed_sha256
+from app.api.bodies import too_large
 from app.errors import VersoError
 from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.intake import Intake, LimitExceededError
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from app.supabase.upload import Upload
 
 MAX_PART_HEADERS = 8 * 1024
+MAX_BOUNDARY = 70
+"""RFC 2046, 5.1.1."""
 MOST_IN_MEMORY = 64 * 1024 * 1024
 """The most bytes of one request's files that are kept in memory; small files beyond go to the disk, too."""
 
@@ -52,16 +52,12 @@ class Parts:
     async def take(self, request: Request[Any, Any, Any]) -> None:
         """Read a request's body to its end. Raises VersoError."""
         parser = self._parser(request.headers.get("content-type", ""))
-        claimed = claimed_sha256(request.headers)
-        digest = hashlib.sha256()
         size = 0
         try:
-            async for piece in stream_body(request, seconds=self._settings.body_timeout):
+            async for piece in request.stream():
                 size += len(piece)
                 if size > self._settings.max_change_size:
                     raise too_large(self._settings.max_change_size)
-                if claimed is not None:
-                    digest.update(piece)
                 parser.write(piece)
                 events, self._events = self._events, []
                 for name, data in events:
@@ -73,8 +69,6 @@ class Parts:
             raise VersoError(
                 "body_incomplete", "The multipart body ended before its last boundary. Send it again."
             )
-        if claimed is not None:
-            check_digest(claimed, digest.hexdigest())
 
     def close(self) -> None:
         """Remove what was taken in of an unfinished part."""
@@ -83,8 +77,10 @@ class Parts:
 
     def _parser(self, content_type: str) -> MultipartParser:
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-        if not boundary:
-            raise VersoError("bad_multipart", "The content type names no boundary.")
+        if not 0 < len(boundary) <= MAX_BOUNDARY:
+            raise VersoError(
+                "bad_multipart", f"The content type names no boundary of 1 to {MAX_BOUNDARY} characters."
+            )
 
         def event(name: str) -> Callable[..., None]:
             def note(data: bytes = b"", start: int = 0, end: int = 0) -> None:

@@ -10,7 +10,7 @@ from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.bodies import declared_length, stream_body, too_large
+from app.api.bodies import declared_length, too_large
 from app.api.conditions import base_of
 from app.api.leaving import while_connected
 from app.api.media_types import media_type_of
@@ -52,7 +52,7 @@ async def preview_merge(
             "base_required", "Send the ETag of the version that your text was made from as If-Match."
         )
     limit = services.settings.max_diff_size
-    yours = await take_text(request, limit=limit, seconds=services.settings.body_timeout)
+    yours = await take_text(request, limit=limit)
     merged, _ = await while_connected(
         request,
         merge_versions(
@@ -75,7 +75,7 @@ async def patched_items(
 ) -> list[Item]:
     """The items of a change whose body is a patch of many files, made against the tree at a point."""
     limit = services.settings.max_diff_size
-    data = await take_text(request, limit=limit, seconds=services.settings.body_timeout)
+    data = await take_text(request, limit=limit)
     patches = await read_patch(services.workers, data=data)
     items = await while_connected(
         request,
@@ -108,7 +108,7 @@ async def patched_item(
             "base_required", "Send the ETag of the version that the patch was made from as If-Match."
         )
     limit = services.settings.max_diff_size
-    data = await take_text(request, limit=limit, seconds=services.settings.body_timeout)
+    data = await take_text(request, limit=limit)
     patches = await read_patch(services.workers, data=data)
     if len(patches) != 1:
         raise VersoError(
@@ -121,11 +121,11 @@ async def patched_item(
     )
 
 
-async def take_text(request: Request[Any, Any, Any], *, limit: int, seconds: float) -> bytes:
+async def take_text(request: Request[Any, Any, Any], *, limit: int) -> bytes:
     """A body in memory, up to a limit of bytes. Raises VersoError."""
     declared_length(request, limit=limit)
     data = bytearray()
-    async for piece in stream_body(request, seconds=seconds):
+    async for piece in request.stream():
         data += piece
         if len(data) > limit:
             raise too_large(limit)

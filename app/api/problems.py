@@ -206,6 +206,8 @@ _REFUSED_BY_LITESTAR = {
 """What Litestar refuses before a handler is reached, in our words."""
 _CLIENT_GONE = "client disconnected prematurely"
 """How Litestar words a body that broke off; it raises it as a fault of the server's."""
+_TOO_DEEP = "maximum recursion depth exceeded while deserializing an object"
+"""How msgspec words it, with a RecursionError: for Litestar no refusal of what was sent."""
 
 
 def problem_body(error: VersoError, request_id: str | None) -> dict[str, Any]:
@@ -270,6 +272,10 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """Hide an unexpected error's text, and log it with its trace."""
+    if str(error) == _TOO_DEEP:
+        return on_verso_error(
+            request, VersoError("bad_json", "The JSON is nested too deeply. Send it flatter.")
+        )
     log.error("fault", exc_info=error, request_id=request.scope.get("verso_request_id"))
     sentence = "Something went wrong in Verso itself. The log has it under this request_id."
     return on_verso_error(request, VersoError("internal", sentence))

@@ -233,9 +233,12 @@ def test_a_multipart_body_that_is_none_is_refused(project: Project, body: bytes,
     assert paths(project) == []
 
 
-def test_a_multipart_body_needs_a_boundary(project: Project) -> None:
+@pytest.mark.parametrize(
+    "boundary", ["", "; boundary=", f"; boundary={'b' * 71}", f"; boundary={'b' * 3000}"]
+)
+def test_a_multipart_body_needs_a_boundary(project: Project, boundary: str) -> None:
     answer = project.people.editor.post(
-        f"{project.url}/changes", content=b"x", headers={"Content-Type": "multipart/form-data"}
+        f"{project.url}/changes", content=b"x", headers={"Content-Type": f"multipart/form-data{boundary}"}
     )
     assert code_of(answer) == "bad_multipart"
 
@@ -281,6 +284,8 @@ def test_a_digest_of_the_whole_body_or_of_a_part_is_checked(project: Project) ->
     headers = {"Content-Type": "application/json", "Content-Digest": f"sha-256=:{digest}:"}
     refused = project.people.editor.post(f"{project.url}/changes", content=body, headers=headers)
     assert code_of(refused) == "digest_mismatch"
+    named = project.people.editor.post(f"{project.url}/tags", content=b'{"name": "t"}', headers=headers)
+    assert code_of(named) == "digest_mismatch"
     headers["Content-Digest"] = f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"
     assert (
         project.people.editor.post(f"{project.url}/changes", content=body, headers=headers).status_code == 201

@@ -203,6 +203,17 @@ def test_headers_that_a_write_cannot_mean_are_refused(
     assert answer.status_code == status, answer.text
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"name":' * 100_000, b'{"name": "x", "y": ' + b"[" * 100_000]
+)
+def test_json_that_is_nested_without_end_is_refused(project: Project, body: bytes) -> None:
+    for route in ("tags", "sessions", "have", "changes"):
+        answer = project.people.owner.post(
+            f"{project.url}/{route}", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, code_of(answer)) == (400, "bad_json")
+
+
 def test_a_create_that_names_a_base_as_well_is_refused(project: Project) -> None:
     head = tag(project.put("a", "1"))
     answer = project.put("a", "2", base=head, If_None_Match="*")

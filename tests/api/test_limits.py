@@ -251,11 +251,20 @@ def test_a_diff_beyond_its_limit_says_what_is_known(editor: Person, project: Pro
 # Bodies that don't come ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sent", [0, 1_000, 280_000])
+@pytest.mark.parametrize(
+    ("ask", "size", "sent"),
+    [
+        ("PUT /files/a", 290_000, 0),
+        ("PUT /files/a", 290_000, 1_000),
+        ("PUT /files/a", 290_000, 280_000),
+        ("POST /tags", 1_000, 100),
+    ],
+)
 def test_a_body_that_stands_still_is_408_and_leaves_nothing(
-    small_api: Api, project: Project, sent: int
+    small_api: Api, project: Project, *, ask: str, size: int, sent: int
 ) -> None:
-    head = head_of(project, "PUT", project.file("a"), "Content-Length: 290000")
+    method, _, part = ask.partition(" ")
+    head = head_of(project, method, project.url + part, f"Content-Length: {size}")
     begun = time.monotonic()
     with socket.create_connection(("127.0.0.1", small_api.port), timeout=15) as connection:
         connection.sendall(head + b"x" * sent)

@@ -107,6 +107,14 @@ def test_a_range_after_the_end_is_416_with_the_size(
     assert answer.headers["content-range"] == "bytes */1024"
 
 
+def test_a_range_of_a_delete_is_no_range(project: Project, written: dict[str, str]) -> None:
+    project.people.editor.delete(project.file("a.bin"), headers={"If-Match": f'"{written["hash"]}"'})
+    answer = project.people.reader.get(
+        f"/v1/documents/{written['document']}/versions/2/content", headers={"Range": "bytes=0-1"}
+    )
+    assert (answer.status_code, code_of(answer)) == (404, "version_is_delete")
+
+
 def test_a_suffix_of_an_empty_file_is_the_empty_file(project: Project) -> None:
     project.written("empty", b"")
     reader = project.people.reader
