@@ -119,7 +119,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_clea
     async def slow() -> None:
         async with database.transaction(user()) as conn:
             await conn.execute("insert into public.notes values (30)")
-            await conn.execute("select pg_sleep(5)")
+            await conn.execute("select pg_sleep(60)")
 
     for _ in range(40):  # more often than the pool has connections
         task = asyncio.create_task(slow())
@@ -128,7 +128,7 @@ async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_is_clea
         with pytest.raises(asyncio.CancelledError):
             await task
     assert (
-        await asyncio.wait_for(database.call(user(), "(select count(*) from public.notes where id = 30)"), 5)
+        await asyncio.wait_for(database.call(user(), "(select count(*) from public.notes where id = 30)"), 30)
         == 0
     )
 

@@ -171,8 +171,11 @@ async def test_without_realtime_there_is_silence_and_no_task_is_left(stack: Stac
     async with live.following(home.id, home.token) as signals:
         assert (await following(signals)).kind == "back"
         await live.close()
-    await asyncio.sleep(0.1)
-    assert tasks() <= before
+
+    async def ended() -> bool:
+        return tasks() <= before
+
+    assert await stack.until(ended)
 
 
 async def test_a_gateway_that_comes_back_is_followed_again(tmp_path: Path):

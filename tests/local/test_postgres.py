@@ -319,7 +319,7 @@ async def test_the_end_of_the_lifeline_ends_everything(tmp_path: Path):
     stack = Stack(tmp_path / "data", migrations=None).start()
     os.close(stack._lifeline)
     stack._lifeline = None
-    assert stack.process.wait(10) == 0
+    assert stack.process.wait(60) == 0
     until(lambda: servers_on(stack.data) == [])
     stack.stop()
 
@@ -328,7 +328,7 @@ async def test_the_end_of_the_lifeline_ends_everything(tmp_path: Path):
 async def test_a_signal_ends_everything_in_order(tmp_path: Path, number: signal.Signals):
     stack = Stack(tmp_path / "data", migrations=None).start()
     stack.process.send_signal(number)
-    assert stack.process.wait(10) == 0
+    assert stack.process.wait(60) == 0
     until(lambda: servers_on(stack.data) == [])
     assert "database system is shut down" in (stack.data / "postgres.log").read_text()
     stack.stop()
