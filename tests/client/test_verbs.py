@@ -19,10 +19,19 @@ from tests.client.inside import run_inside
 from tests.stack import REPOSITORY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.api.world import Api as Server
     from tests.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that is started from there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Shell:
@@ -43,9 +52,6 @@ class Shell:
         }
 
     def start(self, *arguments: str, within: str = ".") -> subprocess.Popen[str]:
-        # What a shell starts in the background ignores Ctrl-C, and so would all that is started from there.
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [sys.executable, "-m", "app.cli", *arguments]
         return subprocess.Popen(
             command,

@@ -284,6 +284,6 @@ def test_a_hanging_receiver_holds_up_nobody_else_and_no_commit(
         project.written("b.md", "b")
         assert time.monotonic() - began < 10
         other.wait_for(2)
-        assert len(receiver.got) == 1
+        assert len(receiver.wait_for(1)) == 1
         receiver.open.set()
         receiver.wait_for(2)
