@@ -49,7 +49,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Meeting:
-    """Plans one pull. `read` gives a content's bytes by its SHA-256."""
+    """Plans one pull. `read` gives a content's bytes by its SHA-256.
+
+    Without `links` a symbolic link becomes an ordinary file that holds its target, as Git has it there.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class Meeting:
         folding: Folding,
         read: Callable[[str], bytes],
         read_file: Callable[[Local], bytes],
-        links: bool = True,
+        links: bool,
     ) -> None:
         self._bases = {base.document: base for base in bases.values()}
         self._files = files

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -184,6 +185,7 @@ def _plan(
         folding=folder.folding(),
         read=read,
         read_file=folder.read_local,
+        links=os.name != "nt",  # there they need a privilege
     ).plan()
 
 

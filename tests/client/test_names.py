@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from app.client import scan as module
+from app.client.edits import Edits
+from app.client.meeting import Meeting
 from app.client.names import Folding, beside
 from app.client.place import HIDDEN
 from app.client.scan import scan
-from app.client.work import Base
+from app.client.work import Base, Write
+from app.model import Action, VersionState
+from app.model.modes import ORDINARY, SYMLINK
 from app.sources.names import kept_out, stays_inside
 from tests.client.folders import Copy, Someone
 
@@ -164,6 +169,38 @@ def test_a_hostile_project_writes_nothing_outside_of_its_folder(zoe: Someone, tm
         with copy.opened() as folder:
             assert not folder.look().edits.any
         assert copy.push().change is None
+
+
+def test_where_links_need_a_privilege_a_link_is_a_file_that_holds_its_target_and_no_edit(
+    tmp_path: Path,
+) -> None:
+    content = hashlib.sha256(b"a.md").hexdigest()
+    head = VersionState(
+        hash="1",
+        project="p",
+        document="d",
+        number=1,
+        action=Action.add,
+        path="in",
+        sha256=content,
+        mode=SYMLINK,
+    )
+    plan = Meeting(
+        bases={},
+        files={},
+        edits=Edits({}, {}, [], []),
+        conflicts={},
+        heads={"d": head},
+        folding=Folding(case=True, normal=False),
+        read=lambda _: b"a.md",
+        read_file=lambda _: b"",
+        links=False,
+    ).plan()
+    assert [(step.path, step.mode) for step in plan.steps if isinstance(step, Write)] == [("in", ORDINARY)]
+    (tmp_path / HIDDEN).mkdir()
+    (tmp_path / "in").write_bytes(b"a.md")
+    (base,) = plan.settle.bases
+    assert scan(tmp_path, bases={"in": base}).files["in"].mode == SYMLINK
 
 
 def test_nothing_is_written_through_a_link_to_elsewhere(zoe: Someone, tmp_path: Path) -> None:
