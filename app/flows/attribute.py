@@ -278,7 +278,7 @@ class Attributor:
         traced = set(now)
         wanted = [(each, self._texts_for(each, traced)) for each in now]
         async for number, texts in read_ahead(
-            self._insights, self._blobs, self._memory, actor=self._actor, wanted=wanted, limit=self._limit
+            self._blobs, self._memory, actor=self._actor, wanted=wanted, limit=self._limit
         ):
             row = self._rows[number]
             self._made[number] = await self._compute(row, texts)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.flows.attribute import Memory
     from app.supabase.blobs import Blobs
     from app.supabase.identity import Actor
-    from app.supabase.insights import Ancestor, Insights
+    from app.supabase.insights import Ancestor
 
 AT_ONCE = 8
 """How many objects are read at the same time."""
@@ -40,7 +40,6 @@ class Texts(NamedTuple):
 
 
 async def read_ahead(
-    insights: Insights,
     blobs: Blobs,
     memory: Memory,
     *,
@@ -53,7 +52,7 @@ async def read_ahead(
     The next group is read meanwhile. Holds about two groups of GROUP_BYTES each, and what a single version
     needs. A text that is erased, altered or larger than `limit` is an error when it is asked for, not before.
     """
-    reader = _Reader(insights, blobs, memory, actor=actor, limit=limit)
+    reader = _Reader(blobs, memory, actor=actor, limit=limit)
     groups = list(_groups(wanted))
     coming: asyncio.Task[Texts] | None = None
     carried: dict[str, bytes | VersoError] = {}
@@ -86,8 +85,7 @@ def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
 
 
 class _Reader:
-    def __init__(self, insights: Insights, blobs: Blobs, memory: Memory, *, actor: Actor, limit: int) -> None:
-        self._insights = insights
+    def __init__(self, blobs: Blobs, memory: Memory, *, actor: Actor, limit: int) -> None:
         self._blobs = blobs
         self._memory = memory
         self._actor = actor
