@@ -24,6 +24,8 @@ FLAGS = [
 ]
 ROLES = ("owner", "editor", "reviewer", "reader", "outsider")
 NARROW = {"width": 360, "height": 740}
+PATIENCE_MS = 30_000
+"""How long a page is waited for, whatever is waited for on it."""
 
 
 class Site:
@@ -47,7 +49,7 @@ class Site:
         """
         state = {} if role is None else {"storage_state": self.states[role]}
         context = await self.browser.new_context(base_url=self.url, **state, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         self._open.append(context)
         page = await context.new_page()
         page.on("pageerror", lambda error: self._complaints.append(str(error)))

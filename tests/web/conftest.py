@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from tests.api.world import Api, Contract, Person, make_project
 from tests.stack import Stack
-from tests.web.browsing import CHROMIUM, FLAGS, ROLES, Site, session_of, sign_in
+from tests.web.browsing import CHROMIUM, FLAGS, PATIENCE_MS, ROLES, Site, session_of, sign_in
 
 INSTALLED = Path(CHROMIUM).exists()
 
@@ -46,6 +46,7 @@ def contract(api: Api) -> Contract:
 async def browser() -> AsyncIterator[Browser]:
     if not INSTALLED:
         pytest.skip(f"{CHROMIUM} is not there: apt install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield running

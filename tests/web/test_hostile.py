@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.async_api import Error as BrowserError
 
-from tests.web.browsing import check_page
+from tests.web.browsing import PATIENCE_MS, check_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -121,7 +121,7 @@ class Watched:
 @asynccontextmanager
 async def watching(site: Site) -> AsyncIterator[Watched]:
     context = await site.browser.new_context(base_url=site.url, storage_state=site.states["editor"])
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     try:
         watched = Watched(await context.new_page(), site.url)
         await watched.watch_others()

@@ -270,10 +270,7 @@ def test_an_import_whose_connection_is_cut_goes_on_when_it_is_sent_again(
         if line.get("what") == "commits imported" and line["done"]:
             break
     assert len(imported(project)) >= 100
-    deadline = time.monotonic() + 30
-    while reads(api):  # what was cut off ends by itself
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until_idle(api)  # what was cut off ends by itself
     for _ in range(5):  # a batch may have been on its way to the database, and be there later
         script.last(content, "look")
         told = script.last(content, "import")
@@ -281,6 +278,13 @@ def test_an_import_whose_connection_is_cut_goes_on_when_it_is_sent_again(
             break
     assert "Proven: 250 commits read back; every tree has Git's own id" in told
     assert imported(project) == made
+
+
+def until_idle(api: Api) -> None:
+    deadline = time.monotonic() + 30
+    while reads(api):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def reads(api: Api) -> bool:
@@ -311,4 +315,5 @@ def test_an_import_that_takes_too_long_is_stopped_and_leaves_nothing_behind(
     with Api(stack, import_seconds=0.01) as hasty:
         script = Script(hasty.url, web.people["owner"].token, project)
         assert "takes longer than an import may here" in script.last(bundle(git), "look")
+        until_idle(hasty)
         assert list(hasty.spool.iterdir()) == []
