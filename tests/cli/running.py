@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -95,8 +96,11 @@ class Dev:
 
     def child(self, word: str) -> psutil.Process:
         """The child process with a word in its command line."""
-        children = psutil.Process(self.process.pid).children()
-        return next(child for child in children if any(word in part for part in child.cmdline()))
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # one that has ended has no command line
+                if any(word in part for part in child.cmdline()):
+                    return child
+        raise AssertionError(f"there is no {word}")
 
     def note_family(self) -> set[psutil.Process]:
         """Remember every process that was started, however deep and whoever its parent is by now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -187,14 +188,20 @@ def test_a_demo_document_reads_back_byte_for_byte(api: httpx.Client) -> None:
 def test_a_busy_port_is_named_with_the_option_that_chooses_another(dev: Dev, tmp_path: Path) -> None:
     api_port = dev.values["api"].rpartition(":")[2]
     supabase_port = dev.values["supabase_url"].rpartition(":")[2]
-    for option, port, other in (
-        ("--port", api_port, "--supabase-port"),
-        ("--supabase-port", supabase_port, "--port"),
-    ):
-        done = verso("dev", "--data", str(tmp_path / "other"), option, port, other, "0")
+
+    def refused(option: str, port: str, other: str) -> None:
+        done = verso("dev", "--data", str(tmp_path / option.strip("-")), option, port, other, "0")
         assert done.returncode == 1
         assert f"Port {port} " in done.stderr
         assert f"another port with {option}" in done.stderr
+
+    with ThreadPoolExecutor(2) as both:  # each waits some seconds: whoever has the port may be about to end
+        asked = [
+            both.submit(refused, "--port", api_port, "--supabase-port"),
+            both.submit(refused, "--supabase-port", supabase_port, "--port"),
+        ]
+    for each in asked:
+        each.result()
 
 
 def test_a_second_run_on_the_same_data_is_refused(dev: Dev) -> None:
