@@ -65,12 +65,18 @@ def scan(data: bytes, *, max_files: int) -> list[ScannedFile]:
         )
     files: list[ScannedFile] = []
     at = 0
+    body = -1
     while at < len(lines):
         line = lines[at]
         if line.startswith(b"@@ "):
-            if not files or files[-1].old_name is None or files[-1].new_name is None:
-                raise _unreadable(at, "a hunk comes before the names of its file (--- and +++)")
-            at = _scan_hunk(lines, at, files[-1])
+            # As in git: what lies in between may be a damaged hunk, and the rest of a patch is not the patch.
+            if at != body:
+                raise _unreadable(
+                    at, "a hunk comes neither after its file's names (--- and +++) nor after a hunk"
+                )
+            at = body = _scan_hunk(lines, at, files[-1])
+        elif line.startswith(b"--- ") and at + 1 < len(lines) and lines[at + 1].startswith(b"+++ "):
+            at = body = _scan_names(lines, at, files)
         else:
             at = _scan_header(lines, at, files)
         if len(files) > max_files:
@@ -90,15 +96,20 @@ def _scan_header(lines: Sequence[bytes], at: int, files: list[ScannedFile]) -> i
         raise _unreadable(at, "it changes a binary file; upload that file instead")
     if line.startswith(b"diff --git "):
         files.append(ScannedFile(is_git=True, git_names=_git_names(line.removeprefix(b"diff --git "))))
-    elif line.startswith(b"--- ") and at + 1 < len(lines) and lines[at + 1].startswith(b"+++ "):
-        if not files or files[-1].hunks or files[-1].old_name is not None:
-            files.append(ScannedFile())
-        files[-1].old_name = _name(at, line[4:])
-        files[-1].new_name = _name(at + 1, lines[at + 1][4:].rstrip(b"\r\n"))
-        return at + 2
     elif files and files[-1].is_git and files[-1].old_name is None:
         _scan_extended(at, line, files[-1])
     return at + 1
+
+
+def _scan_names(lines: Sequence[bytes], at: int, files: list[ScannedFile]) -> int:
+    old, new = (line.rstrip(b"\r\n") for line in lines[at : at + 2])
+    if max(len(old), len(new)) > _MAX_HEADER:
+        raise _unreadable(at, "a line outside the hunks is too long")
+    if not files or files[-1].old_name is not None:
+        files.append(ScannedFile())
+    files[-1].old_name = _name(at, old[4:])
+    files[-1].new_name = _name(at + 1, new[4:])
+    return at + 2
 
 
 def _scan_extended(at: int, line: bytes, file: ScannedFile) -> None:

@@ -88,7 +88,10 @@ def test_a_patch_of_many_files_keeps_their_order():
         (patch_of(b"@@ -1 +1 @@\n-a\n+b"), "middle of a line"),
         (b"--- a/x\n+++ b/x\n", "says nothing of it"),
         (patch_of(b"@@ -1 +1 @@\n-a\n+b\n") + b"--- a/y\n+++ b/y\n", "says nothing of it"),
-        (b"@@ -1 +1 @@\n-a\n+b\n", "Line 1 .* before the names"),
+        (b"@@ -1 +1 @@\n-a\n+b\n", "Line 1 .* neither after"),
+        # Half of a patch whose first hunk was damaged on its way is not the patch.
+        (b"--- a/x\n+++ b/x\n@ -1 +1 @@\n-a\n+b\n@@ -9 +9 @@\n-a\n+b\n", "Line 6 .* neither after"),
+        (b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n\n@@ -9 +9 @@\n-a\n+b\n", "Line 7 .* neither after"),
         (patch_of(b"@@ -1,2 +1 @@\n-a\n+b\n"), "Line 3 .* numbers of lines"),
         (patch_of(b"@@ -1 +1 @@\n-a\n-b\n"), "numbers of lines"),
         (patch_of(b"@@ -1 +1 @@\n-a\n*b\n"), "Line 5 .* must begin with"),
