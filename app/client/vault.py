@@ -54,7 +54,7 @@ class Vault:
         return self._ring is not None
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None when it isn't there. Raises VersoError `login_unreadable`."""
+        """A file's content; None when there is none. Raises VersoError `not_signed_in` if unreadable."""
         try:
             data = (self.directory / name).read_bytes()
         except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Git commits in: a batch of them becomes as many changes, in one transaction.
 
-1  `open_import` looks at every commit (its id is the hash of its object), asks the database whether the
-   caller is an owner and the batch goes on from the newest change, and which contents are there;
+1  An `ImportRun` looks at every commit (its id is the hash of its object); `prepare` asks the database
+   whether the caller is an owner and the batch goes on from the newest change, and which contents are there;
 2  `take` puts each content that comes into storage as it comes: no more than `concurrency` of them are held;
 3  `finish` sees that no content is missing, and commits. The database looks at everything once more.
 

@@ -70,7 +70,6 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     """An annotated tag object."""
 
     target: str
-    target_type: str
     message: str
     raw: bytes
 
@@ -112,7 +111,6 @@ def parse_tag(raw: bytes) -> Tag:
     single = dict(reversed(headers))
     return Tag(
         target=single[b"object"].decode("ascii"),
-        target_type=single.get(b"type", b"commit").decode("ascii"),
         message=_message(message, single.get(b"encoding", b"")),
         raw=raw,
     )
