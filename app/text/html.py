@@ -98,7 +98,7 @@ def diff_page(
     body = "".join(parts) or "<p>Nothing differs.</p>"
     more = f'<p><a rel="next" href="{_text(following)}">More documents</a></p>' if following else ""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{visible(heading)[:300]}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{visible(heading[:300])}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
         f"<body><main><h1>{_shown(heading)}</h1>{body}{more}</main></body></html>\n"
     )
@@ -143,8 +143,8 @@ def _content(diff: DiffResult, view: View, title: str, old: Sequence[bytes] | No
         f"<p>{block.lines} line(s) moved from line {block.old_start} to line {block.new_start}.</p>"
         for block in (diff.summary.moved if diff.summary else ())[:20]
     )
-    columns = _INLINE if view is View.INLINE else _SPLIT
-    rows = _inline_rows if view is View.INLINE else _split_rows
+    # Cells over more columns than there are would make columns, and take their width from the text.
+    columns, rows, width = (_INLINE, _inline_rows, 4) if view is View.INLINE else (_SPLIT, _split_rows, 6)
     parts = [
         moved,
         f"<table><caption>{title}</caption><thead>{columns}</thead>",
@@ -155,20 +155,20 @@ def _content(diff: DiffResult, view: View, title: str, old: Sequence[bytes] | No
             return ""
         said = f"⋯ {end - first} unchanged line(s)"
         if old is None:
-            return f'<tr><td class="at" colspan="6">{said}</td></tr>'
+            return f'<tr><td class="at" colspan="{width}">{said}</td></tr>'
         marked: list[tuple[Kind, bytes]] = [("context", line) for line in old[first - 1 : end - 1]]
         lines = number_lines(
             marked, first=(first - 1, first - 1 + shift), granularity=Granularity.LINE, refinements=[]
         )
         return (
-            f'<tr><td class="folded" colspan="6"><details><summary>{said}</summary>'
+            f'<tr><td class="folded" colspan="{width}"><details><summary>{said}</summary>'
             f"<table>{''.join(rows(lines))}</table></details></td></tr>"
         )
 
     at, shift = 1, 0
     for hunk in diff.hunks:
         start = hunk.old_start if hunk.old_lines else hunk.old_start + 1
-        parts.append(f"<tbody>{fold(at, start, shift)}{_hunk_header(hunk)}")
+        parts.append(f"<tbody>{fold(at, start, shift)}{_hunk_header(hunk, width)}")
         parts.extend(rows(hunk.lines))
         parts.append("</tbody>")
         at = start + hunk.old_lines
@@ -191,10 +191,10 @@ _SPLIT = "<tr>" + "".join(
 _SPLIT += "</tr>"
 
 
-def _hunk_header(hunk: Hunk) -> str:
+def _hunk_header(hunk: Hunk, width: int) -> str:
     place = f"@@ -{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} @@"
     section = f" {_shown(hunk.section)}" if hunk.section else ""
-    return f'<tr><th scope="rowgroup" class="at" colspan="6">{place}{section}</th></tr>'
+    return f'<tr><th scope="rowgroup" class="at" colspan="{width}">{place}{section}</th></tr>'
 
 
 def _inline_rows(lines: Sequence[Line]) -> Iterator[str]:

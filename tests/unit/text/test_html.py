@@ -114,6 +114,14 @@ def test_tables_have_headers_and_a_caption() -> None:
     assert "prefers-color-scheme: dark" in STYLE
 
 
+@pytest.mark.parametrize("view", View)
+def test_no_cell_is_wider_than_the_table(view: View) -> None:
+    old = b"".join(b"%d\n" % number for number in range(100))
+    reading = Reading(page_of(old, old.replace(b"50\n", b"fifty\n"), view=view))
+    widths = {at["colspan"] for tag, at in reading.seen if tag in {"td", "th"} and "colspan" in at}
+    assert widths == {str(max(map(len, reading.rows)))}
+
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "</td></table><img src=x onerror=alert(1)>",
