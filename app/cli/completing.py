@@ -115,6 +115,7 @@ def _paths(incomplete: str) -> Iterator[str]:
 
 def _projects() -> list[str]:
     from app.cli.reaching import connect
+    from app.client.login import Me
 
     with connect(None) as api:
-        return sorted(str(each["slug"]) for each in api.get("/v1/me")["projects"])
+        return sorted(each.slug for each in api.get("/v1/me", kind=Me).projects)

@@ -96,13 +96,13 @@ def logout(*, api: str | None, everywhere: bool, as_json: bool) -> None:
 def whoami(*, api: str | None, as_json: bool) -> None:
     """Say who one is at the server, and in which projects."""
     with telling(as_json) as out, connect(api) as client:
-        me = client.get("/v1/me")
-        lines = [f"{me['name']} ({me['handle']}) at {client.base_url}"]
-        lines += [
-            f"  {each.get('slug') or each['project']['slug']}: {each['role']}"
-            for each in me.get("projects", [])
-        ]
-        out.tell({"server": client.base_url, **me}, "\n".join(lines))
+        from app.client.login import Me
+
+        answer = client.ask("GET", "/v1/me")
+        me = answer.json(Me)
+        lines = [f"{me.name or 'Somebody'} ({me.handle}) at {client.base_url}"]
+        lines += [f"  {each.slug}: {each.role}" for each in me.projects]
+        out.tell({"server": client.base_url, **answer.json()}, "\n".join(lines))
 
 
 @click.command()

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 import httpx
@@ -98,6 +98,13 @@ class Traffic:
     requests: int = 0
     sent_bytes: int = 0
     received_bytes: int = 0
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a list."""
+
+    items: list[T]
+    next: str | None
 
 
 class Api:
@@ -196,9 +203,9 @@ class Api:
         """All entries of a list with cursors, page by page as they are asked for."""
         cursor: str | None = None
         while True:
-            page = self.ask("GET", path, query={**query, "cursor": cursor}).json()
-            yield from msgspec.convert(page["items"], list[kind])  # type: ignore[valid-type]
-            cursor = page["next"]
+            page = self.ask("GET", path, query={**query, "cursor": cursor}).json(Page[kind])  # type: ignore[valid-type]
+            yield from page.items
+            cursor = page.next
             if cursor is None:
                 return
 
@@ -221,8 +228,7 @@ class Api:
         with self.stream(
             method, path, content=content, query=query, headers=headers, key=key, again=again
         ) as response:
-            body = self._pieces(response, path)
-            return Answer(response.status_code, response.headers, b"".join(body))
+            return Answer(response.status_code, response.headers, b"".join(self._pieces(response, path)))
 
     @contextmanager
     def stream(
@@ -256,6 +262,8 @@ class Api:
                 yield piece
         except httpx.TransportError as error:
             raise self._unreachable(path, error) from error
+        except httpx.DecodingError as error:
+            raise _not_understood(error) from None
 
     def _answered(
         self,
@@ -328,7 +336,7 @@ class Api:
         """The refusal of an answer that isn't one to go on with."""
         try:
             body = response.read()
-        except httpx.TransportError:
+        except httpx.RequestError:
             body = b""
         finally:
             response.close()
@@ -369,20 +377,21 @@ class Api:
 
 
 def _query(query: Mapping[str, object] | None) -> dict[str, str]:
-    return {name: _text(value) for name, value in (query or {}).items() if value is not None}
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    given = ((name, value) for name, value in (query or {}).items() if value is not None)
+    return {name: str(it).lower() if isinstance(it, bool) else str(it) for name, it in given}
 
 
 def _decoded(body: bytes, kind: type[T] | None) -> Any:
     try:
         return msgspec.json.decode(body) if kind is None else msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise VersoError(
-            "not_verso", f"The server's answer isn't what this `verso` understands ({error}). Is it newer?"
-        ) from None
+        raise _not_understood(error) from None
+
+
+def _not_understood(error: Exception) -> VersoError:
+    return VersoError(
+        "not_verso", f"The server's answer isn't what this `verso` understands ({error}). Is it newer?"
+    )
 
 
 def _told_to_wait(response: httpx.Response) -> float | None:

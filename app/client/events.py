@@ -41,9 +41,9 @@ def read_events(api: Api, project: str, wanted: Wanted, *, after: int = 0) -> It
     """All events after a number that there are now, oldest first. Raises VersoError."""
     following: int | None = after
     while following is not None:
-        page = api.get(f"{home_of(project)}/events?{wanted.query(after=following)}")
-        yield from page["items"]
-        following = page["next"]
+        page = api.get(f"{home_of(project)}/events?{wanted.query(after=following)}", kind=_Page)
+        yield from page.items
+        following = page.next
 
 
 def follow_events(
@@ -80,6 +80,11 @@ def follow_events(
             told = True
         sleep(wait)
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+
+class _Page(msgspec.Struct, frozen=True):
+    items: list[dict[str, Any]]
+    next: int | None
 
 
 class _Frame(msgspec.Struct, frozen=True):

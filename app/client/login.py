@@ -49,6 +49,22 @@ _PAGE = (
 )
 
 
+class MyProject(msgspec.Struct, frozen=True):
+    """A project that one is a member of."""
+
+    slug: str
+    role: str
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who one is at a server."""
+
+    id: str
+    handle: str
+    name: str | None
+    projects: list[MyProject]
+
+
 @dataclass(frozen=True)
 class Returned:
     """What the browser, or somebody by hand, brought back."""
@@ -181,8 +197,8 @@ def with_token(where: Where, given: str) -> Session:
 def made_login(server: str, where: Where, session: Session) -> Login:
     """The login of a session, once the server has said who that is. Raises VersoError as `Api` does."""
     with Api(server, session.access_token) as api:
-        me = api.get("/v1/me")
-    return Login(server=server, where=where, session=session, account=str(me["id"]), name=str(me["handle"]))
+        me = api.get("/v1/me", kind=Me)
+    return Login(server=server, where=where, session=session, account=me.id, name=me.handle)
 
 
 def _take_pasted(receiver: Receiver, paste: Callable[[], str]) -> None:

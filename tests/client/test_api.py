@@ -8,11 +8,13 @@ import httpx
 import pytest
 
 from app.client.api import Api, may_pass
+from app.client.looking.source import kept_history
 from app.client.multipart import Multipart, Part
 from app.errors import VersoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PROBLEM = {"content-type": "application/problem+json"}
 
@@ -49,6 +51,23 @@ def code_of(call: Callable[[], object]) -> str:
     with pytest.raises(VersoError) as error:
         call()
     return error.value.code
+
+
+def test_an_answer_of_another_kind_is_no_verso_servers() -> None:
+    broken = httpx.Response(
+        200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip at all")
+    )
+    assert code_of(lambda: Site(broken).api().get("/x")) == "not_verso"
+    for body in ("{}", "[]", "null", '{"items": {}, "next": 1}'):
+        api = Site(httpx.Response(200, text=body)).api()
+        assert code_of(lambda api=api: list(api.pages("/x", kind=dict))) == "not_verso"  # type: ignore[misc]
+
+
+def test_a_servers_word_is_no_name_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.client.looking.source.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    api = Site(httpx.Response(200, json={"id": "../../../../mine", "change_sequence": 0})).api()
+    assert code_of(lambda: kept_history(api, "x").__enter__()) == "not_verso"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_read_is_asked_again_until_it_is_answered() -> None:

@@ -8,7 +8,9 @@ import unicodedata
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+from uuid import UUID  # msgspec reads the annotation
 
+import msgspec
 from platformdirs import user_cache_path
 
 from app.client.history import fetch_contents, fetch_history, fetch_tags, home_of
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 HEAD = "head"
 _BACK = re.compile(r"(?:head|@)(?:~(\d{1,9}))?\Z", re.IGNORECASE)
+
+
+class _Known(msgspec.Struct, frozen=True):
+    id: UUID
+    change_sequence: int
 
 
 class History:
@@ -99,12 +106,13 @@ def kept_history(api: Api, project: str, *, progress: Progress = no_progress) ->
 
     Raises VersoError as the server does, and `folder_busy`.
     """
-    found = api.get(home_of(project))
-    name = str(found["id"])
+    found = api.get(home_of(project), kind=_Known)
+    # A UUID, whatever the server says: it becomes the name of a folder.
+    name = str(found.id)
     hidden = user_cache_path("verso", appauthor=False) / "mirrors" / quote(api.base_url, safe="") / name
     hidden.mkdir(mode=0o700, parents=True, exist_ok=True)
     with Mirror(hidden) as mirror:
-        if mirror.newest < int(found["change_sequence"]):
+        if mirror.newest < found.change_sequence:
             with folder_lock(hidden):
                 fetch_history(api, mirror, name, progress=progress)
         fetch_tags(api, mirror, name)
