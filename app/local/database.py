@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["UNREACHABLE", "Database", "DatabaseUnavailable", "Pool", "UnknownRole", "quote_literal"]
 
 CANCEL_SECONDS = 5.0
-_CLAIMS = "with c as materialized (select pg_catalog.set_config('request.jwt.claims', $1, true))"
 
 # How many connections each kind may hold; together they stay below max_connections (100).
 SIZES = {"anon": 10, "authenticated": 24, "service_role": 12}
@@ -86,16 +85,6 @@ class Database:
                 raise asyncpg.InFailedSQLTransactionError("The transaction had failed and was rolled back.")
         finally:
             pool.give_back(conn)
-
-    async def call(self, caller: Caller, sql: str, *args: Any) -> Any:
-        """Evaluate one expression as the caller in one round trip: `call(c, "public.f($2)::text", "x")`.
-
-        Arguments begin at $2; $1 carries the claims. The statement is its own transaction. Use it for a call
-        of one function; in a plain table read nothing orders the claims before the policy's check.
-        """
-        # Only the servers' own texts come here; what a client sends is an argument.
-        async with self.pool(caller.role).connection() as conn:
-            return await conn.fetchval(f"{_CLAIMS} select {sql} from c", caller.claims_json, *args)  # noqa: S608 - the texts are ours; values are arguments
 
     async def close(self) -> None:
         """Close all connections."""

@@ -9,7 +9,7 @@ import msgspec
 
 from app.local.rest.catalog import quoted
 from app.local.rest.plan import SOURCE
-from app.local.rest.reads import SCALAR, answer_columns, body_sql, select_sql
+from app.local.rest.reads import SAID, SCALAR, answer_columns, body_sql, select_sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from app.local.rest.fragments import Binding
     from app.local.rest.media import Media
     from app.local.rest.plan import Node
-
-_GUCS = (
-    "nullif(current_setting('response.headers', true), '') as headers, "
-    "nullif(current_setting('response.status', true), '') as status"
-)
 
 
 def short_call(function: Function, names: Collection[str], *, max_rows: int) -> str:
@@ -50,12 +45,12 @@ def short_call(function: Function, names: Collection[str], *, max_rows: int) -> 
     call = f"{function.sql}({arguments})"
     start = f"with c as materialized (select {settings})"
     if function.shape == "void" and not function.many:
-        return f"{start} select {call}::text as body, 1::int8 as rows, {_GUCS} from {source}"
+        return f"{start} select {call}::text as body, 1::int8 as rows, {SAID} from {source}"
     if not function.many:
-        return f"{start} select {_json(function, call)}::text as body, 1::int8 as rows, {_GUCS} from {source}"
+        return f"{start} select {_json(function, call)}::text as body, 1::int8 as rows, {SAID} from {source}"
     return (
         f"{start} select coalesce(json_agg({_json(function, 'r')})::text, '[]') as body, count(*) as rows, "
-        f"{_GUCS} from (select {call} as r from {source} limit {max_rows:d}) s"
+        f"{SAID} from (select {call} as r from {source} limit {max_rows:d}) s"
     )
 
 

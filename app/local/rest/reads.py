@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.local.rest.plan import Node
     from app.local.rest.syntax import Column, Logic
 
-_SETTINGS = (
+SAID = (
     "nullif(current_setting('response.headers', true), '') as headers, "
     "nullif(current_setting('response.status', true), '') as status"
 )
@@ -49,7 +49,7 @@ def read_statement(
 def answer_columns(media: Media, *, counted: bool, body: str | None = None) -> str:
     """The columns that every statement answers with: total, rows, body, headers, status."""
     total = "(select count(*) from counted)" if counted else "null::int8"
-    return f"{total} as total, count(*) as rows, {body or body_sql(media)} as body, {_SETTINGS}"
+    return f"{total} as total, count(*) as rows, {body or body_sql(media)} as body, {SAID}"
 
 
 def body_sql(media: Media, *, scalar: bool = False, single: bool = False) -> str:
