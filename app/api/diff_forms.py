@@ -10,9 +10,10 @@ from litestar import Request, Response
 from litestar.params import QueryParameter
 
 from app.api.accepting import wanted_type
+from app.api.leaving import while_connected
 from app.api.services import Services
 from app.errors import VersoError
-from app.flows.compare import Comparing, Comparison, read_older
+from app.flows.compare import Comparing, Comparison, compare_as_hunks, compare_as_patch, read_older
 from app.model import Version
 from app.supabase.answers import Compared, Pair
 from app.supabase.identity import Actor
@@ -68,6 +69,29 @@ def comparing_with(
     )
 
 
+async def pair_answer(
+    request: Request[Any, Any, Any],
+    comparing: Comparing,
+    *,
+    actor: Actor,
+    sides: Compared,
+    form: Form,
+    view: View,
+    headers: dict[str, str],
+) -> Response[Any]:
+    """The difference between two versions in the form that was asked for. Ends when its client goes."""
+    if form == "text/x-diff":
+        patch = await while_connected(request, compare_as_patch(comparing, actor=actor, sides=sides))
+        return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
+    result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=sides))
+    if form == "text/html":
+        heading = _heading(result)
+        return await page_answer(
+            comparing, [result], actor=actor, sides=[sides], heading=heading, view=view, headers=headers
+        )
+    return Response(result, headers=headers)
+
+
 async def page_answer(
     comparing: Comparing,
     items: list[Comparison],
@@ -89,7 +113,7 @@ async def page_answer(
     return Response(page, headers=headers | PAGE_HEADERS, media_type="text/html")
 
 
-def heading_of(item: Comparison) -> str:
+def _heading(item: Comparison) -> str:
     """What a page about two versions is called."""
     newer, older = item.newer, item.older
     named = newer or older

@@ -15,14 +15,12 @@ from app.api.bodies import take_struct
 from app.api.conditions import base_of, document_tag, etag_of, is_unchanged
 from app.api.content import FOREVER, answer_content
 from app.api.diff_forms import (
-    PATCH_HEADERS,
     Context,
     Ignore,
     Sides,
     Smallest,
     comparing_with,
-    heading_of,
-    page_answer,
+    pair_answer,
     wanted_form,
 )
 from app.api.files import At, MessageQuery, Written, write_one
@@ -36,7 +34,6 @@ from app.api.writing import Merge
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.bisect import Bisection, Verdict, bisect_versions
-from app.flows.compare import compare_as_hunks, compare_as_patch
 from app.flows.restore_section import restore_section
 from app.model import Document, Version, normal_path
 from app.supabase.identity import Actor
@@ -334,21 +331,9 @@ async def compare_versions(
     }
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
-    if form == "text/x-diff":
-        patch_text = await while_connected(request, compare_as_patch(comparing, actor=actor, sides=compared))
-        return Response(patch_text, headers=headers | PATCH_HEADERS, media_type="text/x-diff")
-    result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=compared))
-    if form == "text/html":
-        return await page_answer(
-            comparing,
-            [result],
-            actor=actor,
-            sides=[compared],
-            heading=heading_of(result),
-            view=view,
-            headers=headers,
-        )
-    return Response(result, headers=headers)
+    return await pair_answer(
+        request, comparing, actor=actor, sides=compared, form=form, view=view, headers=headers
+    )
 
 
 def point_of(number: int) -> str:

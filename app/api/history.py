@@ -22,8 +22,8 @@ from app.api.diff_forms import (
     Sides,
     Smallest,
     comparing_with,
-    heading_of,
     page_answer,
+    pair_answer,
     wanted_form,
 )
 from app.api.files import At
@@ -39,8 +39,6 @@ from app.flows.compare import (
     Comparison,
     compare_all_as_hunks,
     compare_all_as_patch,
-    compare_as_hunks,
-    compare_as_patch,
     compare_whole_trees,
 )
 from app.flows.restore_tree import restore_tree
@@ -266,21 +264,9 @@ async def compare_files(
         actor.token, project=project, older=_reference(older), newer=_reference(newer)
     )
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
-    if form == "text/x-diff":
-        patch = await while_connected(request, compare_as_patch(comparing, actor=actor, sides=compared))
-        return Response(patch, headers=headers | PATCH_HEADERS, media_type=form)
-    result = await while_connected(request, compare_as_hunks(comparing, actor=actor, sides=compared))
-    if form == "text/html":
-        return await page_answer(
-            comparing,
-            [result],
-            actor=actor,
-            sides=[compared],
-            heading=heading_of(result),
-            view=view,
-            headers=headers,
-        )
-    return Response(result, headers=headers)
+    return await pair_answer(
+        request, comparing, actor=actor, sides=compared, form=form, view=view, headers=headers
+    )
 
 
 def _reference(text: str) -> tuple[str, str | None]:
