@@ -14,6 +14,7 @@
     intake.py, upload.py       bytes as they arrive, and while they wait
     spool.py        where they wait on disk, and what a killed process left there
     cache.py        verified bytes on local disk, bounded
+    own_directory.py   a temporary one of a process's own, and what killed ones left
     feed.py         events: pages after a number; who is present
     live.py         hints that something happened, over Realtime
     identity.py     access tokens: who is calling
