@@ -17,6 +17,7 @@ from app.text.html import SIGNS, View, marked_text
 from app.text.hunks import DiffResult, Line, number_lines
 from app.text.lines import split_lines
 from app.text.words import Granularity
+from app.web.shown import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,9 +115,8 @@ def table_of(diff: DiffResult, showing: Showing) -> Table:
 
 
 def _head(hunk: Hunk) -> str:
-    return (
-        f"@@ -{hunk.old_start},{hunk.old_lines} +{hunk.new_start},{hunk.new_lines} @@ {hunk.section}".strip()
-    )
+    where = f"From line {hunk.new_start}" if hunk.new_lines else f"After line {hunk.new_start}"
+    return f"{where}: {hunk.section}" if hunk.section else where
 
 
 def _fold(
@@ -193,6 +193,8 @@ class _Rows:
         for block in moved:
             self._to |= {block.old_start + each: block.new_start + each for each in range(block.lines)}
             self._from |= {block.new_start + each: block.old_start + each for each in range(block.lines)}
+        self._moved = {("removed", each.old_start): each for each in moved}
+        self._moved |= {("added", each.new_start): each for each in moved}
 
     def html(self, lines: Sequence[Line]) -> Markup:
         make = self._inline if self._showing.view is View.INLINE else self._split
@@ -244,12 +246,15 @@ class _Rows:
         return " moved" if self._other(line) is not None else ""
 
     def _moved_note(self, line: Line) -> str:
-        other = self._other(line)
-        if other is None:
+        """Said once, at the first line of a block; the others are marked alike."""
+        block = self._moved.get((line.kind, (line.old if line.kind == "removed" else line.new) or 0))
+        if block is None:
             return ""
-        side, words = ("n", "moved to line") if line.kind == "removed" else ("o", "moved from line")
-        anchor = f"{self._showing.name}{side}{other}"
-        return f' <a class="went" href="#{anchor}">{words} {other}</a>'
+        side, to, other = (
+            ("n", "to", block.new_start) if line.kind == "removed" else ("o", "from", block.old_start)
+        )
+        words = f"{count(block.lines, 'line')} moved {to} line {other}"
+        return f' <a class="went" href="#{self._showing.name}{side}{other}">{words}</a>'
 
     def _other(self, line: Line) -> int | None:
         if line.kind == "removed":

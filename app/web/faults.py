@@ -7,7 +7,7 @@ it says of what isn't there, as the API does: the sentence is the database's, an
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
@@ -43,6 +43,14 @@ def _form_page(request: Request[Any, Any, Any]) -> str:
     came = urlsplit(request.headers.get("referer", ""))
     page = safe_next(f"{came.path}?{came.query}" if came.query else came.path)
     return "" if page == HOME else page
+
+
+def _project(request: Request[Any, Any, Any]) -> str | None:
+    """The page of the project that the address is of."""
+    match request.scope["path"].split("/"):
+        case ["", "p", project, *_] if project:
+            return f"/p/{quote(project, safe='')}"
+    return None
 
 
 def _typed(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
@@ -104,6 +112,7 @@ def _page(request: Request[Any, Any, Any], made: Response[dict[str, Any]]) -> Re
             "status": status,
             "sign_in": sign_in_url(request) if said["code"] in _SIGNED_OUT else None,
             "back": _form_page(request),
+            "home": _project(request) if said["code"] != "project_not_found" else None,
             "typed": _typed(request),
         },
     )

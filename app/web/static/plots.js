@@ -35,6 +35,10 @@ function columnsOf(table) {
   return columns;
 }
 
+/** Days as pages say them; of long times, months. */
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+const MONTH = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
+
 function draw(figure) {
   const canvas = figure.querySelector(".canvas");
   const table = figure.querySelector("details table"); // the plot itself has one, for its legend
@@ -56,9 +60,9 @@ function draw(figure) {
       legend: { live: true },
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, kind === "share" ? 1 : Math.max(high ?? 1, 1) * 1.08] } },
-      axes: [axis, { ...axis, size: 62, values: (_, ticks) => ticks.map(tell), ...(kind === "share" ? {} : { incrs: kind === "time" ? SPANS : WHOLE }) }],
+      axes: [{ ...axis, values: (_, ticks) => ticks.map((at) => (data[0].at(-1) - data[0][0] < 300 * 86400 ? DAY : MONTH).format(at * 1000)) }, { ...axis, size: 62, values: (_, ticks) => ticks.map(tell), ...(kind === "share" ? {} : { incrs: kind === "time" ? SPANS : WHOLE }) }],
       series: [
-        { value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 10)) },
+        { label: table.tHead.rows[0].cells[0].textContent, value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 10)) },
         ...names.map((label, at) => ({
           label,
           stroke: COLOURS[theme()][at],
