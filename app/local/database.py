@@ -105,7 +105,8 @@ def quote_literal(text: str) -> str:
 
 def _begin(caller: Caller, *, read_only: bool, settings: Mapping[str, str] | None) -> str:
     """BEGIN and all settings as one message, which saves a round trip each."""
-    local = {"request.jwt.claims": caller.claims_json, **(settings or {})}
+    # The connection is the role already, unless a function that it ran before has made it another.
+    local = {"role": caller.role, "request.jwt.claims": caller.claims_json, **(settings or {})}
     assigned = ", ".join(
         f"pg_catalog.set_config({quote_literal(name)}, {quote_literal(value)}, true)"
         for name, value in local.items()

@@ -99,6 +99,21 @@ async def test_claims_do_not_outlive_a_call(books: Stack, client: httpx.AsyncCli
     assert {(one["role"], one["sub"]) for one in told} == {("anon", None)}
 
 
+async def test_a_role_does_not_outlive_a_call(books: Stack):
+    """A function may make its connection another role for good; the next caller on it is himself again."""
+    await books.psql(
+        "create function public.keep_setting(name text, value text) returns text language sql "
+        "as 'select set_config(name, value, false)';"
+        "create function public.role_now() returns text language sql volatile as 'select current_user::text';"
+    )
+    headers = {"apikey": books.publishable_key}
+    async with httpx.AsyncClient(base_url=f"{books.supabase_url}/rest/v1", headers=headers) as anonymous:
+        kept = {"name": "role", "value": "service_role"}
+        assert (await anonymous.post("/rpc/keep_setting", json=kept)).json() == "service_role"
+        assert (await anonymous.post("/rpc/role_now", json={})).json() == "anon"
+        assert (await anonymous.get("/rpc/role_now")).json() == "anon"
+
+
 async def test_a_new_table_column_and_function_are_there_at_once(books: Stack, client: httpx.AsyncClient):
     assert (await client.get("/fresh")).status_code == 404
     await books.psql(

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 def short_call(function: Function, names: Collection[str], *, max_rows: int) -> str:
     """Write the call that takes one round trip: claims, arguments and function in one statement.
 
-    `$1` are the claims, `$2` the JSON object of arguments, `$3` the headers as JSON, `$4` the path. The
-    claims are set in a materialized CTE and the function stands in the select list above it, so it can't run
-    before them; a function in FROM could.
+    `$1` are the claims, `$2` the JSON object of arguments, `$3` the headers as JSON, `$4` the path, `$5` the
+    role. Role and claims are set in a materialized CTE and the function stands in the select list above it,
+    so it can't run before them; a function in FROM could.
     """
     chosen = [one for one in function.parameters if one.name in names]
     settings = (
+        "set_config('role', $5, true), "
         "set_config('request.jwt.claims', $1, true), set_config('request.headers', $3, true), "
         "set_config('request.path', $4, true), set_config('request.method', 'POST', true)"
     )

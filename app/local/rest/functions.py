@@ -65,9 +65,10 @@ class Functions:
         function, sql = self._shortened(ask.name, body.keys)
         if sql is None:
             return None
-        async with ask.database.pool(ask.caller.role).connection() as connection:
+        caller = ask.caller
+        async with ask.database.pool(caller.role).connection() as connection:
             found = await connection.fetchrow(
-                sql, ask.caller.claims_json, body.text, ask.headers_json, ask.path
+                sql, caller.claims_json, body.text, ask.headers_json, ask.path, caller.role
             )
         if found is None:
             raise RuntimeError("A statement that calls a function returned no row.")
