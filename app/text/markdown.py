@@ -22,11 +22,15 @@ from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 
+from app.text.errors import TookTooLongError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_BYTES = 1 << 20
 """The longest text that is rendered; what is longer is shown as its source."""
+MAX_HTML = 8 * MAX_BYTES
+"""The longest HTML in characters: a few words that name one long address again and again make far more."""
 
 _TAGS = {
     *("h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "blockquote", "pre", "code", "em", "strong", "s"),
@@ -82,11 +86,16 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 def render_markdown(text: str, places: Places) -> Rendered:
-    """Render a text. Time grows with its length; call it through `TextWorkers.markdown`."""
+    """Render a text. Time grows with its length; call it through `TextWorkers.markdown`.
+
+    Raises TookTooLongError beyond MAX_HTML.
+    """
     parser = _parser()
     tokens = parser.parse(text.removeprefix("\ufeff"))
     headings = _mend(tokens, places)
     made = parser.renderer.render(tokens, parser.options, {})
+    if len(made) > MAX_HTML:
+        raise TookTooLongError("Rendered, the text would be too long.")
     clean = nh3.clean(
         made,
         tags=_TAGS,

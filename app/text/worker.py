@@ -66,7 +66,7 @@ def answer(order: Order) -> Answer:
         return Done(msgspec.Raw(msgspec.msgpack.encode(order.task.compute())))
     except PatchRejectedError as error:
         return Refused(type(error).__name__, error.reason, error.path, error.hunk)
-    except (PatchUnreadableError, BinaryMergeError, ValueError) as error:
+    except (PatchUnreadableError, BinaryMergeError, TookTooLongError, ValueError) as error:
         return Refused(type(error).__name__, str(error))
     except MemoryError:
         return Refused(TookTooLongError.__name__, "The texts need more memory than one task may take.")

@@ -182,6 +182,13 @@ def test_tasks_tables_and_front_matter() -> None:
     assert "<summary>Front matter</summary>" in made
 
 
+async def test_a_text_that_would_become_very_much_longer_is_not_rendered() -> None:
+    text = f"[a]: http://example.com/{'x' * 100_000}\n\n{'[a] ' * 90}"
+    async with TextWorkers(workers=1) as workers:
+        with pytest.raises(TookTooLongError, match="too long"):
+            await workers.markdown(text, PLACES)
+
+
 async def test_a_text_that_takes_too_long_ends_and_keeps_nobody_waiting() -> None:
     text = "[" * 30_000 + "a" + "](b" * 30_000
     async with TextWorkers(workers=1) as workers:
