@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +26,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 @click.option("--project", type=click.UUID, metavar="ID", help="Of one project only, by its id.")
 @click.option("--kind", help="One kind (account.session_started), or all of a noun (account).")
 @click.option("--person", help="Of one person only, by handle or id.")
-@click.option(
-    "--since", type=_MOMENT, metavar="TIME", help="Not before this (2026-03-02T09:30:00), in UTC."
-)
+@click.option("--since", type=_MOMENT, metavar="TIME", help="Not before this (2026-03-02T09:30:00), in UTC.")
 @click.option("--until", type=_MOMENT, metavar="TIME", help="Not after this time, in UTC.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="The most entries.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
@@ -81,7 +78,7 @@ def audit(
         if as_csv:
             from app.api.audit import csv_of
 
-            sys.stdout.write(csv_of(entries))
+            out.copy(csv_of(entries))
             return
         out.tell({"items": entries}, "\n".join(map(told_entry, entries)) or "There is nothing of that.")
 

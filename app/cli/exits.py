@@ -103,6 +103,12 @@ class Teller:
         else:
             click.echo(safe_lines(text))
 
+    def copy(self, text: str) -> None:
+        """Print what other programs read: as it is, and on a terminal with harmless characters."""
+        if sys.stdout.isatty():
+            text = safe_lines(text.replace("\r\n", "\n"))
+        click.echo(text, nl=False)
+
     def end(self, code: str) -> NoReturn:
         """End with a code's exit code, once all has been told."""
         sys.exit(EXIT_OF.get(code, Exit.REFUSED))

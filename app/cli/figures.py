@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -68,13 +67,17 @@ def analytics(
             raise VersoError("bad_usage", "Ask for --json or for --csv.")
         with connect(api) as server:
             if metrics is not None:
-                _write(metrics, server.ask("GET", "/v1/analytics/metrics").body)
+                gauges = server.ask("GET", "/v1/analytics/metrics").body
+                if str(metrics) == "-":
+                    out.copy(gauges.decode("utf-8", "replace"))
+                else:
+                    _write(metrics, gauges)
                 return
             query = {name.removesuffix("_day"): value for name, value in period.items()}
             query = {{"first": "from", "last": "to"}.get(name, name): value for name, value in query.items()}
             if as_csv:
                 found = server.ask("GET", _url(project), query={**query, "format": "csv"})
-                sys.stdout.buffer.write(found.body)
+                out.copy(found.body.decode("utf-8", "replace"))
                 return
             told = server.ask("GET", _url(project), query=query).json()
         out.tell(told, _table(told, project))
@@ -90,9 +93,6 @@ def _url(project: str | None) -> str:
 
 def _write(file: Path, text: bytes) -> None:
     """Whoever reads the file meanwhile sees the old text or the new one."""
-    if str(file) == "-":
-        sys.stdout.buffer.write(text)
-        return
     file = replaceable(file)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import rich_click as click
 
 from app.cli.completing import DocumentPath
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from app.model import Version
 
 MOST_HITS = 50
+
+
+class _Hits(msgspec.Struct, frozen=True):
+    items: list[dict[str, Any]]
+    complete: bool
+    next: str | None
 
 
 @click.command()
@@ -45,9 +52,9 @@ def search(words: tuple[str, ...], *, every: bool, prefix: str, author: str | No
             complete, cursor = True, None
             while len(hits) < limit:
                 size = min(MOST_HITS, limit - len(hits))
-                page = client.get(f"{home_of(named)}/search", limit=size, cursor=cursor, **asked)
-                hits += page["items"]
-                complete, cursor = complete and page["complete"], page["next"]
+                page = client.get(f"{home_of(named)}/search", kind=_Hits, limit=size, cursor=cursor, **asked)
+                hits += page.items
+                complete, cursor = complete and page.complete, page.next
                 if cursor is None:
                     break
         if as_json:

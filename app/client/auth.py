@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import msgspec
 
+from app.client.place import is_address
 from app.errors import VersoError
 
 if TYPE_CHECKING:
@@ -164,7 +166,10 @@ class Auth:
 
 def where_to_sign_in(api: Api) -> Where:
     """Where a Verso server's people sign in. Raises VersoError `unreachable`, `not_verso`."""
-    return api.get("/v1/sign-in", kind=Where)
+    where = api.get("/v1/sign-in", kind=Where)
+    if not is_address(where.supabase_url) or not re.fullmatch("[!-~]+", where.publishable_key):
+        raise VersoError("not_verso", f"{api.base_url} doesn't say where its people sign in. Is it Verso's?")
+    return where
 
 
 def is_loopback(url: str) -> bool:

@@ -112,7 +112,7 @@ def choose_server(
             raise VersoError(
                 "no_server", f"A server's address starts with https:// or http://; {named} doesn't."
             )
-        if not _is_address(named):
+        if not is_address(named):
             raise VersoError(
                 "no_server", f"{named!r} is no server's address. Write it like https://verso.example.com."
             )
@@ -127,14 +127,18 @@ def choose_server(
     )
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
+    """Whether a server may be asked at an address: of HTTP, and with nothing in it but where."""
     try:
         parts = urlsplit(url)
         _ = parts.port
+        (parts.hostname or "").encode("idna")
         url.encode()
-    except ValueError:  # half an IPv6 address, a port of letters, bytes that are no text
+    except ValueError:  # half an IPv6 address, a port of letters, a name without end, bytes that are no text
         return False
-    return bool(parts.hostname) and url.isprintable() and " " not in url
+    more = parts.username is not None or parts.query or parts.fragment
+    known = parts.scheme in {"http", "https"} and parts.hostname and not more
+    return bool(known) and url.isprintable() and " " not in url
 
 
 def token_source(server: str, *, environment: Mapping[str, str], logins: Logins) -> TokenSource:

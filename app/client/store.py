@@ -33,10 +33,9 @@ class Store:
                 raise VersoError(
                     "bad_working_folder", f"{path} was written by another `verso`. Clone into a new folder."
                 )
-        except sqlite3.OperationalError:
-            # The disk is full, or may not be written: nothing is wrong with what is there.
+        except sqlite3.OperationalError as error:
             self.sql.close()
-            raise
+            raise _refused(path, error) from None
         except sqlite3.DatabaseError as error:
             self.sql.close()
             raise VersoError(
@@ -83,10 +82,17 @@ def folder_lock(hidden: Path, *, seconds: float = 60.0) -> Iterator[None]:
             lock.execute("begin exclusive")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
+                raise _refused(hidden, error) from None
             raise VersoError(
                 "folder_busy", "Another `verso` works in this folder. Wait for it, or end it, and try again."
             ) from None
         yield
     finally:
         lock.close()
+
+
+def _refused(path: Path, error: sqlite3.OperationalError) -> VersoError:
+    """The disk is full, or may not be written: nothing is wrong with what is there."""
+    return VersoError(
+        "system_refused", f"{path} can't be used ({error}). Mend that, and run the command again."
+    )

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.client.api import Api, may_pass
+from app.client.auth import where_to_sign_in
 from app.client.looking.source import kept_history
 from app.client.multipart import Multipart, Part
 from app.errors import VersoError
@@ -61,6 +62,12 @@ def test_an_answer_of_another_kind_is_no_verso_servers() -> None:
     for body in ("{}", "[]", "null", '{"items": {}, "next": 1}'):
         api = Site(httpx.Response(200, text=body)).api()
         assert code_of(lambda api=api: list(api.pages("/x", kind=dict))) == "not_verso"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("address", ["http://x\x1b[31m", "javascript:alert(1)", ""])
+def test_nobody_is_sent_to_sign_in_at_what_is_no_address(address: str) -> None:
+    api = Site(httpx.Response(200, json={"supabase_url": address, "publishable_key": "k"})).api()
+    assert code_of(lambda: where_to_sign_in(api)) == "not_verso"
 
 
 def test_a_servers_word_is_no_name_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

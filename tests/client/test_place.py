@@ -21,7 +21,10 @@ def logins(tmp_path: Path) -> Logins:
 
 @pytest.mark.parametrize(
     "address",
-    ["http://[::1", "http://\udcff", "https://", "http://x:port", "http://a b", "http://x:99999"],
+    [
+        *("http://[::1", "http://\udcff", "https://", "http://x:port", "http://a b", "http://x:99999"),
+        *("http://..", f"http://{'a' * 64}", "https://me:word@x", "https://x/?y", "https://x/#y"),
+    ],
     ids=ascii,
 )
 def test_what_is_no_address_is_told(logins: Logins, address: str) -> None:
