@@ -11,7 +11,7 @@ from app.cli.exits import api_option, json_option, telling
 
 if TYPE_CHECKING:
     from app.client.import_folder import Imported
-    from app.sources.listing import LeftOut
+    from app.model import LeftOut
 
 SHOWN = 20
 

@@ -19,7 +19,7 @@ from app.client.bulk import MOST_CONTENTS, asked_contents
 from app.client.history import home_of
 from app.client.names import probe_folding
 from app.errors import VersoError
-from app.model import Project, TreeEntry
+from app.model import LeftOut, Project, TreeEntry
 from app.model.modes import EXECUTABLE, ORDINARY, SYMLINK
 from app.progress import no_progress
 from app.sources.names import kept_out, stays_inside
@@ -50,13 +50,6 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     unsettled: list[tuple[str, Held]] = []
     """What the run that wrote this may have removed or written since: it is the export's if it is there."""
     form: int = 1
-
-
-class LeftOut(msgspec.Struct, frozen=True):
-    """A document that isn't a file here, and why."""
-
-    path: str
-    reason: str
 
 
 class ExportedFolder(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,10 +20,10 @@ import msgspec
 from app.client.history import home_of
 from app.client.multipart import Multipart, Part
 from app.errors import VersoError
-from app.model import TreeEntry, normal_path
+from app.model import LeftOut, TreeEntry, normal_path
 from app.model.modes import ORDINARY
 from app.progress import Progress, no_progress
-from app.sources.listing import MIB, File, LeftOut
+from app.sources.listing import MIB, File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -333,3 +333,10 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
     created_by: Person
     origin: str | None = None
     """The annotated Git tag object that it came from, in base64."""
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A path that an import or export doesn't take, or takes under another name, and why."""
+
+    path: str
+    reason: str

@@ -19,8 +19,8 @@ from app.sources.names import stays_inside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from app.model import LeftOut
     from app.sources.filters import Filter
-    from app.sources.listing import LeftOut
 
 _LONGEST_LINK = 4096
 _ENCRYPTED = 0x1

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from app.model import LeftOut
     from app.sources.filters import Filter
-    from app.sources.listing import LeftOut
 
 
 class FolderSource:

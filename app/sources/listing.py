@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from app.errors import VersoError
-from app.model import normal_path
+from app.model import LeftOut, normal_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,13 +17,6 @@ MIB = 1024 * 1024
 PIECE = 256 * 1024
 RATIO_FROM = 16 * MIB
 """Below this size nothing is a bomb, however well it was compressed: a page of blanks is."""
-
-
-class LeftOut(msgspec.Struct, frozen=True):
-    """A path that isn't taken, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True)

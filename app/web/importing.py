@@ -20,11 +20,10 @@ from app.api.same_site import own_url
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
-from app.model import Project, Role, TreeEntry, normal_path
+from app.model import LeftOut, Project, Role, TreeEntry, normal_path
 from app.model.imports import ImportState
 from app.model.modes import ORDINARY
 from app.sources.git.frames import Outcome
-from app.sources.listing import LeftOut
 from app.web import messages, notices
 from app.web.forms import PageForm
 from app.web.overview import view_of

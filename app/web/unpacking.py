@@ -25,9 +25,10 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from app.errors import VersoError
+from app.model import LeftOut
 from app.sources.archive import TarSource, ZipSource
 from app.sources.filters import Filter
-from app.sources.listing import MIB, RATIO_FROM, LeftOut, Limits, refused
+from app.sources.listing import MIB, RATIO_FROM, Limits, refused
 from app.supabase.cache import IN_MEMORY_SIZE
 from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload

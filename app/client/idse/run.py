@@ -16,10 +16,9 @@ from app.client.idse.stages import report_stages
 from app.client.idse.survey import ProjectSource, survey
 from app.client.import_folder import Imported, import_source
 from app.errors import VersoError
-from app.model import Member, Session, SessionStatus, SessionType
+from app.model import LeftOut, Member, Session, SessionStatus, SessionType
 from app.model.pipelines import StageState
 from app.progress import Progress, no_progress
-from app.sources.listing import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

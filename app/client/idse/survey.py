@@ -17,9 +17,9 @@ from app.client.idse.metadata import (
     read_state,
 )
 from app.errors import VersoError
-from app.model import normal_path
+from app.model import LeftOut, normal_path
 from app.model.modes import SYMLINK
-from app.sources.listing import File, LeftOut
+from app.sources.listing import File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,12 @@ import hashlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import msgspec
 import pygit2
 
 from app.errors import VersoError
 from app.git.read.names import distinct_names, shown
 from app.git.read.objects import object_missing, parse_tree
-from app.model import normal_path
+from app.model import LeftOut, normal_path
 from app.model.modes import EXECUTABLE, ORDINARY, SUBMODULE, SYMLINK
 
 if TYPE_CHECKING:
@@ -53,13 +52,6 @@ class PathChange(NamedTuple):
     path: str
     old: Leaf | None
     new: Leaf | None
-
-
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import doesn't take, or takes under another name, and why."""
-
-    path: str
-    reason: str
 
 
 class Findings:

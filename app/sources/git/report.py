@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.git.read.people import Author
-from app.git.read.trees import LeftOut
+from app.model import LeftOut
 from app.model.modes import ORDINARY
 from app.sources.git.proof import Proof
 from app.sources.git.tags import TagsReport
