@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from app.supabase.ledger import Ledger
 
 COMMIT_TRIES = 3
+_DOUBTS = frozenset({"blob_missing", "blob_unproven", "blob_altered"})
+"""What the database says of stored bytes that can be mended here."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,8 @@ async def add_change(
             doubts = {each.get("sha256"): each["code"] for each in error.detail.get("items", ())}
             if not tries_left or home is None or not doubts or not doubts.keys() <= uploads.keys():
                 raise
+            if not _DOUBTS.issuperset(doubts.values()):
+                raise  # erased since it was asked for, say: its bytes must not travel again
             for sha256, code in doubts.items():
                 await _mend(blobs, actor=actor, project=home, asked=asked, upload=uploads[sha256], code=code)
     raise AssertionError("unreachable")
