@@ -112,12 +112,19 @@ async def edit_page(
         crumbs=[*crumbs, Crumb("Edit" if typed.base else "New document")],
         project=here,
         typed=typed,
-        sentence=error.sentence if error is not None else "",
-        troubles=troubles_of(error),
+        sentence=_sentence(error) if error is not None else "",
         newer=newer,
         read=read,
         status=status,
     )
+
+
+def _sentence(error: VersoError) -> str:
+    """What was wrong with the one document that was sent."""
+    if any(each["code"] in {"already_exists", "base_required"} for each in error.detail.get("items", ())):
+        return "There is a document at this path already. Choose another path."
+    troubles = troubles_of(error)
+    return troubles[0].sentence if troubles else error.sentence
 
 
 async def _save(sender: Sender, *, project: str, path: str | None) -> Response[Any]:

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 _SIGNED_OUT = frozenset({"unauthenticated", "session_ended"})
 _PROGRAMS = ("/v1/", "/schema", "/health/", "/metrics", "/problems/", "/git/")
 """Where answers are for programs, whoever asks."""
-_TITLES = {"csrf_token_needed": "You signed in anew meanwhile"}
+_TITLES = {
+    "csrf_token_needed": "You signed in anew meanwhile",
+    "unauthenticated": "You are signed out",
+    "session_ended": "You are signed out",
+}
 """Where what a program is told says nothing to people; `shown.for_people` has the sentences."""
 _TYPED = ("path", "name", "title", "text", "written", "body", "note", "description", "message")
 """Fields with words of somebody's own."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -71,8 +73,10 @@ async def create_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
 
 
 def slug_of(name: str) -> str:
-    """A short name made of a name's letters and digits; empty when it has none."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+    """A short name made of a name's letters and digits; of a name in other letters alone, of its hash."""
+    plain = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", name.casefold()))
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-")
+    return slug or (hashlib.sha256(name.encode()).hexdigest()[:8] if name else "")
 
 
 async def _new(visitor: Visitor, *, wrong: str | None = None, sentence: str = "") -> Response[Any]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.model import is_slug
+from app.web.projects import slug_of
 from tests.web.browsing import check_everywhere, check_page, sign_in
 
 if TYPE_CHECKING:
@@ -87,6 +89,22 @@ async def test_everything_is_reached_by_keys_alone(web: Site, written: Project) 
     await page.get_by_label("As it was after change number").focus()
     await page.keyboard.press("Enter")
     await page.wait_for_url("**at=1")
+    # Who dictates, or types by accident, switches keys of one letter off (WCAG 2.1.4).
+    keys = page.get_by_role("button", name="Single-letter keys")
+    await keys.click()
+    assert await keys.get_attribute("aria-pressed") == "false"
+    await page.keyboard.press("/")
+    assert await page.locator(":focus").inner_text() == "Single-letter keys"
+    await keys.click()
+    await page.keyboard.press("/")
+    assert await page.locator(":focus").get_attribute("id") == "find"
+
+
+def test_a_short_name_is_made_of_a_name_in_any_letters() -> None:
+    assert slug_of("Größe & Maß: Élan") == "grosse-mass-elan"
+    assert is_slug(slug_of("計画"))
+    assert slug_of("計画") != slug_of("計算")
+    assert slug_of("") == ""
 
 
 async def test_the_checks_of_pages_find_what_is_wrong(web: Site) -> None:

@@ -147,6 +147,12 @@ async def test_a_document_is_written_and_edited(web: Site, project: Project) -> 
     assert "Saved as change" in await said(page)
     assert "Another word" in await page.get_by_role("main").inner_text()
     assert text_of(project, "notes/new.md") == "\n# New\n\nother\n"
+    await page.goto(f"/p/{project.slug}/create?folder=notes")
+    await page.get_by_label("Path").fill("notes/new.md")
+    await page.get_by_label("Text").fill("third\n")
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("alert").filter(has_text="Choose another path.").wait_for()
+    assert await page.get_by_label("Text").input_value() == "third\n"
 
 
 async def test_line_ends_stay_what_they_were_and_nothing_changed_is_no_version(
