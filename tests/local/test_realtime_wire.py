@@ -10,10 +10,12 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import httpx
 import pytest
 import websockets
 
+from app.local.realtime.policies import AT_ONCE
 from tests.local.realtime_frames import Talk, talking
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ create policy "test: heard" on realtime.messages for select to authenticated
 create policy "test: said" on realtime.messages for insert to authenticated
   with check ((select realtime.topic()) like 'heard:said:%');
 create policy "test: broken" on realtime.messages for select to authenticated
-  using ((select realtime.topic()) like 'broken:%' and (select realtime.topic())::uuid is not null)
+  using ((select realtime.topic()) like 'broken:%' and (select realtime.topic())::uuid is not null);
+create policy "test: locked" on realtime.messages for select to authenticated
+  using (case when (select realtime.topic()) like 'locked:%' then pg_advisory_xact_lock_shared(25) is not null end)
 """
 ok = {"status": "ok", "response": {"postgres_changes": []}}
 
@@ -35,7 +39,7 @@ ok = {"status": "ok", "response": {"postgres_changes": []}}
 async def policies(stack: Stack) -> Any:
     await stack.psql(POLICIES)
     yield
-    for name in ("heard", "said", "broken"):
+    for name in ("heard", "said", "broken", "locked"):
         await stack.psql(f'drop policy "test: {name}" on realtime.messages')
 
 
@@ -189,6 +193,30 @@ async def test_private_joins_are_what_the_policies_say(stack: Stack, policies: N
             assert (await talk.join(odd, token, private=True))["status"] == "error"
     rows = await stack.psql("select count(*) from realtime.messages where topic like 'own:%'")
     assert rows[0][0] == 0  # what was put in to ask is not there
+
+
+async def test_policies_that_wait_for_a_lock_hold_up_nobody_else(stack: Stack, policies: None):
+    """They are asked over connections that all of the server shares."""
+    token = (await stack.user())["access_token"]
+    async with contextlib.AsyncExitStack() as open_ones, httpx.AsyncClient(timeout=20) as client:
+        talks = [await open_ones.enter_async_context(talking(stack)) for _ in range(12)]
+        lock = await asyncpg.connect(stack.db_url)
+        open_ones.push_async_callback(lock.close)
+        await lock.execute("select pg_advisory_lock(25)")
+        joins = [asyncio.create_task(talk.join("locked:x", token, private=True)) for talk in talks]
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and objid = 25 and not granted"
+
+        async def some_wait() -> bool:
+            return bool((await stack.psql(waiting))[0][0] >= AT_ONCE)
+
+        await stack.until(some_wait)
+        async with talking(stack) as other:
+            assert await other.join("public") == ok
+        headers = {"apikey": stack.publishable_key}
+        missing = await client.get(f"{stack.supabase_url}/rest/v1/locked_out", headers=headers)
+        assert missing.status_code == 404  # for which the catalog was read again
+        await lock.close()
+        assert await asyncio.gather(*joins) == [ok] * 12
 
 
 async def test_a_public_channel_of_the_same_name_hears_nothing_private(stack: Stack, policies: None):

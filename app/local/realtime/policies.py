@@ -6,6 +6,7 @@ the owner puts such rows in himself. Both in a transaction that is rolled back.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
 
 ROLES = frozenset({"anon", "authenticated", "service_role"})
 NO_DATABASE = (*UNREACHABLE, DatabaseUnavailable)
+# Questions at a time. The connections are those of the whole server's bookkeeping: policies that wait for a
+# lock must leave some, and give theirs back after the last setting's time.
+AT_ONCE = 4
 _BECOME = """
 select set_config('role', $1, true), set_config('realtime.topic', $2, true),
     set_config('request.jwt.claims', $3, true), set_config('request.jwt.claim.sub', $4, true),
-    set_config('request.jwt.claim.role', $1, true), set_config('request.headers', '{}', true)
+    set_config('request.jwt.claim.role', $1, true), set_config('request.headers', '{}', true),
+    set_config('statement_timeout', '30s', true)
 """
 _PROBE = "insert into realtime.messages (id, topic, extension) values ($1, $2, $3)"
 
@@ -39,6 +44,7 @@ class Policies:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._asking = asyncio.Semaphore(AT_ONCE)
 
     async def readable(self, caller: Caller, topic: str, extensions: Iterable[str]) -> frozenset[str]:
         """Those extensions (broadcast, presence) that the caller may read on the topic. Raises Unavailable.
@@ -68,7 +74,7 @@ class Policies:
     @asynccontextmanager
     async def _rolled_back(self) -> AsyncIterator[asyncpg.Connection]:
         try:
-            async with self._database.admin().connection() as conn:
+            async with self._asking, self._database.admin().connection() as conn:
                 transaction = conn.transaction()
                 await transaction.start()
                 try:
