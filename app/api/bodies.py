@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import msgspec
 
 from app.api.media_types import media_type_of
+from app.api.wrong_values import shortened
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.model import normal_path
@@ -109,7 +110,7 @@ def decode_json(data: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise VersoError("bad_json", f"The JSON is not what it must be: {error}.") from None
+        raise VersoError("bad_json", f"The JSON is not what it must be: {shortened(str(error))}.") from None
 
 
 def item_of(

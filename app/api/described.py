@@ -51,6 +51,7 @@ ANSWERED: dict[str, str] = {
 
 BINARY: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _DIFF: dict[str, Any] = {
+    "application/json": {"schema": {"$ref": "#/components/schemas/Comparison"}},
     "text/x-diff": {"schema": {"type": "string"}},
     "text/html": {"schema": {"type": "string"}, "example": "<!doctype html>…"},
 }
@@ -94,15 +95,21 @@ _HEAD_OUT = msgspec.structs.replace(
     produces={},
 )
 _MEMENTO = {302: "Where the version of the time in Accept-Datetime is."}
+_TREES = _DIFF | {"application/json": {"schema": {"$ref": "#/components/schemas/TreeComparison"}}}
+_BLAME: dict[str, Any] = {
+    "application/json": {"schema": {"$ref": "#/components/schemas/Blame"}},
+    "text/plain": {
+        "schema": {"type": "string"},
+        "example": "8c1f4e0f (zoe 2026-03-02 09:30:00 +0000 1) hello\n",
+    },
+}
 _AT_POINT = ("bad_path", "bad_point", "point_not_found", "document_deleted", "document_moved")
-_BASED = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused", "message_too_long")
-STORES: tuple[str, ...] = (
-    "disk_full",
-    "unsupported_encoding",
-    "storage_unavailable",
-    "storage_failed",
-    "content_erased",
-)
+_BASED: tuple[str, ...] = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused")
+_BASED += ("message_too_long", "bad_value")
+_AT_BASE = ("bad_point", "point_not_found", "version_not_found")
+"""Of what reads the version in If-Match, too."""
+_PATCHED = ("patch_unreadable", "patch_rejected")
+STORES = ("disk_full", "unsupported_encoding", "storage_unavailable", "storage_failed", "content_erased")
 """Refusals of what takes contents in."""
 _SAYS = ("comment_empty", "comment_too_long", "bad_value", "idempotency_key_reused")
 _WRITE = Operation(
@@ -176,7 +183,6 @@ OPERATIONS: dict[str, Operation] = {
             "already_exists",
             "already_deleted",
             "document_not_found",
-            "version_not_found",
             "nothing_to_restore",
             "erased",
             "bad_multipart",
@@ -185,6 +191,11 @@ OPERATIONS: dict[str, Operation] = {
             "no_content",
             "document_twice",
             "too_many_files",
+            *_PATCHED,
+            *_AT_BASE,
+            "merge_conflict",
+            "merge_impossible",
+            "content_not_found",
         ),
         consumes={
             "multipart/form-data": {"schema": _FORM},
@@ -192,6 +203,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "read_document": Operation(
+        refuses=("bad_point", "point_not_found", "version_not_found"),
         headers=("If-None-Match",),
         answers={304: "What you have is what there is."},
         answered=("ETag", "Link"),
@@ -206,9 +218,8 @@ OPERATIONS: dict[str, Operation] = {
             "no_content",
             "merge_conflict",
             "merge_impossible",
-            "patch_unreadable",
-            "patch_rejected",
-            "version_not_found",
+            *_PATCHED,
+            *_AT_BASE,
         ),
         consumes={
             "application/json": {
@@ -223,7 +234,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "preview_merge": Operation(
-        refuses=(*_BASED, *STORES, "merge_conflict", "merge_impossible", "version_not_found"),
+        refuses=(*_BASED, *STORES, "merge_conflict", "merge_impossible", *_AT_BASE),
         consumes=BINARY,
     ),
     "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
@@ -231,12 +242,11 @@ OPERATIONS: dict[str, Operation] = {
         _WRITE,
         refuses=(
             *_BASED,
-            "version_not_found",
+            *_AT_BASE,
             "nothing_to_restore",
             "erased",
             "bad_path",
             "path_taken",
-            "bad_value",
             "merge_conflict",
             "merge_impossible",
         ),
@@ -263,10 +273,11 @@ OPERATIONS: dict[str, Operation] = {
             "content_missing",
             "storage_unavailable",
         ),
+        produces=_BLAME,
     ),
     "search_project": Operation(answered=("Link",), refuses=("bad_query",)),
     "find_text": Operation(refuses=("bad_query", "history_too_long")),
-    "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",)),
+    "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",), produces=_TREES),
     "bisect_document": Operation(refuses=("bad_value", "version_not_found")),
     "read_timemap": Operation(
         answered=("Link",),
@@ -280,7 +291,7 @@ OPERATIONS: dict[str, Operation] = {
         refuses=(*_COMPARES.refuses, "bad_path", "document_not_found", "document_deleted", "document_moved"),
     ),
     "compare_change": msgspec.structs.replace(
-        _COMPARES, answered=("Link",), refuses=(*_COMPARES.refuses, "change_not_found")
+        _COMPARES, answered=("Link",), refuses=(*_COMPARES.refuses, "change_not_found"), produces=_TREES
     ),
     "archive_project": Operation(
         headers=("If-None-Match",),

@@ -65,7 +65,7 @@ class TreeComparison(msgspec.Struct, frozen=True, kw_only=True):
 class RestoreTree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which point to go back to, and below which prefix (all of the project unless said)."""
 
-    at: str
+    at: Annotated[str, msgspec.Meta(max_length=200)]
     prefix: str = ""
     message: str = ""
 

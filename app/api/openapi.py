@@ -26,10 +26,15 @@ from app.api import (
 from app.api.auth import SessionState
 from app.api.bodies import ChangeBody
 from app.api.described import ANSWERED, BINARY, HEADERS, OPERATIONS, Operation
+from app.api.history import TreeComparison
 from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from app.api.samples import plain, sample_of
 from app.errors import VersoError
-from app.flows.import_changes import Batch
+from app.flows.blame import Blame
+from app.flows.compare import Comparison
+from app.flows.search import Match
+from app.model.imports import Batch
+from app.supabase.reviews import Side
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
@@ -79,6 +84,9 @@ _BY_PARAMETER = {
 }
 _EXAMPLES = examples.PARAMETERS | described_pipelines.PARAMETERS
 _PAGE_OF = re.compile(r"Page_app\.(?:\w+\.)+(\w+)_")
+_UNSEEN = [ChangeBody, Batch, SessionState, Blame, Comparison, TreeComparison, Match, Side]
+"""Bodies that no signature names. Two are called Side: the one of reviews is known by that name already."""
+_OTHER_SIDE = f"{Side.__module__}.{Side.__name__}"
 _PUBLIC = ("operations", "sign-in")
 _NO_BODY = (204, 304)
 _TRY_LATER = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
@@ -96,10 +104,9 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     text = msgspec.json.encode(document).decode()
     document = msgspec.json.decode(_PAGE_OF.sub(r"\1Page", text))
     schemas = document["components"]["schemas"]
-    _, components = msgspec.json.schema_components(
-        [ChangeBody, Batch, SessionState], ref_template="#/components/schemas/{name}"
-    )
-    schemas |= components | {"Problem": PROBLEM_SCHEMA}
+    _, components = msgspec.json.schema_components(_UNSEEN, ref_template="#/components/schemas/{name}")
+    schemas |= {name: each for name, each in components.items() if name not in {*schemas, _OTHER_SIDE}}
+    schemas |= {"Match": components["Match"], "Problem": PROBLEM_SCHEMA}  # Litestar sees no array in it
     for name, value in (examples.SCHEMAS | described_pipelines.SCHEMAS | described_presence.SCHEMAS).items():
         if name in schemas:
             schemas[name]["examples"] = [plain(value)]
@@ -152,7 +159,7 @@ def _successes(
     if extra.produces:
         also = {"text/x-diff", "text/csv"} & extra.produces.keys()
         json = {kind: each for kind, each in content.items() if also}
-        content = extra.produces | json
+        content = json | extra.produces
     statuses = {int(usual[0]): "Done." if method != "get" else "Found."} | extra.answers
     answers: dict[str, Any] = {}
     for status, meaning in sorted(statuses.items()):
@@ -182,6 +189,8 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
     names = {parameter["name"] for parameter in operation["parameters"]}
     if operation["parameters"]:
         codes |= {"bad_request"}
+    if any(parameter["in"] == "path" for parameter in operation["parameters"]):
+        codes |= {"not_found"}  # what is no id is no address
     if not public and method in {"post", "put", "patch", "delete"}:
         codes |= {"cross_site", "csrf_token_needed"}  # of pages, which are signed in by cookies
     if not public:

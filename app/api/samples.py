@@ -33,6 +33,7 @@ _BY_NAME = {
     "previous": examples.PARENT,
     "publishable_key": "sb_publishable_0123456789",
     "reason": "A person asked for it.",
+    "section": "## Why",
     "slug": "idse-core",
     "source": "api",
     "summary": "Say what a stale base is",
@@ -58,7 +59,8 @@ def sample_of(schema: dict[str, Any], schemas: dict[str, Any], named: str = "") 
     if kind == "object":
         return {key: sample_of(each, schemas, key) for key, each in schema.get("properties", {}).items()}
     if kind == "array":
-        return [sample_of(schema.get("items", {}), schemas, named)]
+        parts = schema.get("prefixItems") or [schema.get("items", {})]
+        return [sample_of(each, schemas, named) for each in parts]
     plain_values: dict[Any, Any] = {"integer": 1, "number": 1.0, "boolean": True, "null": None}
     if kind in plain_values:
         return plain_values[kind]

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _NO_SUCH = "Invalid enum value"
+_HEAD, _TAIL = 200, 100
+
+
+def shortened(message: str) -> str:
+    """A message without the middle of a value that it repeats: nobody is sent their own megabytes."""
+    return message if len(message) <= _HEAD + _TAIL else f"{message[:_HEAD]}…{message[-_TAIL:]}"
 
 
 def as_sent(parameters: Mapping[str, Any], errors: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -18,8 +24,8 @@ def as_sent(parameters: Mapping[str, Any], errors: Sequence[Mapping[str, str]]) 
 
 
 def _as_sent(parameters: Mapping[str, Any], error: Mapping[str, str]) -> dict[str, str]:
-    told = dict(error)
-    key, message = told.get("key", ""), told.get("message", "")
+    key, message = error.get("key", ""), shortened(error.get("message", ""))
+    told = {**error, "message": message}
     of_body = told.get("source") == "body"
     parameter = parameters.get("data" if of_body else key)
     if parameter is None:
