@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pygit2
 import structlog
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from app.supabase.mirroring import Mirroring
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 PAGE = 500
 TAGS = 1000
@@ -130,9 +131,9 @@ class GitSync:
             ) from error
 
     async def _fill(self, actor: Actor, project: Project, path: Path, erased: int) -> int:
-        copy = await asyncio.to_thread(GitCopy, path, project=project.id)
+        copy = await _quietly(lambda: GitCopy(path, project=project.id))
         try:
-            await asyncio.to_thread(copy.follow_erasures, erased)
+            await _quietly(lambda: copy.follow_erasures(erased))
             before = copy.newest.sequence if copy.newest else 0
             if before > project.change_sequence or (
                 before == project.change_sequence and copy.newest and copy.newest.hash != project.change_hash
@@ -156,7 +157,7 @@ class GitSync:
     async def _take(
         self, actor: Actor, project: Project, copy: GitCopy, changes: list[MirroredChange]
     ) -> None:
-        missing = await asyncio.to_thread(copy.missing, changes)
+        missing = await _quietly(lambda: copy.missing(changes))
         batch: list[str] = []
         size = 0
         for sha256, each in missing.items():
@@ -173,8 +174,8 @@ class GitSync:
         self, actor: Actor, project: Project, copy: GitCopy, contents: list[str]
     ) -> None:
         located = await self._mirroring.locate_contents(actor.token, project=project.id, contents=contents)
-        for erased in (each.sha256 for each in located.contents if not each.copies):
-            await asyncio.to_thread(copy.add_erased, erased)
+        erased = [each.sha256 for each in located.contents if not each.copies]
+        await _quietly(lambda: _add_erased(copy, erased))
         small: list[tuple[str, bytes]] = []
         async for each, content in each_content(self._blobs, actor=actor, located=located, ahead=self._ahead):
             with content:
@@ -197,6 +198,11 @@ class GitSync:
             after = tags[-1].name
 
 
+def _add_erased(copy: GitCopy, contents: list[str]) -> None:
+    for sha256 in contents:
+        copy.add_erased(sha256)
+
+
 def _adding(copy: GitCopy, contents: list[tuple[str, bytes]]) -> Callable[[], None]:
     def add() -> None:
         for sha256, data in contents:
@@ -214,11 +220,13 @@ async def _take_large(copy: GitCopy, sha256: str, content: Content) -> None:
         await _quietly(lambda: copy.add_content(sha256, path))
 
 
-async def _quietly(work: Callable[[], None]) -> None:
+async def _quietly(work: Callable[[], T]) -> T:
     """Do the work in a thread to its end, even when the caller leaves: a copy is not for two threads."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        while not task.done():  # who leaves may be told to more than once
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task})
         raise
