@@ -218,6 +218,15 @@ async def test_a_session_that_ends_while_somebody_writes_takes_nothing_typed_alo
     await page.goto(f"/p/{project.slug}/edit/ends.md")
     await page.get_by_label("Text").focus()
     assert await page.get_by_role("button", name="Put it back").count() == 0  # it was saved
+    # What was sent and never arrived is kept, also by who goes back to the page that said the last one was saved.
+    await page.get_by_label("Text").fill("on its way\n")
+    await page.route("**/edit/ends.md", lambda route: route.fulfill(status=204))
+    await page.get_by_role("button", name="Save").click()
+    await page.unroute("**/edit/ends.md")
+    await page.go_back()
+    await page.goto(f"/p/{project.slug}/edit/ends.md")
+    await page.get_by_role("button", name="Put it back").click()
+    assert await page.get_by_label("Text").input_value() == "on its way\n"
     # What has no script to keep it is in the answer as well.
     document = f"/p/{project.slug}/documents/{first['document']}/diff?to=1"
     plain = await web.page("reviewer", document, java_script_enabled=False)

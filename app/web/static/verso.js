@@ -51,8 +51,9 @@ addEventListener("beforeunload", (event) => {
   if (!sending && fields.some((each) => each.value !== each.defaultValue || "unsaved" in each.dataset)) event.preventDefault();
 });
 
-/** What the tab kept of a text (edit.js) is needed no more when the page after it says that it was saved. */
-if (document.querySelector("[data-done=saved], [data-done=merged], [data-done=unchanged]") !== null) {
+/** What the tab kept of a text (edit.js) is needed no more when the page after it says that it was saved: not when one goes back to that page. */
+const isNew = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+if (isNew && document.querySelector("[data-done=saved], [data-done=merged], [data-done=unchanged]") !== null) {
   for (const key of Object.keys(sessionStorage)) {
     if (key.startsWith("verso-draft ") && JSON.parse(sessionStorage.getItem(key)).sent) sessionStorage.removeItem(key);
   }
