@@ -17,8 +17,8 @@ from app.api.paging import Cursor, Limit, page_size
 from app.api.parts import Part, Parts
 from app.api.services import Services
 from app.errors import VersoError
-from app.flows.import_changes import Batch, Commit, CommitItem, ImportRun
-from app.model.imports import ImportAnswer, ImportedCommit, ImportState
+from app.flows.import_changes import ImportRun
+from app.model.imports import Batch, Commit, CommitItem, ImportAnswer, ImportedCommit, ImportState
 from app.supabase.identity import Actor
 
 if TYPE_CHECKING:

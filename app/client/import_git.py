@@ -11,7 +11,7 @@ from app.client.bulk import asked_contents
 from app.client.history import home_of
 from app.client.multipart import Multipart, Part
 from app.model import Tag
-from app.model.imports import ImportAnswer, ImportedCommit, ImportState
+from app.model.imports import Batch, ImportAnswer, ImportedCommit, ImportState
 from app.progress import Progress, no_progress
 from app.sources.git.batches import MOST_COMMITS
 from app.sources.git.run import GitImport
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from app.client.api import Api
     from app.git.read.history import History
     from app.sources.git.target import TagSent
-    from app.sources.git.wire import BatchSent
 
 
 class _Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +69,7 @@ class Server:
         asked = {"sha256": list(contents)}
         return set(self._api.post(f"{self._home}/have", asked, kind=_Held, again=True).contents)
 
-    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> ImportAnswer:
+    def send(self, batch: Batch, contents: Mapping[str, bytes]) -> ImportAnswer:
         """Send a batch; it may be sent again when the answer is lost."""
         parts = [Part.of("batch", msgspec.json.encode(batch), media_type="application/json")]
         parts += [

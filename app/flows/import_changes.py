@@ -15,83 +15,29 @@ import base64
 import contextlib
 import hashlib
 import re
-from datetime import datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from app.errors import VersoError
 from app.model import is_sha256, normal_media_type, normal_path
-from app.model.modes import Mode
 from app.supabase.upload import Upload  # msgspec reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.model import Copy
-    from app.model.imports import ImportAnswer
+    from app.model.imports import Batch, Commit, CommitItem, ImportAnswer
     from app.supabase.blobs import Blobs, Stored
     from app.supabase.identity import Actor
     from app.supabase.imports import Imports
 
-MAX_COMMITS = 200
 MAX_ORIGIN_SIZE = 1024 * 1024
 MAX_MESSAGE_SIZE = 65_536
 MAX_NAME_SIZE = 1000
 COMMIT_TRIES = 3
 
 _LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-GitId = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{40}|[0-9a-f]{64})$")]
-
-
-class CommitItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One path's part of a commit: content (`sha256` and `size`), `delete`, `take`, or only another `mode`.
-
-    `from` moves the document that is there now. `take` names an earlier commit: what the path had after it
-    comes back. `merge` names one whose version of the path this content takes in.
-    """
-
-    path: str
-    from_path: str | None = msgspec.field(name="from", default=None)
-    sha256: Sha256 | None = None
-    size: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    media_type: str | None = None
-    mode: Mode | None = None
-    delete: bool = False
-    take: GitId | None = None
-    merge: GitId | None = None
-    of: str | None = None
-    """The path that `take`, `merge` or `onto` means, where the document was elsewhere then."""
-    onto: GitId | None = None
-    """An earlier commit: content goes to the document that the path was after it."""
-    fresh: bool = False
-    """Content is of a new document, whatever is or was at the path."""
-
-
-class Commit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One Git commit: the object itself, what it says in Unicode, and what differs from the one before it."""
-
-    origin: bytes
-    """The raw commit object, in base64: headers and message, at most 1 MiB."""
-    origin_id: GitId
-    author_name: str | None = None
-    author_email: str | None = None
-    attributed_to: str | None = None
-    """Handle or id of the member that its author is."""
-    message: str = ""
-    """NUL characters are left out, and what is beyond 65,536 bytes; the object keeps all."""
-    authored_at: datetime
-    committed_at: datetime
-    items: list[CommitItem] = []
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """1 to 200 commits in their order, of at most 10,000 items together."""
-
-    after: Sha256 | None = None
-    """Hash of the project's newest change as last seen; null when it is empty."""
-    changes: Annotated[list[Commit], msgspec.Meta(min_length=1, max_length=MAX_COMMITS)]
 
 
 class _Sent(msgspec.Struct, frozen=True):

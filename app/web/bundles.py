@@ -21,7 +21,8 @@ import structlog
 
 from app.api.imports import typed
 from app.errors import VersoError
-from app.flows.import_changes import Batch, ImportRun
+from app.flows.import_changes import ImportRun
+from app.model.imports import Batch, ImportAnswer
 from app.sources.git import frames
 from app.supabase.intake import Intake, LimitExceededError
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from app.api.services import Services
-    from app.model.imports import ImportAnswer
     from app.supabase.identity import Actor
 
 log = structlog.get_logger(__name__)

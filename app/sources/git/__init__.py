@@ -1,7 +1,7 @@
 """A Git history into a project: read here (`app.git.read`), sent in batches, proven in the end.
 
     target     what is asked of the project, whoever carries that there
-    wire       the batches as the server takes them
+    wire       planned commits as a project takes them
     batches    planned commits gathered to batches, read ahead in a thread while one is on its way
     past       what the project holds already, for a run that goes on
     tags       Git's tags as the project's

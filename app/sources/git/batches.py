@@ -10,7 +10,8 @@ import msgspec
 
 from app.errors import VersoError
 from app.git.read.history import PlannedChange  # msgspec reads the annotation
-from app.sources.git.wire import CommitSent, commit_sent
+from app.model.imports import Commit
+from app.sources.git.wire import commit_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,11 +31,11 @@ _ITEM_BYTES = 300
 _POLL_SECONDS = 0.2
 
 
-class Batch(msgspec.Struct, kw_only=True):
+class Gathered(msgspec.Struct, kw_only=True):
     """Some commits in their order, with the contents that none before them had."""
 
     planned: list[PlannedChange] = []
-    commits: list[CommitSent] = []
+    commits: list[Commit] = []
     contents: dict[str, bytes] = {}
     items: int = 0
     size: int = 0
@@ -43,9 +44,9 @@ class Batch(msgspec.Struct, kw_only=True):
 
 def gather(
     planned: Iterator[PlannedChange], contents: Contents, *, most_commits: int = MOST_COMMITS
-) -> Iterator[Batch]:
+) -> Iterator[Gathered]:
     """Batches of planned commits. Each content comes in the batch that needs it first. Raises VersoError."""
-    batch = Batch()
+    batch = Gathered()
     sent: set[bytes] = set()
     for each in map(check, planned):
         if batch.commits and (
@@ -55,7 +56,7 @@ def gather(
             or batch.json_size + _json_size(each) > MOST_JSON_BYTES
         ):
             yield batch
-            batch = Batch()
+            batch = Gathered()
         batch.planned.append(each)
         batch.commits.append(commit_sent(each, contents))
         batch.items += len(each.items)
@@ -78,9 +79,9 @@ class ReadAhead:
     What making them raises is raised where they are used.
     """
 
-    def __init__(self, make: Callable[[], Iterator[Batch]]) -> None:
+    def __init__(self, make: Callable[[], Iterator[Gathered]]) -> None:
         self._make = make
-        self._made: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=1)
+        self._made: queue.Queue[Gathered | BaseException | None] = queue.Queue(maxsize=1)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="verso-read-ahead", daemon=True)
 
@@ -92,7 +93,7 @@ class ReadAhead:
         self._stopped.set()
         self._thread.join()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Gathered]:
         while (value := self._made.get()) is not None:
             if isinstance(value, BaseException):
                 raise value
@@ -108,7 +109,7 @@ class ReadAhead:
         except BaseException as error:  # noqa: BLE001 - raised again where the batches are used
             self._put(error)
 
-    def _put(self, value: Batch | BaseException | None) -> None:
+    def _put(self, value: Gathered | BaseException | None) -> None:
         while not self._stopped.is_set():
             try:
                 self._made.put(value, timeout=_POLL_SECONDS)

@@ -75,7 +75,7 @@ class MakeTag(msgspec.Struct, frozen=True, tag=True):
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
-    """Here is a batch (`BatchSent`): is it welcome? None; then its contents follow in pieces, then `End`."""
+    """Here is a batch (`Batch`): is it welcome? None; then its contents follow in pieces, then `End`."""
 
     batch: msgspec.Raw
 

@@ -14,13 +14,13 @@ import time
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
+from app.model.imports import Batch
 from app.progress import Progress, no_progress
-from app.sources.git.batches import MOST_COMMITS, Batch, ReadAhead, check, gather
+from app.sources.git.batches import MOST_COMMITS, Gathered, ReadAhead, check, gather
 from app.sources.git.past import read_past
 from app.sources.git.proof import Kind, prove
 from app.sources.git.report import Report, Tally
 from app.sources.git.tags import import_tags
-from app.sources.git.wire import BatchSent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,7 +135,7 @@ class GitImport:
         total = report.there_before + len(line.commits)
         self._progress(report.there_before, total, "commits imported")
 
-        def batches() -> Iterator[Batch]:
+        def batches() -> Iterator[Gathered]:
             planned = map(tally.count, self._history.plans(line, past))
             return gather(planned, self._history.contents, most_commits=self._most_commits)
 
@@ -148,12 +148,12 @@ class GitImport:
                 self._progress(report.there_before + sent, total, "commits imported")
         return _finished(report, tally, line, started)
 
-    def _send(self, batch: Batch, after: str | None, report: Report, *, is_first: bool) -> str:
+    def _send(self, batch: Gathered, after: str | None, report: Report, *, is_first: bool) -> str:
         """Send one batch; the hash of its last change."""
         known = set() if is_first or not self._trusting else self._held(batch)
         contents = {sha256: data for sha256, data in batch.contents.items() if sha256 not in known}
         try:
-            answer = self._target.send(BatchSent(after=after, changes=batch.commits), contents)
+            answer = self._target.send(Batch(after=after, changes=batch.commits), contents)
         except VersoError as error:
             if error.code == "import_stale":
                 raise _Astray from error
@@ -166,10 +166,10 @@ class GitImport:
         self._compare(batch, answer)
         return answer.changes[-1].hash
 
-    def _held(self, batch: Batch) -> set[str]:
+    def _held(self, batch: Gathered) -> set[str]:
         return self._target.held(list(batch.contents)) if batch.contents else set()
 
-    def _compare(self, batch: Batch, answer: ImportAnswer) -> None:
+    def _compare(self, batch: Gathered, answer: ImportAnswer) -> None:
         """See that the server made of each commit what was planned: what follows builds on that."""
         for planned, made in zip(batch.planned, answer.changes, strict=True):
             if (made.origin_id, made.version_count) != (planned.commit.id, len(planned.items)):

@@ -17,8 +17,7 @@ from app.model import Change  # msgspec reads the annotation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.model.imports import ImportAnswer, ImportState
-    from app.sources.git.wire import BatchSent
+    from app.model.imports import Batch, ImportAnswer, ImportState
 
 Fetch = Callable[[Sequence[str]], AbstractContextManager[Iterator[tuple[str, int, Iterator[bytes]]]]]
 """Gives contents by their SHA-256: name, size, bytes of each, in the order asked (see `app.client.bulk`)."""
@@ -59,7 +58,7 @@ class Target(Protocol):
     def held(self, contents: Sequence[str]) -> set[str]:
         """Those of up to 10,000 contents that the project has."""
 
-    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> ImportAnswer:
+    def send(self, batch: Batch, contents: Mapping[str, bytes]) -> ImportAnswer:
         """Make changes of a batch, with the contents by their SHA-256. All of it, or nothing."""
 
     def tags(self) -> set[str]:

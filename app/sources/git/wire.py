@@ -1,11 +1,10 @@
-"""Batches as the server takes them (POST /v1/projects/{p}/imports/git)."""
+"""Planned commits as a project takes them."""
 
 from __future__ import annotations
 
-from datetime import datetime  # msgspec reads the annotations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import msgspec
+from app.model.imports import Commit, CommitItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,50 +12,13 @@ if TYPE_CHECKING:
     from app.git.read.contents import Contents
     from app.git.read.history import PlannedChange
     from app.git.read.planning import Item
+    from app.model.modes import Mode
 
 
-class ItemSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One path's part of a commit."""
-
-    path: str
-    from_path: str | None = msgspec.field(name="from", default=None)
-    sha256: str | None = None
-    size: int | None = None
-    media_type: str | None = None
-    mode: str | None = None
-    delete: bool = False
-    take: str | None = None
-    merge: str | None = None
-    of: str | None = None
-    onto: str | None = None
-    fresh: bool = False
-
-
-class CommitSent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One commit."""
-
-    origin: bytes
-    origin_id: str
-    author_name: str | None = None
-    author_email: str | None = None
-    attributed_to: str | None = None
-    message: str
-    authored_at: datetime
-    committed_at: datetime
-    items: list[ItemSent]
-
-
-class BatchSent(msgspec.Struct, frozen=True, kw_only=True):
-    """Commits in their order, on top of the change with the hash `after`."""
-
-    after: str | None
-    changes: list[CommitSent]
-
-
-def commit_sent(planned: PlannedChange, contents: Contents) -> CommitSent:
+def commit_sent(planned: PlannedChange, contents: Contents) -> Commit:
     """A planned commit as it is sent."""
     commit = planned.commit
-    return CommitSent(
+    return Commit(
         origin=commit.raw,
         origin_id=commit.id,
         author_name=commit.author.who.name,
@@ -69,16 +31,16 @@ def commit_sent(planned: PlannedChange, contents: Contents) -> CommitSent:
     )
 
 
-def _item(item: Item, contents: Contents) -> ItemSent:
+def _item(item: Item, contents: Contents) -> CommitItem:
     given: Mapping[str, object] = {}
     if item.content is not None:
         known = contents.look(item.content.mode, item.content.oid)
         given = {"sha256": known.sha256.hex(), "size": known.size}
-    return ItemSent(
+    return CommitItem(
         path=item.path,
         from_path=item.source,
         media_type=item.media_type,
-        mode=item.mode,
+        mode=cast("Mode | None", item.mode),
         delete=item.action == "delete",
         take=item.take,
         merge=item.merge,

@@ -26,7 +26,7 @@ from app.git.read.deltas import too_large
 from app.git.read.history import Choices, History
 from app.git.read.people import People
 from app.git.read.repository import Repository
-from app.model.imports import ImportAnswer, ImportState
+from app.model.imports import Batch, ImportAnswer, ImportState
 from app.sources.filters import Filter
 from app.sources.git import frames
 from app.sources.git.run import GitImport
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from app.sources.git.report import Report
     from app.sources.git.target import TagSent
-    from app.sources.git.wire import BatchSent
 
 T = TypeVar("T")
 MOST_TOLD = 50
@@ -73,7 +72,7 @@ class Asking:
         """Those of the contents that the project has."""
         return set(self._ask(frames.AskHeld(list(contents)), list[str]))
 
-    def send(self, batch: BatchSent, contents: Mapping[str, bytes]) -> ImportAnswer:
+    def send(self, batch: Batch, contents: Mapping[str, bytes]) -> ImportAnswer:
         """Have a batch written."""
         self._ask(frames.Begin(msgspec.Raw(msgspec.msgpack.encode(batch))), type(None))
         for sha256, data in contents.items():
