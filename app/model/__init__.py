@@ -7,7 +7,7 @@ the two together.
     structs    what there is: people, projects, changes, versions, documents, trees, tags
     pipelines  where a session's stages stand, and what is reported of them
     presence   who looks at what now
-    imports    what a project says of the history that was imported into it
+    imports    a Git history on its way in, and what the project says of it
     modes      ordinary, executable, link, submodule, in Git's numbers
     rules      what a path, a digest, a short name and a media type must be
     hashes     the canonical forms of versions and changes, which their hashes are of
