@@ -126,6 +126,7 @@ PROBLEMS = {
     "import_stopped": Problem(503, "The import takes too long"),
     "imports_busy": Problem(503, "Others are importing just now"),
     "archive_refused": Problem(422, "The archive can't be taken as it is"),
+    "bad_pattern": Problem(422, "That is no pattern"),
     "source_unreadable": Problem(422, "The archive can't be read"),
     "bad_condition": Problem(400, "The precondition is not usable"),
     "bad_cursor": Problem(400, "The cursor is not one of ours"),
