@@ -80,7 +80,7 @@ def add_agent(
     api: str | None,
     as_json: bool,
 ) -> None:
-    """Make an agent of PROJECT, called NAME, and print its credential, this once.
+    """Make an agent of PROJECT, called NAME (like planner-2), and print its credential, this once.
 
     `verso agents add handbook planner > planner.json` keeps it in a file that
     `verso login https://… --with-token < planner.json` takes.

@@ -143,6 +143,8 @@ def _told(report: Report) -> str:
         f"documents, {report.contents} contents ({report.content_bytes:,} bytes){gone}\n"
         f"newest change {report.change_hash}"
     )
+    if report.slug is None:
+        return "\n".join(f"{finding.where}: {finding.what}" for finding in report.findings)
     if report.whole:
         return f"{head}\nWhole: every hash was computed again, and all are right."
     faults = [f"  {finding.where}: {finding.what}" for finding in report.findings]

@@ -135,6 +135,10 @@ def serve(host: str | None, port: int | None, workers: int, drain: int) -> None:
         settings = msgspec.structs.replace(settings, **given).checked()
     except SettingsError as error:
         _fail(str(error), code=NOT_CONFIGURED)
+    for directory in (settings.cache_dir, settings.git_dir, settings.spool_dir):
+        if directory is not None:
+            # One that can't be is said now, in a sentence.
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     from app.cli.ports import PortTakenError
     from app.cli.serving import serve_address
 

@@ -36,11 +36,14 @@ def list_members(project: str, *, api: str | None, as_json: bool) -> None:
 @members.command(name="set")
 @click.argument("project", type=ProjectName())
 @click.argument("person")
-@click.argument("role", type=ROLE)
+@click.argument("role", type=ROLE, metavar="ROLE")
 @api_option
 @json_option
 def set_member(project: str, person: str, role: str, *, api: str | None, as_json: bool) -> None:
-    """Give PERSON (a handle or id) a ROLE in PROJECT, member or not. For owners."""
+    """Give PERSON (a handle or id) a ROLE in PROJECT, member or not. For owners.
+
+    ROLE is reader, reviewer, editor or owner.
+    """
     with telling(as_json) as out, connect(api) as client:
         found = client.send("PUT", _url(project, "members", person), {"role": role}, again=True)
         out.tell(found, _member(found))
@@ -65,7 +68,8 @@ def set_folders(  # noqa: PLR0917 - click passes options by name
 
         if bool(folders) == everywhere:
             raise VersoError("bad_usage", "Name folders, or say --everywhere.")
-        body = {"folders": list(folders) or None}
+        # As a shell completes them: with a slash at the end.
+        body = {"folders": [each.rstrip("/") for each in folders] or None}
         found = client.send("PUT", f"{_url(project, 'members', person)}/folders", body, again=True)
         out.tell(found, _member(found))
 

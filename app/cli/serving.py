@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -94,7 +95,9 @@ def _run(server: Server, *, sockets: list[socket.socket]) -> int:
     # and stopping in order is no failure.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    server.run(sockets=sockets)
+    # uvicorn ends a start that failed with 3, which says something else here.
+    with suppress(SystemExit):
+        server.run(sockets=sockets)
     return 0 if server.started else 1
 
 

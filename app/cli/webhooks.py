@@ -173,8 +173,9 @@ def deliver(*, supabase: str, secret_key_stdin: bool, allow_private: bool) -> No
         from app.cli.webhooks_process import deliver_until_told
 
         key = needed_secret_key(from_stdin=secret_key_stdin)
-        out.note(f"Sending the webhooks of {supabase}. Stop it with Ctrl-C.")
-        deliver_until_told(checked_address(supabase), key, allow_private=allow_private)
+        address = checked_address(supabase)
+        out.note(f"Sending the webhooks of {address}. Stop it with Ctrl-C.")
+        deliver_until_told(address, key, allow_private=allow_private)
 
 
 def _edit(project: str, webhook: str, edit: dict[str, Any], *, api: str | None, as_json: bool) -> None:
@@ -201,7 +202,7 @@ def _told(webhook: dict[str, Any]) -> str:
     said.append("nothing is waiting" if behind == 0 else f"{behind} events to look at")
     if webhook["replay"]:
         said.append(f"sends {webhook['replay']['first']} to {webhook['replay']['last']} once more")
-    if webhook["last_error"]:
+    if webhook["last_error"] and webhook["attempts"]:
         said.append(f"{webhook['last_error']}, {webhook['attempts']} times since {webhook['failing_since']}")
     if webhook["next_attempt_at"]:
         said.append(f"tries again at {webhook['next_attempt_at']}")

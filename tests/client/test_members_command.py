@@ -41,7 +41,7 @@ def test_a_members_life_from_the_terminal(stack: Stack, server: Server, tmp_path
         assert f"You are editor of {project}" in accepted.stdout, accepted.stderr
         assert theirs("invitations", "list").stdout == "You are invited to nothing.\n"
 
-        kept = mine("members", "folders", project, guest.handle, "docs", "notes/deep")
+        kept = mine("members", "folders", project, guest.handle, "docs/", "notes/deep")
         assert f"editor   {guest.handle}" in kept.stdout
         assert kept.stdout.endswith(" in docs, notes/deep\n")
         outside = guest.put(f"/v1/projects/{project}/files/a.md", content=b"x")

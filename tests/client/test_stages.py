@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from app.client.stages import check_files
+from app.errors import VersoError
 from tests.api.world import Person, sign_in
 from tests.client.test_import_commands import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.api.world import Api as Server
     from tests.stack import Stack
@@ -77,6 +78,12 @@ def test_what_is_refused_ends_with_one(project, verso):
     assert first.returncode == 0, first.stderr
     half = verso("stage", "report", "s", "spec", "in_progress", "--checks", "3", "-p", project)
     assert half.returncode == 2
+
+
+def test_what_says_it_is_empty_and_has_no_end_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr("app.client.stages.LONGEST", 4)
+    with pytest.raises(VersoError, match="too long"):
+        check_files([Path("/proc/version")])
 
 
 def test_marks_are_counted_in_files_and_folders(tmp_path, verso):

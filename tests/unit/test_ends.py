@@ -42,6 +42,23 @@ def test_output_onto_a_full_disk_is_one_sentence(arguments: list[str]) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+def test_a_service_that_cannot_begin_says_why_and_no_more() -> None:
+    settings = {"SUPABASE_URL": "http://127.0.0.1:9", "SUPABASE_PUBLISHABLE_KEY": "k"}
+    ended = CliRunner().invoke(
+        verso, ["serve", "--port", "0"], env=settings | {"VERSO_CACHE_DIR": "/dev/null/x"}
+    )
+    assert ended.exit_code == 1
+    assert ended.output == (
+        "verso: The system refuses it: /dev/null/x: Not a directory. Mend that, and run the command again.\n"
+    )
+
+
+def test_what_is_no_bundle_is_told_in_a_line() -> None:
+    ended = CliRunner().invoke(verso, ["verify", __file__])
+    assert ended.exit_code == 1
+    assert ended.output.startswith("the file: This is no bundle")
+
+
 def test_streams_that_the_shell_closed_are_nobodys_files() -> None:
     ended = run("whoami", "--json", "--api", "http://127.0.0.1:1", shell="<&- >&-")
     assert (ended.returncode, ended.stdout, ended.stderr) == (5, "", "")
