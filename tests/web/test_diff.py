@@ -50,6 +50,19 @@ async def test_two_versions_in_one_column_and_side_by_side(
     assert await page.locator("td.t.added").count() == 2
 
 
+async def test_lines_that_moved_together_say_so_once_and_lead_there(web: Site, project: Project) -> None:
+    moving = "".join(f"A sentence with the number {number * 37} that moves.\n" for number in range(8))
+    staying = "".join(f"Another one about {number * 91} things.\n" for number in range(12))
+    first = project.written("moved.md", moving + staying)
+    project.written("moved.md", staying + moving, base=first["hash"])
+    page = await web.page("reader", f"/p/{project.slug}/documents/{first['document']}/diff")
+    went = page.locator("a.went")
+    assert await went.all_inner_texts() == ["8 lines moved to line 13", "8 lines moved from line 1"]
+    assert await page.locator("tr.moved").count() == 16
+    await went.first.click()
+    assert page.url.endswith("#n13")
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 async def test_folded_lines_unfold(web: Site, project: Project, document: str, *, scripts: bool) -> None:
     address = f"/p/{project.slug}/documents/{document}/diff?to=2"

@@ -42,3 +42,6 @@ async def test_an_owner_looks_repeats_the_hash_and_erases(web: Site, project: Pr
     reader = await web.page("reader", address)
     assert "Somebody asked for it." in await reader.get_by_role("main").inner_text()
     assert await reader.get_by_role("button", name="Look what it touches").count() == 0
+    await reader.goto(f"/p/{project.slug}/files/{path}")
+    assert "were erased" in await reader.get_by_role("main").inner_text()
+    assert await reader.get_by_role("link", name="Download").count() == 0
