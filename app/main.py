@@ -51,7 +51,7 @@ from app.api.described_service import OPENAPI
 from app.api.limiting import Limiter
 from app.api.logs import configure_logs
 from app.api.observing import Metrics, Observer
-from app.api.services import Services, provide_actor, provide_services
+from app.api.services import Services, ask_who_first, provide_actor, provide_services
 from app.api.stopping import when_told_to_stop
 from app.errors import VersoError
 from app.flows.attribute import Memory
@@ -309,6 +309,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         [*HANDLERS, page_router(settings)],
         lifespan=[lifespan],
         state=State({"metrics": metrics, "pages": Pages()}),
+        before_request=ask_who_first,
         dependencies={"services": Provide(provide_services, use_cache=True), "actor": Provide(provide_actor)},
         exception_handlers={
             VersoError: problems.on_verso_error,

@@ -39,6 +39,12 @@ def remember_actor(request: Request[Any, Any, Any], actor: Actor) -> Actor:
     return actor
 
 
+def remembered_actor(request: Request[Any, Any, Any]) -> Actor | None:
+    """Who asked, once that is known."""
+    actor: Actor | None = request.scope.get(_ACTOR)  # type: ignore[assignment]
+    return actor
+
+
 def note_act(
     request: Request[Any, Any, Any], services: Services, *, token: str, kind: str, about: str | None = None
 ) -> None:
@@ -49,7 +55,7 @@ def note_act(
 def note_refusal(request: Request[Any, Any, Any], error: VersoError) -> None:
     """Note that somebody signed in was refused, if the code tells of an attempt."""
     kind = REFUSALS.get(error.code)
-    actor: Actor | None = request.scope.get(_ACTOR)  # type: ignore[assignment]
+    actor = remembered_actor(request)
     if kind is None or actor is None:
         return
     named = request.path_params

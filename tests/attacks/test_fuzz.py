@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.api.world import PROBLEM, Contract, Person, sign_in
+from tests.api.world import PROBLEM, Contract, Person, code_of, sign_in
 from tests.attacks.asks import ASKS, PLAIN
 from tests.attacks.world import NOTHING, PLACEHOLDER, ask_all, filled
 
@@ -112,6 +112,26 @@ def test_nothing_that_is_sent_makes_a_fault(contract: Contract, owner: Person, n
     wrong = [said for answer in answers if (said := fault_of(answer, contract)) is not None]
     assert len(answers) > 1000
     assert not wrong, "\n".join(wrong[:20])
+
+
+def test_no_body_is_looked_at_of_who_is_not_signed_in(
+    contract: Contract, owner: Person, names: dict[str, str]
+) -> None:
+    """It could be 8 MiB of brackets, and its parts would tell what the route takes."""
+    takes_json = [
+        httpx.Request(
+            method.upper(),
+            f"{owner.base_url}{filled(template, names)}",
+            headers={"Content-Type": "application/json"} | headers,
+            content=b"[" * 2000,
+        )
+        for template, item in contract.document["paths"].items()
+        for method, operation in item.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+        for headers in ({}, {"Authorization": "Bearer x.y.z"})
+    ]
+    assert len(takes_json) > 40
+    assert {code_of(answer) for answer in ask_all(takes_json)} == {"unauthenticated"}
 
 
 def fault_of(answer: httpx.Response, contract: Contract) -> str | None:
