@@ -105,14 +105,14 @@ def push(paths: tuple[str, ...], *, message: str, api: str | None, as_json: bool
     with telling(as_json) as out:
         from app.cli.progressing import showing_progress
         from app.cli.working_told import told_push
-        from app.client.hand_edits import document_path
+        from app.client.hand_edits import known_path
         from app.client.push import push as push_edits
 
         with _folder() as folder, connect(api) as client, showing_progress(quiet=as_json) as progress:
-            chosen = [document_path(folder, path, from_folder=Path.cwd()) for path in paths]
-            pushed = push_edits(
-                client, folder, message=message, paths=[each for each in chosen if each], progress=progress
-            )
+            chosen = [known_path(folder, path, from_folder=Path.cwd()) for path in paths]
+            # The folder's root is among them: that is everything.
+            wanted = [] if "" in chosen else chosen
+            pushed = push_edits(client, folder, message=message, paths=wanted, progress=progress)
         out.tell(pushed, told_push(pushed))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from app.cli.characters import safe
 from app.cli.exits import json_document
 from app.client.folder import open_folder
 from app.client.glance import remember, sources
@@ -81,7 +82,7 @@ def told_status(status: Status) -> str:
     lines += [f"  added     {path}" for path in status.added]
     lines += [f"  deleted   {path}" for path in status.deleted]
     lines += [f"  moved     {source} → {target}" for source, target in status.moved.items()]
-    lines += [f"  left out  {path} {why}" for path, why in status.problems.items()]
+    lines += [f"  left out  {safe(path)} {why}" for path, why in status.problems.items()]
     if status.unfinished:
         lines.append("A pull was interrupted; `verso pull` finishes it.")
     if status.conflicts:
@@ -125,7 +126,7 @@ def told_push(pushed: Pushed) -> str:
         lines += [f"  {path}" for path in pushed.paths[:_MOST]]
         if len(pushed.paths) > _MOST:
             lines.append(f"  … and {len(pushed.paths) - _MOST} more")
-    lines += [f"  left out  {path} {why}" for path, why in pushed.problems.items()]
+    lines += [f"  left out  {safe(path)} {why}" for path, why in pushed.problems.items()]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ None of these speaks to a server. They change files and say what a later push sh
 
 from __future__ import annotations
 
+import os.path
 from typing import TYPE_CHECKING
 
 from app.client.applying import begin_steps
@@ -27,15 +28,25 @@ if TYPE_CHECKING:
 
 def document_path(folder: Folder, given: str, *, from_folder: Path) -> str:
     """The document's path of a file name that was typed in some folder. Raises VersoError `bad_path`."""
-    # Not resolved: a symbolic link is a document of its own.
-    import os.path  # noqa: PLC0415 - Path has no way to tidy `..` without following links
-
+    # Not resolved: a symbolic link is a document of its own. Path can't tidy `..` without following links.
     full = os.path.normpath(from_folder / given)
     try:
         inside = type(folder.root)(full).relative_to(folder.root)
     except ValueError:
         raise VersoError("bad_path", f"{given} is outside of the working folder {folder.root}.") from None
     return "" if inside.as_posix() == "." else normal_path(inside.as_posix())
+
+
+def known_path(folder: Folder, given: str, *, from_folder: Path) -> str:
+    """The document's path of a file or folder that is here, or was: a slip is not "nothing to push".
+
+    Raises VersoError `bad_path`, `document_not_found`.
+    """
+    path = document_path(folder, given, from_folder=from_folder)
+    there = os.path.lexists(folder.root / path)
+    if not there and not any(_within(base, path) for base in folder.work.bases()):
+        raise VersoError("document_not_found", f"There is no {given} here.", path=path)
+    return path
 
 
 def move(folder: Folder, source: str, target: str) -> dict[str, str]:

@@ -141,7 +141,8 @@ def test_exit_codes_tell_what_happened(shell: Shell, zoe: Someone, project: str)
     shell.run("status", "--nonsense", code=2)
     (work / "a.md").write_text("one\n")
     shell.run("push", within="work")
-    assert shell.json("rm", "b.md", within="work", code=1)["error"]["code"] == "document_not_found"
+    for verb in ("rm", "push"):
+        assert shell.json(verb, "b.md", within="work", code=1)["error"]["code"] == "document_not_found"
     (work / "a.md").write_text("mine\n")
     assert shell.json("rm", "a.md", within="work", code=1)["error"]["code"] == "unsaved"
     with zoe.api() as api:

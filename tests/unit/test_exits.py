@@ -9,6 +9,7 @@ import pytest
 from app.cli.characters import safe_lines
 from app.cli.exits import telling
 from app.cli.following import told_event
+from app.cli.working_told import Status, told_status
 from app.errors import VersoError
 
 EVIL = "\x1b]0;mine\x07\x9b2J\r\u202e"
@@ -39,6 +40,14 @@ def test_programs_get_what_was_written(capsys: pytest.CaptureFixture[str]) -> No
     with telling(as_json=True) as out:
         out.tell({"message": EVIL})
     assert json.loads(capsys.readouterr().out) == {"message": EVIL}
+
+
+def test_a_files_name_is_one_line_of_a_status() -> None:
+    status = Status(
+        folder="/x", project="p", change=1, edited=[], added=[], deleted=[], moved={}, conflicts=[],
+        problems={"a\n  conflict  b": "can't be a document"}, unfinished=False,
+    )  # fmt: skip
+    assert "  left out  a␊  conflict  b can't be a document\n" in told_status(status)
 
 
 def test_lines_stay_lines() -> None:
