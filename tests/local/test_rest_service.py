@@ -164,6 +164,13 @@ async def test_no_read_gives_more_rows_than_max_rows(client: httpx.AsyncClient):
     assert (counted.status_code, counted.headers["content-range"]) == (206, "0-999/1500")
 
 
+async def test_preferences_may_stand_in_several_lines(client: httpx.AsyncClient):
+    lines = [*client.headers.multi_items(), ("Prefer", "count=exact"), ("Prefer", "handling=strict")]
+    async with httpx.AsyncClient(base_url=client.base_url) as bare:
+        answer = await bare.get("/books?limit=1", headers=lines)
+    assert answer.headers["preference-applied"] == "count=exact, handling=strict"
+
+
 async def test_a_write_whose_answer_is_refused_is_undone(books: Stack, client: httpx.AsyncClient):
     await fill(books)
     one = {"Accept": "application/vnd.pgrst.object+json", "Prefer": "return=representation"}

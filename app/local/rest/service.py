@@ -61,7 +61,7 @@ class RestService:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; never raises for what a request or PostgreSQL did wrong."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers(scope)
         anonymous = True
         try:
             caller = _served(caller_of(headers, self._keys))
@@ -144,6 +144,15 @@ def _check_profile(method: str, headers: dict[str, str]) -> None:
     schema = headers.get("content-profile" if method in _CHANGING else "accept-profile")
     if schema is not None and schema != EXPOSED:
         raise unknown_schema(unquote(schema), (EXPOSED,))
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The headers by their names in lower case; of several lines one is made (RFC 9110 §5.3)."""
+    lines: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        lines[name] = f"{lines[name]}, {value}" if name in lines else value
+    return lines
 
 
 async def _body(receive: Receive) -> bytes:
