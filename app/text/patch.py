@@ -15,7 +15,7 @@ from unidiff.patch import PatchSet
 
 from app.text.errors import PatchRejectedError, PatchUnreadableError
 from app.text.lines import split_lines
-from app.text.patch_scan import ScannedFile, scan
+from app.text.patch_scan import PREFIXES, ScannedFile, scan
 from app.text.unified import git_blob_name
 
 MAX_PATCH_BYTES = 32_000_000
@@ -176,7 +176,9 @@ def _paths(file: ScannedFile) -> tuple[str | None, str | None]:
     new = None if file.deleted or names[1] == b"/dev/null" else names[1]
     if old is None and new is None:
         raise PatchUnreadableError("A file in the patch is missing on both sides.")
-    if (old or b"a/")[:2] == b"a/" and (new or b"b/")[:2] == b"b/":
+    usual = file.git_names or (b"a/", b"b/")
+    said = tuple((name or other)[:2] for name, other in zip((old, new), usual, strict=True))
+    if said in PREFIXES:
         old, new = old and old[2:], new and new[2:]
     return (None if old is None else _path(old)), (None if new is None else _path(new))
 

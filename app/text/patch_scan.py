@@ -24,6 +24,9 @@ NO_NEWLINE = b"\\ No newline at end of file\n"
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 _INDEX = re.compile(rb"index ([0-9a-f]{4,64})\.\.([0-9a-f]{4,64})(?: \d{1,6})?$")
 _MAX_HEADER = 16_384
+# The usual ones, and those of diff.mnemonicPrefix: index, work tree, commit, object; -R turns them.
+_MNEMONIC = {(b"i/", b"w/"), (b"c/", b"w/"), (b"c/", b"i/"), (b"o/", b"w/")}
+PREFIXES = {(b"a/", b"b/")} | _MNEMONIC | {(new, old) for old, new in _MNEMONIC}
 _ESCAPE = re.compile(rb'\\([0-7]{3}|[abtnvfr"\\])')
 _ESCAPES = {b"a": 7, b"b": 8, b"t": 9, b"n": 10, b"v": 11, b"f": 12, b"r": 13, b'"': 34, b"\\": 92}
 
@@ -182,7 +185,7 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 
 
 def _git_names(names: bytes) -> tuple[bytes, bytes] | None:
-    """Return the two names of a ``diff --git`` line where they are the same but for a/ and b/.
+    """Return the two names of a ``diff --git`` line where they are the same but for their prefixes, if any.
 
     Only then are they unambiguous, and only then are they needed: a rename says both again.
     """
@@ -190,9 +193,8 @@ def _git_names(names: bytes) -> tuple[bytes, bytes] | None:
         names = b" ".join(_ESCAPE.sub(_unescaped, part) for part in names[1:].rstrip(b'"').split(b'" "'))
     half = len(names) // 2
     old, blank, new = names[:half], names[half : half + 1], names[half + 1 :]
-    if blank == b" " and old[:2] == b"a/" and new[:2] == b"b/" and old[2:] == new[2:]:
-        return old, new
-    return None
+    is_prefixed = (old[:2], new[:2]) in PREFIXES and old[2:] == new[2:]
+    return (old, new) if blank == b" " and (is_prefixed or old == new) else None
 
 
 def _unreadable(at: int, reason: str) -> PatchUnreadableError:

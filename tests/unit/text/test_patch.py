@@ -38,8 +38,18 @@ def only(data: bytes):
         (b"diff --git a/x b/z\nrename from x\nrename to z\n--- a/x\n+++ b/z\n", ("x", "z")),
         (b"From: someone\nSubject: [PATCH] x\n\n---\n x | 2 +-\n\n--- a/x\r\n+++ b/x\r\n", ("x", "x")),
         (b"Index: x\n=====\n--- x\n+++ x\n", ("x", "x")),
+        # diff.mnemonicPrefix and diff.noprefix (git-config).
+        (b"diff --git i/x w/x\n--- i/x\n+++ w/x\n", ("x", "x")),
+        (b"diff --git w/x c/x\n--- w/x\n+++ c/x\n", ("x", "x")),
+        (b"diff --git i/x w/x\nnew file mode 100644\n--- /dev/null\n+++ w/x\n", (None, "x")),
+        (b"diff --git i/x w/x\ndeleted file mode 100644\n--- i/x\n+++ /dev/null\n", ("x", None)),
+        (b"diff --git b/x b/x\nnew file mode 100644\n--- /dev/null\n+++ b/x\n", (None, "b/x")),
+        (b"diff --git w/x w/x\n--- w/x\n+++ w/x\n", ("w/x", "w/x")),
     ],
-    ids=["git", "no prefix", "dates", "quoted", "new", "deleted", "b/ in the path", "rename", "mail", "svn"],
+    ids=[
+        *("git", "no prefix", "dates", "quoted", "new", "deleted", "b/ in the path", "rename", "mail", "svn"),
+        *("mnemonic", "turned", "mnemonic new", "mnemonic deleted", "new without prefix", "w/ in the path"),
+    ],
 )
 def test_names_are_read_as_git_reads_them(header, paths):
     file = only(header + b"@@ -1 +1 @@\n-a\n+b\n")
