@@ -469,9 +469,7 @@ def test_search_shows_where_words_stand(long: Project) -> None:
 
 
 def test_open_says_where_the_page_is(long: Project) -> None:
-    assert long.run("open", "a.txt", "--print") == (
-        f"{long.server.url}/p/{long.slug}/files/a.txt\n"
-    )
+    assert long.run("open", "a.txt", "--print") == f"{long.server.url}/p/{long.slug}/files/a.txt\n"
 
 
 # --- completion ------------------------------------------------------------------------------------------------
