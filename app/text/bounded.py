@@ -3,7 +3,8 @@
 With `pool` this is the one part of the package that uses asyncio and subprocesses. A thread would not do:
 xdiff holds the GIL and cannot be stopped. What decides is how many bytes lie between the first and the last
 difference, since all else costs linear time: up to 4 KiB (nine of ten real edits, half a millisecond) the
-worst text takes about 10 ms, and is done on the spot.
+worst text takes about 10 ms, and is done on the spot. Of Markdown, which takes square time, and of patches of
+small hunks that is less text.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _INLINE_BYTES = 512 * 1024
 _INLINE_LINES = 10_000
 _INLINE_DIFFERING = 4 * 1024
 _INLINE_PATCH = 8 * 1024
-_INLINE_MARKDOWN = 1024
+_INLINE_MARKDOWN = 512
 _STEPS = (4096, 64)
 
 
