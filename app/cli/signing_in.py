@@ -80,6 +80,8 @@ def logout(*, api: str | None, everywhere: bool, as_json: bool) -> None:
                     auth.sign_out(token, everywhere=everywhere)
                 ended = True
         except VersoError as error:
+            if everywhere and error.code == "unreachable":
+                raise  # without the login nobody could try again, and the other machines go on
             known = True
             # Over already is what was wanted; unreachable is told, because the session lives on there.
             ended = error.code == "not_signed_in" and not everywhere

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -17,6 +18,9 @@ from click.testing import CliRunner
 from app.cli.commands import verso
 from app.cli.exits import telling
 from app.cli.system import refusal_of
+from app.client.auth import Session, Where
+from app.client.credentials import Login, Logins
+from app.client.vault import Vault
 
 FULL = Path("/dev/full")
 
@@ -124,6 +128,20 @@ def test_interrupted_at_a_question_is_interrupted(monkeypatch: pytest.MonkeyPatc
     ended = CliRunner().invoke(verso, ["members", "list", "x"])
     assert ended.exit_code == 130
     assert "interrupted" in ended.output
+
+
+def test_who_could_not_sign_out_everywhere_can_try_again(tmp_path: Path) -> None:
+    logins = Logins(Vault(tmp_path / "logins", find_ring=lambda: None))
+    session = Session(access_token="x", refresh_token="y", expires_at=time.time() + 3600)
+    where = Where(supabase_url="http://127.0.0.1:9", publishable_key="k")
+    server = "http://127.0.0.1:8"
+    logins.store(Login(server=server, where=where, session=session, account="1", name="zoe"))
+    out = ["logout", "--api", server]
+    ended = CliRunner().invoke(verso, [*out, "--everywhere"], env={"VERSO_CONFIG_DIR": str(tmp_path)})
+    assert (ended.exit_code, logins.servers()) == (5, [server])
+    ended = CliRunner().invoke(verso, out, env={"VERSO_CONFIG_DIR": str(tmp_path)})
+    assert (ended.exit_code, logins.servers()) == (0, [])
+    assert "could not be ended" in ended.output
 
 
 def test_every_command_has_its_place_in_the_help() -> None:
