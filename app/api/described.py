@@ -92,6 +92,7 @@ _HEAD_OUT = msgspec.structs.replace(
     _CONTENT_OUT,
     headers=("If-None-Match", "If-Match"),
     answers={304: "What you have is what there is."},
+    refuses=tuple(code for code in _CONTENT_OUT.refuses if code != "range_not_satisfiable"),
     produces={},
 )
 _MEMENTO = {302: "Where the version of the time in Accept-Datetime is."}
@@ -159,7 +160,7 @@ OPERATIONS: dict[str, Operation] = {
         _HEAD_OUT,
         headers=(*_HEAD_OUT.headers, "Accept-Datetime"),
         answers=_HEAD_OUT.answers | _MEMENTO,
-        refuses=_CONTENT_OUT.refuses + _AT_POINT,
+        refuses=_HEAD_OUT.refuses + _AT_POINT,
     ),
     "read_version_content": _CONTENT_OUT,
     "head_version_content": _HEAD_OUT,
