@@ -116,7 +116,7 @@ def table_of(diff: DiffResult, showing: Showing) -> Table:
 
 def _head(hunk: Hunk) -> str:
     where = f"From line {hunk.new_start}" if hunk.new_lines else f"After line {hunk.new_start}"
-    return f"{where}: {hunk.section}" if hunk.section else where
+    return f"{where}, below {hunk.section}" if hunk.section else where
 
 
 def _fold(
