@@ -127,6 +127,7 @@ PROBLEMS = {
     "imports_busy": Problem(503, "Others are importing just now"),
     "archive_refused": Problem(422, "The archive can't be taken as it is"),
     "bad_pattern": Problem(422, "That is no pattern"),
+    "file_changed": Problem(409, "A file was written to while it was read"),
     "source_unreadable": Problem(422, "The archive can't be read"),
     "bad_condition": Problem(400, "The precondition is not usable"),
     "bad_cursor": Problem(400, "The cursor is not one of ours"),
