@@ -47,7 +47,7 @@ addEventListener("pageshow", () => {
   sending = false;
 });
 addEventListener("beforeunload", (event) => {
-  const fields = [...document.querySelectorAll("textarea:not([readonly])")];
+  const fields = [...document.querySelectorAll("textarea:not([readonly], [data-import] *)")]; // those are sent by a script
   if (!sending && fields.some((each) => each.value !== each.defaultValue || "unsaved" in each.dataset)) event.preventDefault();
 });
 
