@@ -69,7 +69,8 @@ async def blame_document(
     ranges = [
         Range(
             origins[each.version],
-            [(number, _shown(texts[number - 1])) for number in range(each.first, each.last + 1)],
+            # As many as there are: how many there should be is an author's word.
+            [(n, _shown(line)) for n, line in enumerate(texts[each.first - 1 : each.last], each.first)],
         )
         for each in blame.ranges
     ]

@@ -312,6 +312,9 @@ def test_an_author_who_lied_about_how_many_lines_there_are_is_in_nobodys_way(sta
     assert rpc(stack, people.editor, "store_attributions", items=lie).status_code == 200
     text = people.reader.get(f"/v1/documents/{other['document']}/blame", headers={"Accept": "text/plain"})
     assert [line[-4:] for line in text.text.splitlines()] == [" one", " two"]
+    page = people.reader.get(f"/p/{project.id}/documents/{other['document']}/blame")
+    assert page.status_code == 200, page.text
+    assert re.findall(r"\b(?:one|two)\b", page.text)[-2:] == ["one", "two"]
 
 
 @pytest.mark.slow
