@@ -40,7 +40,7 @@ _TAGS = {
 _ATTRIBUTES = {
     "a": {"href", "title", "class", "id"},
     "img": {"src", "alt", "title", "loading"},
-    "ol": {"start", "class"},
+    "ol": {"start", "class", "dir"},
     "th": {"class"},
     "td": {"class"},
     "code": {"class"},
@@ -48,7 +48,7 @@ _ATTRIBUTES = {
     "div": {"class", "tabindex", "role", "aria-label"},
     "span": {"class", "role", "aria-label"},
     "li": {"class", "id"},
-    "ul": {"class"},
+    "ul": {"class", "dir"},
     "sup": {"class"},
     "hr": {"class"},
     "section": {"class"},
@@ -146,6 +146,8 @@ def _mend(tokens: Sequence[Token], places: Places) -> list[Heading]:
             token.attrSet("class", f"to-{aligned[1]}")
         if token.type == "inline":
             token.children = _inline(token.children or [], places)
+        elif token.type in {"bullet_list_open", "ordered_list_open"}:
+            token.attrSet("dir", "auto")  # its marks stand where its words begin, from the right in Arabic
         elif token.type == "heading_open":
             level = int(token.tag[1])
             while above and above[-1] >= level:

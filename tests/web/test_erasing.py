@@ -45,3 +45,7 @@ async def test_an_owner_looks_repeats_the_hash_and_erases(web: Site, project: Pr
     await reader.goto(f"/p/{project.slug}/files/{path}")
     assert "were erased" in await reader.get_by_role("main").inner_text()
     assert await reader.get_by_role("link", name="Download").count() == 0
+    project.written(path, "written anew\n", base=version["hash"])
+    editor = await web.page("editor", f"/p/{project.slug}/files/{path}?at={version['hash']}")
+    assert "were erased" in await editor.get_by_role("main").inner_text()
+    assert await editor.locator("a[href*='/restore/']").count() == 0

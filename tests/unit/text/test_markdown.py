@@ -49,6 +49,7 @@ TAGS = {
     "summary",
 }
 ATTRIBUTES = {
+    "dir",
     "href",
     "src",
     "alt",
@@ -197,3 +198,9 @@ async def test_a_text_that_takes_too_long_ends_and_keeps_nobody_waiting() -> Non
             await workers.markdown(text * 8, PLACES, deadline_s=0.5)
         assert time.monotonic() - began < 10
         assert "<em>b</em>" in (await workers.markdown("*b*", PLACES)).html
+
+
+def test_a_list_runs_the_way_its_words_do():
+    made = render_markdown("- \u0645\u0631\u062d\u0628\u0627\n\n1. one\n", PLACES).html
+    assert '<ul dir="auto">' in made
+    assert '<ol dir="auto">' in made
