@@ -11,7 +11,7 @@ from axe_playwright_python.async_playwright import Axe
 from tests.api.world import People
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext, Locator, Page
 
     from tests.api.world import Person
 
@@ -94,8 +94,19 @@ def session_of(state: Any) -> dict[str, Any]:
     return {"access_token": token, "user": {"id": claims["sub"], "email": claims.get("email", "")}}
 
 
+async def click_through(target: Locator) -> None:
+    """Click on what leads to another page, and wait until all of that page is there.
+
+    After a click alone, what is read may still be the page before, or the next one's first half.
+    """
+    async with target.page.expect_navigation(wait_until="domcontentloaded"):
+        await target.click()
+
+
 async def check_page(page: Page) -> None:
     """What must hold of every page: axe finds nothing, nothing sticks out, one main heading, nobody's id is shown."""
+    # Whoever waited for words of the page has perhaps only its first half.
+    await page.wait_for_load_state("domcontentloaded")
     found = await Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

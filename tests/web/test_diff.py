@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.async_api import expect
 
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -41,11 +42,11 @@ async def test_two_versions_in_one_column_and_side_by_side(
     assert await page.locator("ins").all_inner_texts() == ["another"]
     assert await page.locator("#n10").count() == 1
     assert await page.get_by_role("link", name="Comment on line 10").count() == 0
-    await page.get_by_role("link", name="Side by side").click()
+    await click_through(page.get_by_role("link", name="Side by side"))
     assert await page.locator("table.split ins").all_inner_texts() == ["another"]
     await page.get_by_label("From version").fill("1")
     await page.get_by_label("to", exact=True).fill("3")
-    await page.get_by_role("button", name="Compare").click()
+    await click_through(page.get_by_role("button", name="Compare"))
     assert "view=split" in page.url
     assert await page.locator("td.t.added").count() == 2
 
@@ -60,7 +61,7 @@ async def test_lines_that_moved_together_say_so_once_and_lead_there(web: Site, p
     assert await went.all_inner_texts() == ["8 lines moved to line 13", "8 lines moved from line 1"]
     assert await page.locator("tr.moved").count() == 16
     await went.first.click()
-    assert page.url.endswith("#n13")
+    await expect(page).to_have_url(re.compile("#n13$"))
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
@@ -70,7 +71,7 @@ async def test_folded_lines_unfold(web: Site, project: Project, document: str, *
     assert await page.locator("tr.context").count() == 6
     await page.get_by_role("link", name="47 unchanged lines").click()
     await page.locator("#n60").wait_for()
-    assert await page.locator("tr.context").count() == 53
+    await expect(page.locator("tr.context")).to_have_count(53)
     assert ("open=" in page.url) is not scripts
     await check_page(page) if scripts else None
 
@@ -84,7 +85,7 @@ async def test_a_long_difference_comes_in_parts(
     assert await page.locator("tr.added, tr.removed").count() == 600
     await page.get_by_role("link", name="More lines").click()
     await page.get_by_text("Part 2 of 3, 1,561 lines").wait_for()
-    assert await page.locator("tr.added, tr.removed").count() == (1200 if scripts else 600)
+    await expect(page.locator("tr.added, tr.removed")).to_have_count(1200 if scripts else 600)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
@@ -110,7 +111,7 @@ async def test_a_comment_stands_beside_its_line_and_is_answered_and_resolved(
     await thread.get_by_label("Your reply").fill("Because it is.")
     await thread.get_by_role("button", name="Reply").click()
     await thread.get_by_text("Because it is.").wait_for()
-    assert await thread.locator(".remark").count() == 2
+    await expect(thread.locator(".remark")).to_have_count(2)
     if scripts:
         await check_page(page)
     await thread.get_by_role("button", name="Resolve").click()
@@ -130,11 +131,11 @@ async def test_a_version_is_approved_and_that_is_withdrawn(
 ) -> None:
     page = await web.page("reviewer", f"/p/{project.slug}/documents/{document}/diff?to=3")
     await page.get_by_label("Why (optional)").fill("Looks right.")
-    await page.get_by_role("button", name="Approve").click()
+    await click_through(page.get_by_role("button", name="Approve"))
     state = page.locator("#review-title .badge")
     assert await state.inner_text() == "Approved"
     await check_page(page)
-    await page.get_by_role("button", name="Withdraw mine").click()
+    await click_through(page.get_by_role("button", name="Withdraw mine"))
     assert await state.inner_text() == "Not reviewed"
 
 
@@ -146,7 +147,7 @@ async def test_what_can_t_be_sent_is_not_lost(web: Site, project: Project, docum
     # What isn't offered may be sent all the same: the database decides.
     button = page.get_by_role("button", name="Request changes")
     await button.evaluate("button => button.value = 'approve'")
-    await button.click()
+    await click_through(button)
     assert await page.get_by_label("What you wrote").input_value() == "I find my own work good."
     assert "approve" in await page.get_by_role("alert").inner_text()
     await check_page(page)

@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tests.api.world import make_project
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -38,7 +38,7 @@ async def test_a_newcomer_s_first_documents_without_a_script(web: Site) -> None:
     page = await web.page("editor", f"/p/{project.slug}", java_script_enabled=False)
     await page.get_by_label("Choose files").set_input_files([file("a.md", "# A\n"), file("b.txt", "b\n")])
     await page.get_by_label("Folder").fill("first")
-    await page.get_by_role("button", name="Upload").click()
+    await click_through(page.get_by_role("button", name="Upload"))
     assert await said(page) == "2 documents are uploaded as change #1."
     assert page.url == f"{web.url}/p/{project.slug}/files/first"
     assert text_of(project, "first/a.md") == "# A\n"
@@ -98,12 +98,12 @@ async def test_what_is_there_is_replaced_only_if_asked_for_and_seen(web: Site, p
     address = f"/p/{project.slug}/upload"
     page = await web.page("editor", address, java_script_enabled=False)
     await page.get_by_label("Choose files").set_input_files([file(name, "second")])
-    await page.get_by_role("button", name="Upload").click()
+    await click_through(page.get_by_role("button", name="Upload"))
     assert "Choose to replace it" in await page.get_by_role("alert").inner_text()
     await check_page(await web.page("editor", address))
     await page.get_by_label("Choose files").set_input_files([file(name, "second")])
     await page.get_by_label("A file that is there already").check()
-    await page.get_by_role("button", name="Upload").click()
+    await click_through(page.get_by_role("button", name="Upload"))
     assert name in await said(page)
     assert text_of(project, name) == "second"
     # Nothing was there when the form was opened: each file is told of.
@@ -113,7 +113,7 @@ async def test_what_is_there_is_replaced_only_if_asked_for_and_seen(web: Site, p
         project.written(each, "newer")
     await page.get_by_label("Choose files").set_input_files([file(each, "late") for each in newer])
     await page.get_by_label("A file that is there already").check()
-    await page.get_by_role("button", name="Upload").click()
+    await click_through(page.get_by_role("button", name="Upload"))
     told = await page.get_by_role("alert").inner_text()
     assert all(f"{each}: Somebody changed this" in told for each in newer), told
     # Another page that was opened before that must not replace what it hasn't shown.
@@ -150,7 +150,7 @@ async def test_a_document_is_written_and_edited(web: Site, project: Project) -> 
     await page.goto(f"/p/{project.slug}/create?folder=notes")
     await page.get_by_label("Path").fill("notes/new.md")
     await page.get_by_label("Text").fill("third\n")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     await page.get_by_role("alert").filter(has_text="Choose another path.").wait_for()
     assert await page.get_by_label("Text").input_value() == "third\n"
 
@@ -160,11 +160,11 @@ async def test_line_ends_stay_what_they_were_and_nothing_changed_is_no_version(
 ) -> None:
     project.written("dos.txt", b"a\r\nb\r\n")
     page = await web.page("editor", f"/p/{project.slug}/edit/dos.txt", java_script_enabled=False)
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     assert "nothing was written" in await said(page)
     await page.goto(f"/p/{project.slug}/edit/dos.txt")
     await page.get_by_label("Text").fill("a\nc\n")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     assert project.people.reader.get(project.file("dos.txt")).content == b"a\r\nc\r\n"
 
 
@@ -196,7 +196,7 @@ async def test_a_session_that_ends_while_somebody_writes_takes_nothing_typed_alo
     await page.get_by_label("Text").fill("typed\n")
     await page.get_by_label("What changed").fill("A reason")
     await page.context.clear_cookies()
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     assert await page.get_by_label("Text").input_value() == "typed\n"
     assert await page.get_by_label("Message").input_value() == "A reason"
     await check_page(page)
@@ -221,7 +221,8 @@ async def test_a_session_that_ends_while_somebody_writes_takes_nothing_typed_alo
     # What was sent and never arrived is kept, also by who goes back to the page that said the last one was saved.
     await page.get_by_label("Text").fill("on its way\n")
     await page.route("**/edit/ends.md", lambda route: route.fulfill(status=204))
-    await page.get_by_role("button", name="Save").click()
+    async with page.expect_response("**/edit/ends.md"):
+        await page.get_by_role("button", name="Save").click()
     await page.unroute("**/edit/ends.md")
     await page.go_back()
     await page.goto(f"/p/{project.slug}/edit/ends.md")
@@ -232,7 +233,7 @@ async def test_a_session_that_ends_while_somebody_writes_takes_nothing_typed_alo
     plain = await web.page("reviewer", document, java_script_enabled=False)
     await plain.get_by_label("Comment on the document").fill("A thought")
     await plain.context.clear_cookies()
-    await plain.get_by_role("button", name="Comment", exact=True).click()
+    await click_through(plain.get_by_role("button", name="Comment", exact=True))
     assert await plain.get_by_label("Body").input_value() == "A thought"
     again = await plain.get_by_role("main").get_by_role("link", name="Sign in").get_attribute("href")
     assert "diff%3Fto%3D1" in (again or "")
@@ -245,20 +246,20 @@ async def test_move_delete_undelete_restore(web: Site, project: Project) -> None
     await page.locator("summary", has_text="More").click()
     await page.get_by_role("link", name="Move or rename").click()
     await page.get_by_label("New path").fill("there/now.md")
-    await page.get_by_role("button", name="Move").click()
+    await click_through(page.get_by_role("button", name="Move"))
     assert await said(page) == "The document is now at there/now.md."
     await page.goto(f"/p/{project.slug}/files/here.md")
     assert page.url.endswith("/files/there/now.md")
     await page.goto(f"/p/{project.slug}/documents/{first['document']}/restore/1")
     assert "first" in await page.get_by_role("article").inner_text()
-    await page.get_by_role("button", name="Restore").click()
+    await click_through(page.get_by_role("button", name="Restore"))
     assert "Version 1 is back" in await said(page)
     assert text_of(project, "there/now.md") == "first\n"
     await page.goto(f"/p/{project.slug}/delete/there/now.md")
-    await page.get_by_role("button", name="Delete").click()
+    await click_through(page.get_by_role("button", name="Delete"))
     assert await said(page) == "there/now.md is deleted. Its history stays, and it can be brought back."
     await check_everywhere(web, "editor", f"/p/{project.slug}/files/there/now.md")
-    await page.get_by_role("button", name="Bring it back").click()
+    await click_through(page.get_by_role("button", name="Bring it back"))
     assert await said(page) == "there/now.md is back."
     assert messages(project)[:4] == [
         "Bring back now.md",
