@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import check_page
+from tests.web.browsing import check_page, click_through
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -25,7 +25,7 @@ async def met(
     page = await web.page("editor", f"/p/{project.slug}/edit/{path}", java_script_enabled=scripts)
     project.written(path, theirs, base=first["hash"], by=project.people.owner)
     await page.get_by_label("Text").fill(yours)
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     await page.get_by_role("heading", name="Somebody was faster").wait_for()
     return page
 
@@ -39,7 +39,7 @@ async def test_what_fits_together_is_proposed_merged(web: Site, project: Project
     page = await met(web, project, "fits.md", theirs=theirs, yours=yours)
     both = "one, by owner\n\ntwo\n\nthree, by editor\n"
     assert await page.get_by_label("The merged text").input_value() == both
-    await page.get_by_role("button", name="Save this text").click()
+    await click_through(page.get_by_role("button", name="Save this text"))
     assert "merged with what somebody else wrote" in await page.get_by_role("status").inner_text()
     assert text_of(project, "fits.md") == both
     made = project.history(project.people.reader.get(project.file("fits.md")).headers["verso-document"])
@@ -57,7 +57,7 @@ async def test_each_place_is_decided(web: Site, project: Project, *, scripts: bo
     await first.get_by_label("Theirs").check()
     await second.get_by_label("Both, yours first").check()
     await page.get_by_label("What changed").first.fill("Decided")
-    await page.get_by_role("button", name="Save with these choices").click()
+    await click_through(page.get_by_role("button", name="Save with these choices"))
     await page.get_by_role("status").filter(has_text="merged with").wait_for()
     assert text_of(project, path) == "ONE\n\ntwo\n\nDrei\nVier\nTHREE"
     shown = await page.get_by_role("main").inner_text()
@@ -71,11 +71,11 @@ async def test_by_hand_nothing_with_markers_is_saved_and_what_was_written_stays(
     await page.get_by_text("Write it by hand instead").click()
     marked = await page.get_by_label("between markers").input_value()
     assert marked.startswith("<<<<<<< yours\n1\n=======\nONE\n>>>>>>> ")
-    await page.get_by_role("button", name="Save this text").click()
+    await click_through(page.get_by_role("button", name="Save this text"))
     assert "Markers" in await page.get_by_role("alert").nth(1).inner_text()
     assert await page.get_by_label("between markers").input_value() == marked
     await page.get_by_label("between markers").fill("one of both\n\ntwo\n\nthree\n")
-    await page.get_by_role("button", name="Save this text").click()
+    await click_through(page.get_by_role("button", name="Save this text"))
     assert text_of(project, "hand.md") == "one of both\n\ntwo\n\nthree\n"
 
 
@@ -84,9 +84,9 @@ async def test_who_is_slower_once_more_meets_that_too(web: Site, project: Projec
     head = project.people.reader.get(project.file("twice.md")).headers["etag"].strip('"')
     project.written("twice.md", "ONE\n\ntwo\n\nTHREE\n", base=head, by=project.people.owner)
     await page.get_by_role("radio", name="Yours 1").check()
-    await page.get_by_role("button", name="Save with these choices").click()
+    await click_through(page.get_by_role("button", name="Save with these choices"))
     assert await page.get_by_label("The merged text").input_value() == "1\n\ntwo\n\nTHREE\n"
-    await page.get_by_role("button", name="Save this text").click()
+    await click_through(page.get_by_role("button", name="Save this text"))
     assert text_of(project, "twice.md") == "1\n\ntwo\n\nTHREE\n"
 
 
@@ -108,5 +108,5 @@ async def test_a_document_that_went_away_meanwhile_leaves_the_text_in_the_form(
         project.file("gone.md"), headers={"If-Match": f'"{first["hash"]}"'}
     ).raise_for_status()
     await page.get_by_label("Text").fill("kept\n")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     assert await page.get_by_label("Text").input_value() == "kept\n"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -105,10 +107,10 @@ async def test_the_source_has_a_link_to_every_line_and_comes_in_pages(web: Site,
     page = await web.page("reader", path)
     assert await page.locator(".lines li").count() == 2000
     await page.get_by_role("link", name="Line 7", exact=True).click()
-    assert page.url.endswith("#L7")
+    await expect(page).to_have_url(re.compile("#L7$"))
     assert "line_7 = 7" in await page.locator(":target").inner_text()
-    await page.get_by_role("link", name="Lines 2001 and after").click()
-    await page.get_by_role("link", name="Lines 4001 and after").click()
+    await click_through(page.get_by_role("link", name="Lines 2001 and after"))
+    await click_through(page.get_by_role("link", name="Lines 4001 and after"))
     assert await page.locator("#L4501 code").inner_text() == "line_4501 = 4501"
     assert await page.get_by_role("link", name="and after").count() == 0
 
@@ -133,8 +135,8 @@ async def test_a_document_as_it_was_by_keys_and_without_a_script(web: Site, writ
     await page.get_by_role("link", name="Version 1", exact=True).click()
     await page.wait_for_url("**at=v1")
     plain = await web.page("reader", f"/p/{written.slug}/files/docs/plan.md", java_script_enabled=False)
-    await plain.get_by_role("link", name="Previous version").click()
-    await plain.get_by_role("link", name="To the newest").click()
+    await click_through(plain.get_by_role("link", name="Previous version"))
+    await click_through(plain.get_by_role("link", name="To the newest"))
     assert plain.url.endswith("/files/docs/plan.md")
 
 
@@ -142,19 +144,19 @@ async def test_a_folder_and_the_project_as_they_were(web: Site, written: Project
     await check_everywhere(web, "reader", f"/p/{written.slug}/files/docs")
     page = await web.page("reader", f"/p/{written.slug}?at=1", java_script_enabled=False)
     assert "As it was after #1" in await page.get_by_role("main").inner_text()
-    await page.get_by_role("link", name="docs", exact=True).click()
+    await click_through(page.get_by_role("link", name="docs", exact=True))
     assert await page.get_by_role("link", name="notes").count() == 0
-    await page.get_by_role("link", name="plan.md").click()
+    await click_through(page.get_by_role("link", name="plan.md"))
     assert "first" in await page.get_by_role("article").inner_text()
-    await page.get_by_role("navigation", name="Where you are").get_by_role("link", name="docs").click()
+    await click_through(page.get_by_role("navigation", name="Where you are").get_by_role("link", name="docs"))
     assert "As it was after #1" in await page.get_by_role("main").inner_text()
 
 
 async def test_the_colours_that_somebody_chose_are_there_from_the_first_byte(web: Site) -> None:
     page = await web.page(None, "/", color_scheme="light", java_script_enabled=False)
     light = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-    await page.get_by_role("button", name="Dark").click()
-    await page.wait_for_url(f"{web.url}/")
+    await click_through(page.get_by_role("button", name="Dark"))
+    assert page.url == f"{web.url}/"
     dark = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert dark != light
     assert 'data-theme="dark"' in await (await page.goto("/")).text()

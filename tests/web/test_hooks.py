@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -18,38 +18,38 @@ async def test_a_webhook_s_key_is_shown_once_and_it_is_looked_after(web: Site, p
     page = await web.page("owner", address, java_script_enabled=False)
     await page.get_by_label("Address").fill("https://127.0.0.1/inside")
     await page.get_by_label("Kinds (may be empty)").fill("change.* tag.added")
-    await page.get_by_role("button", name="Add it").click()
+    await click_through(page.get_by_role("button", name="Add it"))
     assert "can't go there" in await page.get_by_role("alert").inner_text()
     assert await page.get_by_label("Kinds (may be empty)").input_value() == "change.* tag.added"
     await page.get_by_label("Address").fill(url)
     async with page.expect_response(lambda answer: answer.request.method == "POST") as answering:
-        await page.get_by_role("button", name="Add it").click()
+        await click_through(page.get_by_role("button", name="Add it"))
     assert (await answering.value).headers["cache-control"] == "private, no-store"
     key = await page.get_by_label("Key").input_value()
     assert key.startswith("whsec_")
-    await page.get_by_role("link", name="I have kept it").click()
+    await click_through(page.get_by_role("link", name="I have kept it"))
     assert key not in await page.content()
     row = page.locator("ul.roster > li").filter(has_text=url)
     assert "change.*, tag.added" in await row.inner_text()
     await row.locator("summary").click()
-    await row.get_by_role("button", name="Pause").click()
+    await click_through(row.get_by_role("button", name="Pause"))
     assert "is paused" in await page.get_by_role("status").inner_text()
     await check_everywhere(web, "owner", address)
     await row.locator("summary").click()
-    await row.get_by_role("button", name="Resume where it was").click()
+    await click_through(row.get_by_role("button", name="Resume where it was"))
     assert await page.get_by_role("status").inner_text() == "The webhook goes on."
-    await row.get_by_role("link", name=url).click()
+    await click_through(row.get_by_role("link", name=url))
     await check_everywhere(web, "owner", page.url.removeprefix(web.url))
     await page.get_by_label("From event").fill("soon")
-    await page.get_by_role("button", name="Send").click()
+    await click_through(page.get_by_role("button", name="Send"))
     assert "numbers" in await page.get_by_role("alert").inner_text()
     assert await page.get_by_label("From event").input_value() == "soon"
     await page.get_by_label("From event").fill("1")
-    await page.get_by_role("button", name="Send").click()
+    await click_through(page.get_by_role("button", name="Send"))
     assert "once more" in await page.get_by_role("status").inner_text()
     await page.goto(address)
     await row.locator("summary").click()
-    await row.get_by_role("button", name="Remove it").click()
+    await click_through(row.get_by_role("button", name="Remove it"))
     assert await page.get_by_role("status").inner_text() == "The webhook is removed."
     assert await row.count() == 0
 
@@ -67,7 +67,7 @@ async def test_a_webhook_is_changed_on_its_page(web: Site, project: Project) -> 
             await row.locator("summary").click()
         for label, value in fields.items():
             await row.get_by_label(label).fill(value)
-        await row.get_by_role("button", name="Save").click()
+        await click_through(row.get_by_role("button", name="Save"))
 
     await save(Address="https://10.0.0.1/in", Kinds="tag.added")
     assert "can't go there" in await row.get_by_role("alert").inner_text()
@@ -96,16 +96,16 @@ async def test_a_session_is_started_and_moved_on(web: Site, project: Project) ->
     await page.get_by_label("Title").fill(title)
     await page.get_by_label("Kind").select_option("feature")
     await page.get_by_label("Folder").fill("a//b")
-    await page.get_by_role("button", name="Start the session").click()
+    await click_through(page.get_by_role("button", name="Start the session"))
     assert await page.get_by_role("alert").count() == 1
     assert await page.get_by_label("Title").input_value() == title
     await page.get_by_label("Kind").select_option("blueprint")
     await page.get_by_label("Folder").fill(f"ovens/{slug}")
-    await page.get_by_role("button", name="Start the session").click()
+    await click_through(page.get_by_role("button", name="Start the session"))
     assert page.url.endswith(f"/sessions/{slug}")
     await page.locator("summary", has_text="Change title and status").click()
     await page.get_by_label("Stands at").select_option("review")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     assert await page.locator("h1 .badge").inner_text() == "review"
     await check_everywhere(web, "editor", f"/p/{project.slug}/sessions/{slug}")
     await check_everywhere(web, "editor", f"/p/{project.slug}/new-session")
@@ -127,7 +127,7 @@ async def test_a_session_that_can_t_be_complete_yet_is_told_beside_what_was_type
     await page.locator("summary", has_text="Change title and status").click()
     await page.get_by_label("Title").fill("Another title")
     await page.get_by_label("Stands at").select_option("complete")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     await page.get_by_role("alert").wait_for()
     assert await page.get_by_label("Title").input_value() == "Another title"
     assert await page.get_by_label("Stands at").input_value() == "complete"

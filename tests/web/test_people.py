@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.api.world import Api, make_project, sign_in
-from tests.web.browsing import NARROW, Site, check_everywhere, check_page
+from tests.web.browsing import NARROW, Site, check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -69,17 +69,17 @@ async def test_an_owner_changes_roles_and_folders_and_removes(
     await row.locator("summary").click()
     await row.get_by_label("Role").select_option("editor")
     await row.get_by_label("Folders (of an editor)").fill("docs\n/nowhere/")
-    await row.get_by_role("button", name="Save").click()
+    await click_through(row.get_by_role("button", name="Save"))
     row = row_of(page, handle)
     assert await page.get_by_role("alert").count() == 1
     assert await row.get_by_label("Folders (of an editor)").input_value() == "docs\n/nowhere/"
     assert await row.get_by_label("Role").input_value() == "editor"
     await row.get_by_label("Folders (of an editor)").fill("docs\nplans")
-    await row.get_by_role("button", name="Save").click()
+    await click_through(row.get_by_role("button", name="Save"))
     assert await page.get_by_role("status").inner_text() == "The role is changed."
     assert "writes below docs, plans" in await row_of(page, handle).inner_text()
     await row_of(page, handle).locator("summary").click()
-    await row_of(page, handle).get_by_role("button", name=f"Remove {handle}").click()
+    await click_through(row_of(page, handle).get_by_role("button", name=f"Remove {handle}"))
     assert await page.get_by_role("status").inner_text() == "They are no member any more."
     assert await page.get_by_text(handle, exact=True).count() == 0
 
@@ -89,7 +89,7 @@ async def test_the_last_owner_stays(web: Site, project: Project) -> None:
     row = page.locator("ul.roster > li").filter(has_text="you").first
     await row.locator("summary").click()
     await check_page(page)
-    await row.get_by_role("button", name="Leave the project").click()
+    await click_through(row.get_by_role("button", name="Leave the project"))
     await page.get_by_role("alert").wait_for()
     assert "owner" in await page.get_by_role("alert").inner_text()
     assert await page.locator("details.change[open]").count() == 1
@@ -102,14 +102,14 @@ async def test_somebody_is_invited_and_the_invitation_is_taken_back(web: Site, p
     page = await web.page("owner", f"/p/{project.slug}/people", java_script_enabled=False)
     await page.get_by_label("Who").fill("no address")
     await page.get_by_label("As", exact=True).first.select_option("reviewer")
-    await page.get_by_role("button", name="Invite").click()
+    await click_through(page.get_by_role("button", name="Invite"))
     assert await page.get_by_role("alert").count() == 1
     assert await page.get_by_label("Who").input_value() == "no address"
     await page.get_by_label("Who").fill(address)
-    await page.get_by_role("button", name="Invite").click()
+    await click_through(page.get_by_role("button", name="Invite"))
     assert address in await page.get_by_role("status").inner_text()
     assert "reviewer" in await row_of(page, address).inner_text()
-    await row_of(page, address).get_by_role("button").click()
+    await click_through(row_of(page, address).get_by_role("button"))
     assert await page.get_by_role("status").inner_text() == "The invitation is taken back."
     past = page.locator("#past li").filter(has_text=address)
     assert not await past.is_visible()
@@ -136,7 +136,8 @@ async def test_people_are_looked_after_by_keyboard_on_a_phone(web: Site, project
     await page.keyboard.type("reviewer")
     await go_to(row.get_by_role("button", name="Save"))
     await check_page(page)
-    await page.keyboard.press("Enter")
+    async with page.expect_navigation(wait_until="domcontentloaded"):
+        await page.keyboard.press("Enter")
     await page.get_by_text("The role is changed.").wait_for()
     await expect(row.locator(".line .badge")).to_have_text("reviewer")
     address = f"{uuid.uuid4().hex[:8]}@example.com"
@@ -172,21 +173,21 @@ async def test_an_agent_s_credential_is_shown_once(keyed_web: Site, project: Pro
             await page.locator("summary", has_text="New agent").click()
         await page.get_by_label("Name", exact=True).fill(given)
         async with page.expect_response(lambda answer: answer.request.method == "POST") as answering:
-            await page.get_by_role("button", name="Make the agent").click()
+            await click_through(page.get_by_role("button", name="Make the agent"))
     answer = await answering.value
     assert answer.headers["cache-control"] == "private, no-store"
     assert "verso-notice" not in str(await answer.all_headers())
     first = json.loads(await page.get_by_label("Credential").input_value())
-    await page.get_by_role("link", name="I have kept it").click()
+    await click_through(page.get_by_role("link", name="I have kept it"))
     assert first["password"] not in await page.content()
     row = row_of(page, name)
     await row.locator("summary").click()
-    await row.get_by_role("button", name="New credential").click()
+    await click_through(row.get_by_role("button", name="New credential"))
     assert json.loads(await page.get_by_label("Credential").input_value())["password"] != first["password"]
     shown = await keyed_web.page("owner", f"/p/{project.slug}/people")
     await check_page(shown)
     await row_of(shown, name).locator("summary").click()
-    await row_of(shown, name).get_by_role("button", name=re.compile("Revoke")).click()
+    await click_through(row_of(shown, name).get_by_role("button", name=re.compile("Revoke")))
     await shown.get_by_text(f"{name} is revoked").wait_for()
     assert "revoked" in await row_of(shown, name).inner_text()
     assert await row_of(shown, name).locator("summary").count() == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.web.browsing import check_everywhere, check_page, sign_in
+from tests.web.browsing import check_everywhere, check_page, click_through, sign_in
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -21,25 +21,25 @@ async def test_a_project_is_described_ruled_archived_and_reopened(web: Site, pro
     page = await web.page("owner", address, java_script_enabled=False)
     await page.get_by_label("Name", exact=True).fill("A\tname")
     await page.get_by_label("Description (may be empty)").fill("Plans of the house.")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     assert "one line" in await page.get_by_role("alert").inner_text()
     assert await page.get_by_label("Description (may be empty)").input_value() == "Plans of the house."
     await page.get_by_label("Name", exact=True).fill("The house")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     await page.get_by_text("Saved.").wait_for()
     assert await page.title() == "Settings of The house · The house · Verso"
     await page.get_by_label("A tag needs every version").check()
-    await page.get_by_role("button", name="Set the rules").click()
+    await click_through(page.get_by_role("button", name="Set the rules"))
     assert await page.get_by_label("A tag needs every version").is_checked()
     assert not await page.get_by_label("A stage is complete only when it has").is_checked()
     await page.locator("summary", has_text="Archive the project").click()
-    await page.get_by_role("button", name="Archive The house").click()
+    await click_through(page.get_by_role("button", name="Archive The house"))
     assert await page.get_by_role("status").inner_text() == "The project is archived."
     assert await page.get_by_role("button", name="Save").count() == 0
     await check_everywhere(web, "owner", address)
-    await page.get_by_role("button", name="Reopen the project").click()
+    await click_through(page.get_by_role("button", name="Reopen the project"))
     await page.get_by_label("A tag needs every version").uncheck()
-    await page.get_by_role("button", name="Set the rules").click()
+    await click_through(page.get_by_role("button", name="Set the rules"))
     assert not await page.get_by_label("A tag needs every version").is_checked()
 
 
@@ -63,18 +63,18 @@ async def test_tags_name_points_and_lead_there(web: Site, project: Project) -> N
     await page.get_by_label("Name", exact=True).fill(name)
     await page.get_by_label("At (may be empty)").fill("#987654")
     await page.get_by_label("Why (may be empty)").fill("As it was sent.")
-    await page.get_by_role("button", name="Make the tag").click()
+    await click_through(page.get_by_role("button", name="Make the tag"))
     assert await page.get_by_role("alert").count() == 1
     assert await page.get_by_label("Why (may be empty)").input_value() == "As it was sent."
     await page.get_by_label("At (may be empty)").fill(f"#{first}")
-    await page.get_by_role("button", name="Make the tag").click()
+    await click_through(page.get_by_role("button", name="Make the tag"))
     assert await page.get_by_role("status").inner_text() == f"The tag {name} is made."
     await page.get_by_label("Name", exact=True).fill(name)
-    await page.get_by_role("button", name="Make the tag").click()
+    await click_through(page.get_by_role("button", name="Make the tag"))
     assert "don't move" in await page.get_by_role("alert").inner_text() or name in str(
         await page.get_by_role("alert").inner_text()
     )
-    await page.get_by_role("link", name=name).click()
+    await click_through(page.get_by_role("link", name=name))
     assert page.url.endswith(f"?at={first}")
     await check_everywhere(web, "editor", f"/p/{project.slug}/tags")
     await check_everywhere(web, "reader", f"/p/{project.slug}/tags")
@@ -88,7 +88,7 @@ async def test_a_rule_refuses_a_tag_beside_what_was_typed(web: Site, project: Pr
     project.people.owner.patch(rules, json={"tags_need_approval": True}).raise_for_status()
     page = await web.page("editor", f"/p/{project.slug}/tags")
     await page.get_by_label("Name", exact=True).fill("signed")
-    await page.get_by_role("button", name="Make the tag").click()
+    await click_through(page.get_by_role("button", name="Make the tag"))
     assert "approv" in await page.get_by_role("alert").inner_text()
     assert await page.get_by_label("Name", exact=True).input_value() == "signed"
     await check_page(page)
@@ -105,12 +105,11 @@ async def test_the_audit_trail_is_filtered_and_paged(web: Site, project: Project
     await check_everywhere(web, "owner", address)
     page = await web.page("owner", address, java_script_enabled=False)
     assert await page.locator(".trail tbody tr").count() == 50
-    await page.get_by_role("link", name="Older entries").click()
+    await click_through(page.get_by_role("link", name="Older entries"))
     assert await page.locator(".trail tbody tr").count() > 10
     await page.get_by_label("Kind").select_option("member")
     await page.get_by_label("Person").fill("owner")
-    await page.get_by_role("button", name="Filter").click()
-    # Waited for: after a click the next page has begun, and may not be whole.
+    await click_through(page.get_by_role("button", name="Filter"))
     await expect(page.locator(".trail .kind")).to_have_text(["member.added"] * 3)
     about = " ".join(await page.locator(".trail tbody th").all_inner_texts())
     assert f"{project.people.reader.handle}, role reader" in about
@@ -132,7 +131,7 @@ async def test_somebody_who_is_invited_accepts(web: Site, project: Project, *, s
     await page.goto("/")
     if scripts:
         await check_page(page)
-    await page.get_by_role("link", name="Answer").click()
+    await click_through(page.get_by_role("link", name="Answer"))
     if scripts:
         await check_page(page)
     await page.get_by_role("button", name="Accept").click()
@@ -149,11 +148,11 @@ async def test_a_profile_is_changed_and_a_refusal_keeps_what_was_typed(web: Site
     await page.context.add_cookies(state["cookies"])
     await page.goto("/")
     await page.locator("summary", has_text="Your account").click()
-    await page.get_by_role("link", name="Your account").click()
+    await click_through(page.get_by_role("link", name="Your account"))
     await check_page(page)
     await page.get_by_label("Name", exact=True).fill("Mia Muster")
     await page.get_by_label("Handle").fill("owner")
-    await page.get_by_role("button", name="Save").click()
+    await click_through(page.get_by_role("button", name="Save"))
     await page.get_by_role("alert").wait_for()
     assert await page.get_by_label("Name", exact=True).input_value() == "Mia Muster"
     await check_page(page)
@@ -161,7 +160,7 @@ async def test_a_profile_is_changed_and_a_refusal_keeps_what_was_typed(web: Site
     await page.get_by_role("button", name="Save").click()
     await page.get_by_text("Saved.").wait_for()
     assert "Mia Muster" in await page.get_by_role("banner").inner_text()
-    await page.get_by_role("link", name="All of it").click()
+    await click_through(page.get_by_role("link", name="All of it"))
     assert (
         "page.signed_in" in await page.get_by_role("main").inner_text()
         or await page.locator(".trail tbody tr").count()
