@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -28,7 +28,7 @@ async def test_a_projects_history_goes_back_to_its_first_change(web: Site, writt
     await check_everywhere(web, "reader", f"/p/{written.slug}/history")
     page = await web.page("reader", f"/p/{written.slug}/history", java_script_enabled=False)
     assert await page.locator(".event").count() == 50
-    await page.get_by_role("link", name="Older changes").click()
+    await click_through(page.get_by_role("link", name="Older changes"))
     assert await page.locator(".event").count() == 4
     assert await page.locator("#change-1 .tag").inner_text() == "first"
     assert await page.get_by_role("link", name="Older changes").count() == 0
@@ -37,7 +37,7 @@ async def test_a_projects_history_goes_back_to_its_first_change(web: Site, writt
 async def test_changes_are_found_by_words_and_by_path(web: Site, written: Project) -> None:
     page = await web.page("reader", f"/p/{written.slug}/history", java_script_enabled=False)
     await page.get_by_label("Words of the message").fill("something")
-    await page.get_by_role("button", name="Filter").click()
+    await click_through(page.get_by_role("button", name="Filter"))
     assert await page.locator(".event").count() == 1
     await page.goto(f"/p/{written.slug}/history?prefix=b/")
     assert await page.locator(".event").count() == 1
@@ -52,10 +52,10 @@ async def test_a_documents_history(web: Site, written: Project) -> None:
     await check_everywhere(web, "editor", page.url.removeprefix(web.url))
     assert "53 versions" in await page.get_by_role("main").inner_text()
     for first in (33, 13):
-        await page.get_by_role("link", name="Older versions").click()
+        await click_through(page.get_by_role("link", name="Older versions"))
         await page.locator(f"#v{first}").wait_for()
     assert "added" in await page.locator("#v1").inner_text()
-    await page.locator("#v2 .title a").click()
+    await click_through(page.locator("#v2 .title a"))
     assert "This is version 2 of 53." in await page.get_by_role("main").inner_text()
 
 

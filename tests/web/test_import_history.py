@@ -54,6 +54,7 @@ async def look(page: Page, content: bytes) -> str:
     await choose(page, content)
     await page.get_by_role("button", name="See what it would bring").click()
     await page.locator("#history-outcome > :not(input)").first.wait_for()
+    await page.wait_for_load_state("domcontentloaded")  # without scripts this is another page
     return await page.locator("#history-outcome").inner_text()
 
 
@@ -83,6 +84,7 @@ async def test_a_history_is_looked_at_and_every_commit_becomes_a_change(
         await choose(page, content)
     await page.get_by_role("button", name="Import 2 commits").click()
     await page.get_by_text("Proven: 2 commits read back").wait_for()
+    await page.wait_for_load_state("domcontentloaded")
     told = await page.locator("#history-outcome").inner_text()
     assert "Imported: 2 commits by 2 authors" in told
     assert "1 tree has Git's own id, 1 equals Git's without what was left out" in told

@@ -56,6 +56,7 @@ async def look(page: Page, name: str, content: bytes) -> str:
     )
     await page.get_by_role("button", name="See what it would do").click()
     await page.locator("#outcome > :not(input)").first.wait_for()
+    await page.wait_for_load_state("domcontentloaded")  # without scripts this is another page
     return await page.locator("#outcome").inner_text()
 
 

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.async_api import expect
 
 from app.model import is_slug
 from app.web.projects import slug_of
@@ -77,7 +78,7 @@ async def test_everything_is_reached_by_keys_alone(web: Site, written: Project) 
     await page.keyboard.press("Tab")
     assert await page.locator(":focus").inner_text() == "Skip to the content"
     await page.keyboard.press("Enter")
-    assert await page.locator(":focus").get_attribute("id") == "main"
+    await expect(page.locator("#main")).to_be_focused()
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await page.get_by_label("As it was after change number").focus()

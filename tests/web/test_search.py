@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browsing import check_everywhere, check_page
+from tests.web.browsing import check_everywhere, check_page, click_through
 
 if TYPE_CHECKING:
     from tests.api.world import Project
@@ -35,7 +35,7 @@ async def test_words_are_found_marked_and_lead_to_their_line(web: Site, written:
     assert "slow snail" in await hit.inner_text()
     assert "[LF]" not in await hit.inner_text()
     await check_page(page)
-    await hit.get_by_role("link", name="Line").click()
+    await click_through(hit.get_by_role("link", name="Line"))
     assert "snail" in await page.locator(".source").inner_text()
     await check_everywhere(web, "reader", f"/p/{written.slug}/search?q=snail")
 
@@ -44,8 +44,8 @@ async def test_what_was_said_once_is_found_in_all_versions(web: Site, written: P
     page = await web.page("reader", f"/p/{written.slug}/search?q=fox", java_script_enabled=False)
     assert "Nothing found." in await page.get_by_role("main").inner_text()
     await page.get_by_label("Where", exact=True).select_option("In all versions")
-    await page.get_by_role("button", name="Search").click()
-    await page.get_by_role("link", name="one.md").click()
+    await click_through(page.get_by_role("button", name="Search"))
+    await click_through(page.get_by_role("link", name="one.md"))
     assert "quick brown fox" in await page.get_by_role("article").inner_text()
 
 
