@@ -23,7 +23,7 @@ dev: $(STAMP)  ## start the embedded Supabase and the API with a demo project
 test: $(STAMP)  ## pass the tests, but for the slow ones
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
 
-test-slow: $(STAMP)  ## pass the slow tests: kills, gigabytes, long histories, whole lives of a process
+test-slow: $(STAMP)  ## pass the slow tests: kills, gigabytes, long histories and what they cost, whole lives of a process
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
 
 test-all: test test-slow  ## pass all tests

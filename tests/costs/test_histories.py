@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
 import pytest_asyncio
 
 from tests.costs.counted import LARGE, attempted, pages
@@ -17,6 +18,8 @@ from tests.schema.world import put, sha256
 
 if TYPE_CHECKING:
     from tests.schema.world import Team, World
+
+pytestmark = pytest.mark.slow
 
 VERSIONS = 100_000
 DOCUMENTS = 10_000

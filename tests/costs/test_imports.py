@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 
 from tests.costs.counted import pages, pages_of_write
@@ -16,6 +17,8 @@ from tests.schema.world import put, sha256
 
 if TYPE_CHECKING:
     from tests.schema.world import Team, World
+
+pytestmark = pytest.mark.slow
 
 COMMITS = 20_000
 DOCUMENTS = 5_000

@@ -16,6 +16,8 @@ from tests.costs.counted import pages, pages_of_write
 if TYPE_CHECKING:
     from tests.schema.world import Team, World
 
+pytestmark = pytest.mark.slow
+
 OWN, SESSIONS, OF_EACH = 20_000, 200, 1_000
 FIRST_EVENT = 1_000_000
 TABLES = ("stage_events", "stage_event_versions", "stages", "events", "versions", "documents", "changes")

@@ -19,6 +19,8 @@ from tests.schema.world import sha256
 if TYPE_CHECKING:
     from tests.schema.world import Team, World
 
+pytestmark = pytest.mark.slow
+
 DOCUMENTS = 5_000
 OWN_COMMENTS = 5_000
 FIRST_EVENT = 1_000_000

@@ -287,7 +287,7 @@ async def _write_hostile(client: httpx.AsyncClient, text: str, name: str) -> Non
             assert "xyzzy" not in answer.text, url
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parts=st.dictionaries(
         st.sampled_from(["select", "order", "or", "id", "title", "limit", "genres.code"]) | WILD,
