@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-_ETAG = '"8c1f4e0f5d3e7b6a9c2d1e0f8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f0a9b"'
+from app.api.examples import HASH
+
+_ETAG = f'"{HASH}"'
 _DIGEST = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"
 HEADERS: dict[str, tuple[str, str]] = {
     "If-Match": ("The ETag of the version that this write is based on.", _ETAG),

@@ -13,7 +13,7 @@ import rich_click as click
 from app.cli.completing import ProjectName
 from app.cli.exits import api_option, json_option, telling
 from app.cli.given import replaceable
-from app.cli.reaching import connect
+from app.cli.reaching import connect, named_project
 
 _SHOWN = {
     "done": "stages_completed",
@@ -84,10 +84,7 @@ def analytics(
 
 
 def _url(project: str | None) -> str:
-    from app.client.place import find_place
-
-    place = find_place(Path.cwd())
-    named = project or (place.config.project if place else None)
+    named = named_project(project)
     return f"/v1/projects/{quote(named, safe='')}/analytics" if named else "/v1/analytics"
 
 

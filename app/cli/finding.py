@@ -10,7 +10,7 @@ import rich_click as click
 from app.cli.completing import DocumentPath
 from app.cli.exits import api_option, json_option, telling
 from app.cli.histories import looking, project_option, show
-from app.cli.reaching import connect
+from app.cli.reaching import connect, no_project, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,6 @@ def search(words: tuple[str, ...], *, every: bool, prefix: str, author: str | No
            project: str | None, api: str | None, as_json: bool) -> None:  # fmt: skip
     """Search the documents' texts, on the server: all WORDS, "a phrase", or, -without."""
     with telling(as_json) as out:
-        from app.cli.reaching import reach
         from app.client.history import home_of
 
         with reach(api, project) as (client, named):
@@ -164,12 +163,11 @@ def open_page(path: str | None, *, only_print: bool, project: str | None, api: s
         from app.client.credentials import Logins
         from app.client.looking.source import project_path
         from app.client.place import choose_server, find_place
-        from app.errors import VersoError
 
         place = find_place(Path.cwd())
         named = project or (place.config.slug if place else None)
         if named is None:
-            raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
+            raise no_project()
         mine = place if place and project in {None, place.config.slug, place.config.project} else None
         server = choose_server(api, place=place, environment=os.environ, logins=Logins.of_this_machine())
         name = project_path(path, place=mine, cwd=Path.cwd()) if path else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from app.cli.exits import console
-from app.cli.reaching import connect
+from app.cli.reaching import connect, no_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +61,6 @@ def looking(api: str | None, project: str | None, *, quiet: bool) -> Iterator[Lo
     from app.client.folder import open_folder
     from app.client.looking.source import History, kept_history
     from app.client.place import find_place
-    from app.errors import VersoError
 
     place = find_place(Path.cwd())
     with ExitStack() as stack:
@@ -77,7 +76,7 @@ def looking(api: str | None, project: str | None, *, quiet: bool) -> Iterator[Lo
             yield Looked(history, place, folder)
             return
         if project is None:
-            raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
+            raise no_project()
         client = stack.enter_context(connect(api))
         history = stack.enter_context(kept_history(client, project, progress=progress))
         yield Looked(history, None, None)

@@ -33,11 +33,21 @@ def reach(api: str | None, project: str | None) -> Iterator[tuple[Api, str]]:
 
     Raises VersoError `no_server`, `no_project`.
     """
+    named = named_project(project)
+    if named is None:
+        raise no_project()
+    with connect(api) as client:
+        yield client, named
+
+
+def named_project(project: str | None) -> str | None:
+    """The project that a command names, else the working folder's by its id, else None."""
     from app.client.place import find_place
 
     place = find_place(Path.cwd())
-    named = project or (place.config.project if place else None)
-    if named is None:
-        raise VersoError("no_project", "Say which project with --project, or go into a working folder.")
-    with connect(api) as client:
-        yield client, named
+    return project or (place.config.project if place else None)
+
+
+def no_project() -> VersoError:
+    """The refusal of a command that needs a project and was told of none."""
+    return VersoError("no_project", "Say which project with --project, or go into a working folder.")
