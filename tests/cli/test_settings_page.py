@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import click
 import msgspec
 
 from app.cli.commands import verso
@@ -28,12 +29,27 @@ def test_every_setting_is_listed_with_its_default() -> None:
     }
 
 
+def variables(command: click.Command) -> set[str]:
+    """What a command's options, and those of the commands below it, read from the environment."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    own = {option.envvar for option in command.params if isinstance(option.envvar, str)}
+    return own.union(*(variables(each) for each in below))
+
+
 def test_the_variables_of_the_commands_are_listed() -> None:
-    listed = {(name, command) for name, command, _ in ROW.findall(COMMANDS)}
+    listed = {
+        (name, each)
+        for name, which, _ in ROW.findall(COMMANDS)
+        for each in re.findall(r"`verso (\w+)`", which)
+    }
     settings = {variable_name(field.name) for field in msgspec.structs.fields(Settings)}
     assert listed == {
-        (option.envvar, f"`verso {name}`")
-        for name, command in verso.commands.items()
-        for option in command.params
-        if option.envvar is not None and option.envvar not in settings
+        (variable, name) for name, each in verso.commands.items() for variable in variables(each) - settings
     }
+
+
+def test_the_variables_that_every_client_command_reads_are_listed() -> None:
+    sources = "".join(each.read_text(encoding="utf-8") for each in REPOSITORY.glob("app/client/*.py"))
+    read = set(re.findall(r'get\("(VERSO_\w+)"', sources))
+    assert read
+    assert read == {name for name, which, _ in ROW.findall(COMMANDS) if "`verso" not in which}
