@@ -31,7 +31,7 @@ FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 OURS = re.compile(r"`((?:app|tests|fixtures|storage_schema|\.ci)/[\w./-]*)`")
 VARIABLE = re.compile(r"(?<![\w{])(?:VERSO|SUPABASE)_[A-Z_]*[A-Z]\b(?!\*)")
 COMMAND = re.compile(r"(?:^|[`/(;|&]|\$\(|[A-Z]=\S+) *verso ([a-z][^\n`]*)", re.MULTILINE)
-ROUTE = re.compile(r"(?<!/auth)/v1(/[^\s`\"'|)?;:]*)")
+ROUTE = re.compile(r"(?<!/auth)/v1(/(?!\$)[^\s`\"'|)?;:]*)")
 MAKE = {"SUPABASE_PORT"}
 """Variables of the Makefile, not of the environment."""
 
