@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Response, delete, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from app.api.links import Page, page_of, position_of
+from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.flows import keep_agents
 from app.flows.keep_agents import KeptAgent, RevokedAgent
@@ -37,10 +39,19 @@ class NewAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get(AGENTS, tags=["agents"], summary="A project's agents")
 async def list_agents(
-    services: NamedDependency[Services], actor: NamedDependency[Actor], project: FromPath[str]
-) -> list[Agent]:
-    """By name, those that were revoked last; 1000 at most."""
-    return await services.agents.list_agents(actor.token, project=project)
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[Agent]]:
+    """By name, those that were revoked last."""
+    size = page_size(limit, services.settings)
+    found = await services.agents.list_agents(
+        actor.token, project=project, after=position_of(cursor, str), page_size=size + 1
+    )
+    return page_of(request, found, size, lambda each: each.position)
 
 
 @post(AGENTS, tags=["agents"], summary="Make an agent")

@@ -278,12 +278,11 @@ OPERATIONS: dict[str, Operation] = {
         ),
         produces=_BLAME,
     ),
-    "search_project": Operation(answered=("Link",), refuses=("bad_query",)),
+    "search_project": Operation(refuses=("bad_query",)),
     "find_text": Operation(refuses=("bad_query", "history_too_long")),
-    "compare_trees": msgspec.structs.replace(_COMPARES, answered=("Link",), produces=_TREES),
+    "compare_trees": msgspec.structs.replace(_COMPARES, answered=(), produces=_TREES),
     "bisect_document": Operation(refuses=("bad_value", "version_not_found")),
     "read_timemap": Operation(
-        answered=("Link",),
         produces={"application/link-format": {"schema": {"type": "string"}, "example": '<…>; rel="memento"'}},
     ),
     "compare_files": msgspec.structs.replace(
@@ -294,7 +293,7 @@ OPERATIONS: dict[str, Operation] = {
         refuses=(*_COMPARES.refuses, "bad_path", "document_not_found", "document_deleted", "document_moved"),
     ),
     "compare_change": msgspec.structs.replace(
-        _COMPARES, answered=("Link",), refuses=(*_COMPARES.refuses, "change_not_found"), produces=_TREES
+        _COMPARES, answered=(), refuses=(*_COMPARES.refuses, "change_not_found"), produces=_TREES
     ),
     "archive_project": Operation(
         headers=("If-None-Match",),
@@ -322,11 +321,10 @@ OPERATIONS: dict[str, Operation] = {
             "bad_value",
         ),
     ),
-    "list_tree": Operation(answered=("Link",), refuses=("point_not_found", "bad_point")),
-    "list_changes": Operation(answered=("Link",)),
+    "list_tree": Operation(refuses=("point_not_found", "bad_point")),
     "read_change": Operation(refuses=("change_not_found",)),
     "read_history": Operation(answered=("Link",), refuses=("bad_value",)),
-    "list_rows": Operation(answered=("Link",), refuses=("part_not_found",)),
+    "list_rows": Operation(refuses=("part_not_found",)),
     "list_held": Operation(refuses=("bad_value",)),
     "read_many_contents": Operation(
         refuses=("content_not_found", "bad_value", "storage_unavailable"),
@@ -370,9 +368,7 @@ OPERATIONS: dict[str, Operation] = {
             "bad_value",
         )
     ),
-    "list_reviews": Operation(answered=("Link",)),
     "create_review": Operation(headers=("Idempotency-Key",), refuses=("own_version", *_SAYS)),
-    "list_comments": Operation(answered=("Link",)),
     "create_comment": Operation(
         headers=("Idempotency-Key",),
         answered=("Location",),
@@ -388,7 +384,6 @@ OPERATIONS: dict[str, Operation] = {
     "create_reply": Operation(headers=("Idempotency-Key",), answered=("Location",), refuses=_SAYS),
     "retract_comment": Operation(refuses=("not_the_author",)),
     "list_document_comments": Operation(
-        answered=("Link",),
         refuses=("version_not_found", "point_not_found", "bad_point", "storage_unavailable", "workers_busy"),
     ),
     "read_me": Operation(refuses=("no_profile",)),

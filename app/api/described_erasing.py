@@ -5,7 +5,6 @@ from __future__ import annotations
 from app.api.described import Operation
 
 OPERATIONS: dict[str, Operation] = {
-    "list_erasures": Operation(answered=("Link",)),
     "preview_erasure": Operation(
         refuses=(
             "role_too_low",

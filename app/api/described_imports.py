@@ -43,7 +43,6 @@ _FORM: dict[str, Any] = {
 }
 
 OPERATIONS: dict[str, Operation] = {
-    "list_imports": Operation(answered=("Link",)),
     "import_changes": Operation(
         headers=("Content-Digest",),
         refuses=(

@@ -43,10 +43,8 @@ OPERATIONS: dict[str, Operation] = {
             "idempotency_key_reused",
         ),
     ),
-    "list_stage_reports": Operation(answered=("Link",), refuses=("bad_value",)),
+    "list_stage_reports": Operation(refuses=("bad_value",)),
     "read_stage_report": Operation(refuses=("report_not_found",)),
-    "list_pipelines": Operation(answered=("Link",)),
-    "list_all_pipelines": Operation(answered=("Link",)),
 }
 """By operationId."""
 

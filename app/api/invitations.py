@@ -78,14 +78,22 @@ async def revoke_invitation(
 
 @get(MINE, tags=["people"], summary="What I am invited to")
 async def list_my_invitations(
-    services: NamedDependency[Services], actor: NamedDependency[Actor]
-) -> list[MyInvitation]:
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[MyInvitation]]:
     """Open invitations to the caller's confirmed e-mail address, or to the GitHub login they signed in with.
 
-    Newest first, at most 100. GitHub must have named the login within 30 days: sign in with GitHub again if
+    Newest first. GitHub must have named the login within 30 days: sign in with GitHub again if
     one is missing.
     """
-    return await services.invitations.list_my_invitations(actor.token)
+    size = page_size(limit, services.settings)
+    found = await services.invitations.list_my_invitations(
+        actor.token, after=position_of(cursor, str), page_size=size + 1
+    )
+    return page_of(request, found, size, lambda each: each.position)
 
 
 @post(f"{MINE}/{{invitation:uuid}}/accept", tags=["people"], summary="Accept an invitation", status_code=200)

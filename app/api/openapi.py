@@ -162,9 +162,11 @@ def _successes(
         content = json | extra.produces
     statuses = {int(usual[0]): "Done." if method != "get" else "Found."} | extra.answers
     answers: dict[str, Any] = {}
+    pages = any(parameter["name"] == "cursor" for parameter in operation["parameters"])
     for status, meaning in sorted(statuses.items()):
         names = (
             *extra.answered,
+            *(["Link"] if pages else []),
             "X-Request-Id",
             *(["Content-Range"] if status == HTTPStatus.PARTIAL_CONTENT else []),
         )

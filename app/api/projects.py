@@ -125,10 +125,19 @@ async def update_project(
 
 @get("/v1/projects/{project:str}/members", tags=["projects"], summary="Who belongs to a project")
 async def list_members(
-    services: NamedDependency[Services], actor: NamedDependency[Actor], project: FromPath[str]
-) -> list[Member]:
-    """The members, owners first."""
-    return await services.ledger.list_members(actor.token, project=project)
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[Member]]:
+    """The members, owners first, and each role in the order in which they came. Agents are members, too."""
+    size = page_size(limit, services.settings)
+    found = await services.ledger.list_members(
+        actor.token, project=project, after=position_of(cursor, str), page_size=size + 1
+    )
+    return page_of(request, found, size, lambda each: each.position)
 
 
 @put(

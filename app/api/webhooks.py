@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, cursor_of, next_link, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -76,10 +76,19 @@ class ReplayAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get(WEBHOOKS, tags=["webhooks"], summary="A project's webhooks")
 async def list_webhooks(
-    services: NamedDependency[Services], actor: NamedDependency[Actor], project: FromPath[str]
-) -> list[Webhook]:
-    """For owners: how far each is, and what is the matter with it."""
-    return await services.webhooks.list_webhooks(actor.token, project=project)
+    request: Request[Any, Any, Any],
+    services: NamedDependency[Services],
+    actor: NamedDependency[Actor],
+    project: FromPath[str],
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> Response[Page[Webhook]]:
+    """For owners, oldest first: how far each is, and what is the matter with it."""
+    size = page_size(limit, services.settings)
+    found = await services.webhooks.list_webhooks(
+        actor.token, project=project, after=position_of(cursor, str), page_size=size + 1
+    )
+    return page_of(request, found, size, lambda each: each.position)
 
 
 @post(WEBHOOKS, tags=["webhooks"], summary="Register a webhook")

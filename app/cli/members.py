@@ -29,7 +29,7 @@ def members() -> None:
 def list_members(project: str, *, api: str | None, as_json: bool) -> None:
     """List PROJECT's members, owners first."""
     with telling(as_json) as out, connect(api) as client:
-        found = client.get(_url(project, "members"))
+        found = list(client.pages(_url(project, "members"), kind=dict[str, Any], limit=200))
         out.tell(found, "\n".join(_member(each) for each in found))
 
 
@@ -142,7 +142,7 @@ def invitations() -> None:
 def list_mine(*, api: str | None, as_json: bool) -> None:
     """List the projects that you are invited to, by addresses that are proven to be yours."""
     with telling(as_json) as out, connect(api) as client:
-        found = client.get("/v1/me/invitations")
+        found = list(client.pages("/v1/me/invitations", kind=dict[str, Any]))
         out.tell(found, "\n".join(_mine(each) for each in found) or "You are invited to nothing.")
 
 

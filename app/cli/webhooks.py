@@ -34,7 +34,7 @@ def list_webhooks(project: str, *, api: str | None, as_json: bool) -> None:
     """List a project's webhooks and how they are."""
     with telling(as_json) as out:
         with connect(api) as client:
-            found = client.get(_url(project))
+            found = list(client.pages(_url(project), kind=dict[str, Any]))
         out.tell(found, "\n".join(map(_told, found)) or f"{project} has no webhooks.")
 
 

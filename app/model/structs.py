@@ -107,6 +107,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[str] | None = None
     """The folders that they are an editor of; null when their role holds everywhere."""
 
+    @property
+    def position(self) -> str:
+        """Where they are in the list of members."""
+        return f"{self.role} {self.created_at.isoformat()} {self.person.id}"
+
 
 class SessionDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A live document of a session."""

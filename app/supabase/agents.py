@@ -35,6 +35,12 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     """Whether it may act: a member, not revoked, and whom it acts for is an owner."""
 
+    @property
+    def position(self) -> str:
+        """Where it is in the list of agents."""
+        state = "active" if self.revoked_at is None else "revoked"
+        return f"{state} {self.name} {self.made_at.isoformat()} {self.id}"
+
 
 class Allowed(msgspec.Struct, frozen=True):
     """The database's yes to a new agent: what its account must say."""
@@ -61,9 +67,13 @@ class Agents:
             Agent, token, "register_agent", project=project, account=account, role=role.value
         )
 
-    async def list_agents(self, token: str, *, project: str) -> list[Agent]:
-        """A project's agents, the revoked ones last."""
-        return await self._pool.call(list[Agent], token, "list_agents", project=project)
+    async def list_agents(
+        self, token: str, *, project: str, after: str | None = None, page_size: int = 1000
+    ) -> list[Agent]:
+        """A project's agents by name, the revoked ones last; `after` is a `position`."""
+        return await self._pool.call(
+            list[Agent], token, "list_agents", project=project, after=after, page_size=page_size
+        )
 
     async def find_agent(self, token: str, *, project: str, agent: str) -> Agent:
         """An agent, by id or name, for an owner who means to keep it."""

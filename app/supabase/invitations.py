@@ -67,6 +67,11 @@ class MyInvitation(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
 
+    @property
+    def position(self) -> str:
+        """Where it is in the list of one's own."""
+        return f"{self.created_at.isoformat()} {self.id}"
+
 
 class Invitations:
     """The invitations of one Supabase project."""
@@ -106,9 +111,13 @@ class Invitations:
         """Take an open invitation back."""
         await self._pool.rpc(token, "revoke_invitation", {"project": project, "invitation": invitation})
 
-    async def list_my_invitations(self, token: str) -> list[MyInvitation]:
-        """The caller's open invitations, newest first, at most 100."""
-        return await self._pool.call(list[MyInvitation], token, "list_my_invitations")
+    async def list_my_invitations(
+        self, token: str, *, after: str | None = None, page_size: int = 1000
+    ) -> list[MyInvitation]:
+        """The caller's open invitations, newest first; `after` is the `position` of the last one seen."""
+        return await self._pool.call(
+            list[MyInvitation], token, "list_my_invitations", after=after, page_size=page_size
+        )
 
     async def accept_invitation(self, token: str, *, invitation: str) -> Project:
         """Become a member; gives the project."""

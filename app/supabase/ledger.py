@@ -262,9 +262,25 @@ class Ledger:
             archived=archived,
         )
 
-    async def list_members(self, token: str, *, project: str) -> list[Member]:
-        """A project's members, owners first."""
-        return await self._pool.call(list[Member], token, "list_members", project=project)
+    async def list_members(
+        self,
+        token: str,
+        *,
+        project: str,
+        after: str | None = None,
+        page_size: int = 1000,
+        agents: bool = True,
+    ) -> list[Member]:
+        """A project's members, owners first; without its agents people only. `after` is a `position`."""
+        return await self._pool.call(
+            list[Member],
+            token,
+            "list_members",
+            project=project,
+            after=after,
+            page_size=page_size,
+            agents=agents,
+        )
 
     async def set_member(self, token: str, *, project: str, person: str, role: Role) -> Member:
         """Add a member by handle or id, or change their role."""

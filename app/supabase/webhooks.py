@@ -52,6 +52,11 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     old_secret_until: datetime | None = None
     """Until when the key before this one signs as well."""
 
+    @property
+    def position(self) -> str:
+        """Where it is in the list."""
+        return f"{self.made_at.isoformat()} {self.id}"
+
 
 class KeyedWebhook(Webhook, frozen=True, kw_only=True):
     """A webhook with its key, which is in this answer and in no other."""
@@ -114,9 +119,13 @@ class Webhooks:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def list_webhooks(self, token: str, *, project: str) -> list[Webhook]:
-        """A project's webhooks, oldest first; owners only."""
-        return await self._pool.call(list[Webhook], token, "list_webhooks", project=project)
+    async def list_webhooks(
+        self, token: str, *, project: str, after: str | None = None, page_size: int = 1000
+    ) -> list[Webhook]:
+        """A project's webhooks, oldest first; `after` is the `position` of the last one seen. Owners only."""
+        return await self._pool.call(
+            list[Webhook], token, "list_webhooks", project=project, after=after, page_size=page_size
+        )
 
     async def create_webhook(
         self,

@@ -66,7 +66,7 @@ def test_an_agent_pushes_a_document_that_says_so_and_for_whom(stack, keyed, cont
         read = owner.get(f"{project.url}/changes/1").json()
         assert (read["actor"], read["agent"], read["author_name"]) == ("agent", "planner", "planner")
         assert read["on_behalf_of"]["id"] == owner.id
-        listed = project.people.reader.get(f"{project.url}/agents").json()
+        listed = project.people.reader.get(f"{project.url}/agents").json()["items"]
         assert [(each["name"], each["acts_for"]["id"], each["active"]) for each in listed] == [
             ("planner", owner.id, True)
         ]

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.api.world import Api, Contract, Person, Project, code_of, read_answer, sign_in
+from tests.api.world import Api, Contract, Person, Project, code_of, make_project, read_answer, sign_in
 from tests.webhooks.working import until
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_an_invitation_by_address_is_made_seen_and_accepted(project: Project, in
     assert (body["email"], body["role"], body["state"]) == (invited.email, "editor", "pending")
     assert body["invited_by"]["id"] == project.people.owner.id
     assert invited.get(project.url).status_code == 404
-    (seen,) = invited.get("/v1/me/invitations").json()
+    (seen,) = invited.get("/v1/me/invitations").json()["items"]
     assert seen["project"] == {"id": project.id, "slug": project.slug, "name": project.slug}
     assert seen["invited_by"]["handle"] == project.people.owner.handle
     url = f"/v1/me/invitations/{seen['id']}/accept"
@@ -75,7 +75,14 @@ def test_an_invitation_by_address_is_made_seen_and_accepted(project: Project, in
     assert (joined.status_code, joined.json()["role"]) == (200, "editor")
     assert invited.post(url).json()["id"] == project.id, "twice is once"
     assert project.put("a", "1", by=invited).status_code == 201
-    assert invited.get("/v1/me/invitations").json() == []
+    assert invited.get("/v1/me/invitations").json()["items"] == []
+    for fresh in (make_project(project.people), make_project(project.people)):
+        invite(fresh, email=invited.email).raise_for_status()
+    newer = invited.get("/v1/me/invitations", params={"limit": 1})
+    older = invited.get(newer.links["next"]["url"])
+    (last,) = older.json()["items"]
+    assert last["created_at"] < newer.json()["items"][0]["created_at"]
+    assert older.json()["next"] is None
     listed = project.people.owner.get(f"{project.url}/invitations", params={"ended": True}).json()["items"]
     assert [(each["state"], each["accepted_by"]["id"]) for each in listed] == [("accepted", invited.id)]
 
@@ -87,7 +94,7 @@ def test_somebody_signs_in_with_github_for_the_first_time_and_joins(
     made = invite(project, "reviewer", github_login=f"@{login.upper()}")
     assert made.json()["github_login"] == login
     with Person(api, sign_in_with_github(stack, login), contract) as newcomer:
-        (seen,) = newcomer.get("/v1/me/invitations").json()
+        (seen,) = newcomer.get("/v1/me/invitations").json()["items"]
         assert newcomer.post(f"/v1/me/invitations/{seen['id']}/accept").json()["role"] == "reviewer"
         assert newcomer.get("/v1/me").json()["github_login"] == login
     again = invite(project, github_login=login)
@@ -105,7 +112,7 @@ def test_a_name_that_a_user_gave_themselves_invites_nobody(
             headers={"apikey": stack.publishable_key, "Authorization": f"Bearer {invited.token}"},
             json={"data": {"user_name": login, "preferred_username": login, "provider": "github"}},
         ).raise_for_status()
-    assert invited.get("/v1/me/invitations").json() == []
+    assert invited.get("/v1/me/invitations").json()["items"] == []
     refused = invited.post(f"/v1/me/invitations/{made['id']}/accept")
     assert (refused.status_code, code_of(refused)) == (404, "invitation_not_found")
 

@@ -69,6 +69,15 @@ def test_every_operation_says_who_may_ask(
         assert public or "401" in operation["responses"]
 
 
+def test_every_list_comes_in_pages(operations: list[tuple[str, str, dict[str, Any]]]) -> None:
+    for path, _, operation in operations:
+        for answer in operation["responses"].values():
+            for media in answer.get("content", {}).values():
+                assert media.get("schema", {}).get("type") != "array", path
+        if "cursor" in {each["name"] for each in operation["parameters"]}:
+            assert "Link" in operation["responses"]["200"]["headers"], path
+
+
 def test_every_refusal_is_a_problem_with_an_example_of_each_code(
     operations: list[tuple[str, str, dict[str, Any]]],
 ) -> None:

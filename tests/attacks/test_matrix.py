@@ -99,9 +99,8 @@ def test_a_stranger_that_is_refused_has_written_nothing(world: World, answers: A
         assert log["next"] is None
         writers = {change["author"]["handle"].rsplit("-", 1)[0] for change in log["items"]}
         assert writers == {"owner", "editor", "writer", "ours"}
-        members = client.get(f"{project}/members").json()
-        found = members["items"] if isinstance(members, dict) else members
-        roles = {each["person"]["handle"].rsplit("-", 1)[0]: each["role"] for each in found}
+        members = client.get(f"{project}/members").json()["items"]
+        roles = {each["person"]["handle"].rsplit("-", 1)[0]: each["role"] for each in members}
         assert roles == {
             "owner": "owner",
             "editor": "editor",

@@ -264,7 +264,7 @@ def test_webhooks_come_to_this_machine_and_also_after_their_worker_was_killed(
         api.put(f"{url}/files/webhooks/one.md", content=b"one").raise_for_status()
         receiver.wait_for(1)
         # Else its lease would have to run out first, which takes a minute.
-        until(lambda: api.get(f"{url}/webhooks").json()[0]["last_delivered_at"])
+        until(lambda: api.get(f"{url}/webhooks").json()["items"][0]["last_delivered_at"])
         dev.child("app.cli.webhooks_process").kill()
         api.put(f"{url}/files/webhooks/two.md", content=b"two").raise_for_status()
         receiver.wait_for(2, seconds=60)

@@ -122,4 +122,4 @@ def test_the_key_alone_makes_no_agent_and_goes_nowhere_that_was_not_named(
     assert "sb_secret_wrong" not in refused.stderr
     signed_out = shell("out", SUPABASE_URL=stack.supabase_url, SUPABASE_SECRET_KEY=stack.secret_key)
     assert signed_out("agents", "add", project, "planner").returncode == 4
-    assert owner.get(f"/v1/projects/{project}/agents").json() == []
+    assert owner.get(f"/v1/projects/{project}/agents").json()["items"] == []

@@ -131,7 +131,9 @@ def test_people_become_members_and_unknown_names_are_told(server, owner, people)
     ada, grace, linus = people["ada lovelace"], people["grace@example.com"], people["linus"]
     assert done.projects[0].people.added == {ada: "owner", grace: "editor", linus: "editor"}
     assert done.projects[0].people.unknown == ["Somebody Unknown"]
-    members = {m["person"]["handle"]: m["role"] for m in owner.get("/v1/projects/editor/members").json()}
+    members = {
+        m["person"]["handle"]: m["role"] for m in owner.get("/v1/projects/editor/members").json()["items"]
+    }
     assert members == {owner.handle: "owner", ada: "owner", grace: "editor", linus: "editor"}
 
 

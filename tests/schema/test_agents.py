@@ -215,6 +215,12 @@ async def test_a_name_is_one_agents_until_it_is_revoked(world, team):
     assert (await register(world, team.owner, team.id, twin))["active"]
     listed = await world.rpc(team.reader, "list_agents", project=team.id)
     assert [(each["id"], each["active"]) for each in listed] == [(twin.id, True), (first.id, False)]
+    seen, after = [], None
+    while page := await world.rpc(team.reader, "list_agents", project=team.id, after=after, page_size=1):
+        seen += [each["id"] for each in page]
+        state = "revoked" if page[0]["revoked_at"] else "active"
+        after = f"{state} {page[0]['name']} {page[0]['made_at']} {page[0]['id']}"
+    assert seen == [twin.id, first.id]
 
 
 async def test_registering_again_after_a_lost_answer_changes_nothing(world, team):

@@ -61,7 +61,7 @@ async def test_an_owner_changes_roles_and_folders_and_removes(
     owner.put(f"{project.url}/members/{spare}", json={"role": "reader"}).raise_for_status()
     handle = next(
         each["person"]["handle"]
-        for each in owner.get(f"{project.url}/members").json()
+        for each in owner.get(f"{project.url}/members").json()["items"]
         if each["person"]["id"] == spare
     )
     page = await web.page("owner", f"/p/{project.slug}/people", java_script_enabled=False)

@@ -49,7 +49,7 @@ def project(people: People) -> Iterator[Project]:
     made = make_project(people)
     yield made
     # What a test leaves must not be sent by the next one's workers.
-    for webhook in people.owner.get(f"{made.url}/webhooks").json():
+    for webhook in people.owner.get(f"{made.url}/webhooks").json()["items"]:
         people.owner.delete(f"{made.url}/webhooks/{webhook['id']}")
 
 

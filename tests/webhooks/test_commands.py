@@ -99,6 +99,13 @@ def test_a_key_is_kept_by_no_cache_and_pages_of_attempts_join(
     owner = project.people.owner
     made = owner.post(f"{project.url}/webhooks", json={"url": URL})
     assert made.headers["cache-control"] == "no-store"
+    oldest = owner.get(f"{project.url}/webhooks", params={"limit": 1})
+    rest = owner.get(oldest.links["next"]["url"]).json()
+    assert [each["id"] for each in (*oldest.json()["items"], *rest["items"])] == [
+        webhook["id"],
+        made.json()["id"],
+    ]
+    assert rest["next"] is None
     from tests.webhooks.conftest import sql  # noqa: PLC0415
 
     sql(

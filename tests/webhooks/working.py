@@ -66,7 +66,7 @@ def register(project: Project, receiver: Receiver, **more: Any) -> dict[str, Any
 
 
 def webhook_of(project: Project) -> dict[str, Any]:
-    [found] = project.people.owner.get(f"{project.url}/webhooks").json()
+    [found] = project.people.owner.get(f"{project.url}/webhooks").json()["items"]
     return dict(found)
 
 

@@ -144,7 +144,7 @@ def _people(
     api: Api, home: str, project: ProjectFound, people: Mapping[str, str], *, exists: bool, dry_run: bool
 ) -> PeopleTold:
     """Make owners and editors of those whose account is known. Nobody's role is ever lowered."""
-    members = api.get(f"{home_of(home)}/members", kind=list[Member]) if exists else []
+    members = api.pages(f"{home_of(home)}/members", kind=Member, limit=200) if exists else []
     held = {member.person.handle: member.role for member in members}
     added: dict[str, str] = {}
     unknown: list[str] = []

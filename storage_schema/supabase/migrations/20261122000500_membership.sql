@@ -159,20 +159,29 @@ grant execute on function public.update_project to authenticated;
 
 -- Members ---------------------------------------------------------------------------------------
 
-create function public.list_members(project text)
+create function public.list_members(project text, after text default null, page_size integer default 50, agents boolean default true)
 returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
 declare
   target uuid := private.project_id(project);
+  seen_role public.member_role := (select r from unnest(enum_range(null::public.member_role)) r where r::text = split_part(after, ' ', 1));
+  seen_at timestamptz := private.moment_or_null(split_part(after, ' ', 2));
+  seen_id uuid := private.uuid_or_null(split_part(after, ' ', 3));
 begin
   return (select coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at, 'folders', d.folders)
                                     order by d.role desc, d.created_at, d.user_id), '[]')
-    from public.member_details d where d.project_id = target);
+    from (
+      select * from public.member_details d
+      where d.project_id = target
+        and (after is null or d.role < seen_role or d.role = seen_role and (d.created_at, d.user_id) > (seen_at, seen_id))
+        and (agents or not exists (select from public.agents a where a.account_id = d.user_id))
+      order by d.role desc, d.created_at, d.user_id limit private.page_rows(page_size)) d);
 end
 $$;
-comment on function public.list_members is 'A project''s members, owners first.';
+comment on function public.list_members is
+  'A project''s members, owners first, with its agents or people only; after is "role created_at id" of the last one seen.';
 revoke execute on function public.list_members from public, anon, service_role;
 grant execute on function public.list_members to authenticated;
 

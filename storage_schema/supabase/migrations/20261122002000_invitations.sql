@@ -247,7 +247,7 @@ create trigger end_invitations_of_former_owners after update of role on public.m
 -- The invited -------------------------------------------------------------------------------------
 
 -- They are strangers to the project and its people: this tells what they need to decide, and no more.
-create function private.my_invitation_answers()
+create function private.my_invitation_answers(seen_at timestamptz, seen_id uuid, page_size integer)
 returns jsonb
 language sql stable security definer
 set search_path = ''
@@ -258,12 +258,14 @@ as $$
       'invited_by', jsonb_build_object('id', b.id, 'handle', b.handle, 'name', b.display_name, 'avatar_url', b.avatar_url,
                                        'github_login', b.github_login),
       'created_at', i.created_at, 'expires_at', i.expires_at) order by i.created_at desc, i.id), '[]')
-  from (select * from public.invitations i where i.id in (select private.my_invitations())
-        order by i.created_at desc, i.id limit 100) i
+  from (select * from public.invitations i
+        where i.id in (select private.my_invitations())
+          and (i.created_at < seen_at or i.created_at = seen_at and i.id > seen_id)
+        order by i.created_at desc, i.id limit private.page_rows(page_size)) i
   join public.projects p on p.id = i.project_id
   join public.profiles b on b.id = i.invited_by
 $$;
-comment on function private.my_invitation_answers is 'The caller''s open invitations, the newest 100, with project and inviter.';
+comment on function private.my_invitation_answers is 'The caller''s open invitations, newest first, with project and inviter.';
 grant execute on function private.my_invitation_answers to authenticated;
 
 -- An invitation to the caller, with its project locked. Somebody else's answers like one that was made up.
@@ -403,12 +405,17 @@ comment on function public.revoke_invitation is 'Takes an open invitation back; 
 revoke execute on function public.revoke_invitation from public, anon, service_role;
 grant execute on function public.revoke_invitation to authenticated;
 
-create function public.list_my_invitations()
+create function public.list_my_invitations(after text default null, page_size integer default 50)
 returns jsonb
 language sql stable
 set search_path = ''
-as $$ select private.my_invitation_answers() $$;
-comment on function public.list_my_invitations is 'The caller''s open invitations, newest first, at most 100.';
+as $$
+  select private.my_invitation_answers(
+    case when after is null then 'infinity' else private.moment_or_null(split_part(after, ' ', 1)) end,
+    private.uuid_or_null(split_part(after, ' ', 2)), page_size)
+$$;
+comment on function public.list_my_invitations is
+  'The caller''s open invitations, newest first; after is "created_at id" of the last one seen.';
 revoke execute on function public.list_my_invitations from public, anon, service_role;
 grant execute on function public.list_my_invitations to authenticated;
 

@@ -297,20 +297,30 @@ end
 $$;
 comment on function public.register_agent is 'Makes an account that was made for this an agent of the caller''s project.';
 
-create function public.list_agents(project text)
+create function public.list_agents(project text, after text default null, page_size integer default 50)
 returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
 declare
   target uuid := private.project_id(project);
+  seen_revoked boolean := split_part(after, ' ', 1) = 'revoked';
+  seen_name text := split_part(after, ' ', 2);
+  seen_at timestamptz := private.moment_or_null(split_part(after, ' ', 3));
+  seen_id uuid := private.uuid_or_null(split_part(after, ' ', 4));
 begin
-  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.revoked_at is not null, d.name, d.made_at desc), '[]')
-    from (select * from public.agent_details a where a.project = target
-          order by a.revoked_at is not null, a.name, a.made_at desc limit 1000) d);
+  return (select coalesce(jsonb_agg(to_jsonb(d) order by d.revoked_at is not null, d.name, d.made_at desc, d.id), '[]')
+    from (
+      select * from public.agent_details a
+      where a.project = target
+        and (after is null or (a.revoked_at is not null, a.name) > (seen_revoked, seen_name)
+          or (a.revoked_at is not null, a.name) = (seen_revoked, seen_name)
+            and (a.made_at < seen_at or a.made_at = seen_at and a.id > seen_id))
+      order by a.revoked_at is not null, a.name, a.made_at desc, a.id limit private.page_rows(page_size)) d);
 end
 $$;
-comment on function public.list_agents is 'A project''s agents by name, those that were revoked last; 1000 at most.';
+comment on function public.list_agents is
+  'A project''s agents by name, those that were revoked last; after is "active|revoked name made_at id" of the last one seen.';
 
 create function public.find_agent(project text, agent text)
 returns jsonb

@@ -201,18 +201,25 @@ $$;
 comment on function private.create_webhook is 'Registers a webhook; owners only. The one answer with its key.';
 grant execute on function private.create_webhook to authenticated;
 
-create function private.list_webhooks(project uuid)
+create function private.list_webhooks(project uuid, after text, page_size integer)
 returns jsonb
 language plpgsql stable security definer
 set search_path = ''
 as $$
+declare
+  seen_at timestamptz := private.moment_or_null(split_part(after, ' ', 1));
+  seen_id uuid := private.uuid_or_null(split_part(after, ' ', 2));
 begin
   perform private.require_role(project, 'owner');
   return (select coalesce(jsonb_agg(private.webhook_shown(w.id) order by w.made_at, w.id), '[]')
-          from private.webhooks w where w.project_id = project);
+          from (
+            select * from private.webhooks w
+            where w.project_id = project and (after is null or (w.made_at, w.id) > (seen_at, seen_id))
+            order by w.made_at, w.id limit private.page_rows(page_size)) w);
 end
 $$;
-comment on function private.list_webhooks is 'A project''s webhooks with their health; owners only.';
+comment on function private.list_webhooks is
+  'A project''s webhooks with their health, oldest first; after is "made_at id" of the last one seen. Owners only.';
 grant execute on function private.list_webhooks to authenticated;
 
 create function private.update_webhook(project uuid, webhook text, edit jsonb)
@@ -349,12 +356,13 @@ set search_path = ''
 as $$ select private.create_webhook(private.project_id(project), url, kinds, prefix, description) $$;
 comment on function public.create_webhook is 'Registers an address for a project''s events; the answer has its key, and no other answer does.';
 
-create function public.list_webhooks(project text)
+create function public.list_webhooks(project text, after text default null, page_size integer default 50)
 returns jsonb
 language sql stable
 set search_path = ''
-as $$ select private.list_webhooks(private.project_id(project)) $$;
-comment on function public.list_webhooks is 'A project''s webhooks, with how far they are and what is the matter with them.';
+as $$ select private.list_webhooks(private.project_id(project), after, page_size) $$;
+comment on function public.list_webhooks is
+  'A project''s webhooks, oldest first, with how far they are and what is the matter with them; after is "made_at id" of the last one seen.';
 
 create function public.update_webhook(project text, webhook text, edit jsonb)
 returns jsonb
