@@ -271,6 +271,21 @@ async def test_who_wrote_a_version_costs_the_same_wherever_it_is(world, long):
     await alike(world, long, *(call.format(number) for number in (32 * 10 + 8, 50_024, VERSIONS - 32 + 8)))
 
 
+async def test_what_rests_longest_is_found_without_a_look_at_the_others(world, long):
+    """Row security lets no index be asked by an expression, so it's a matter of how the function asks."""
+    reader, project = long.team.reader, long.team.id
+    page = await world.rpc(reader, "list_stale", project=project, days=0, page_size=50)
+    last = page[-1]
+    after = f"{last['changed_at']} {last['project']['id']} {last['sequence']} {last['document']}"
+    everywhere = [f"list_stale({each}, 0, 50{{}})" for each in (f"'{project}'", "null")]
+    calls = [call.format(more) for call in everywhere for more in ("", f", '{after}'")]
+    counts = {call: await pages(world, reader, call) for call in calls}
+    assert max(counts.values()) < 1000, counts
+    assert {each["sequence"] for each in page} == {1}
+    further = await world.rpc(reader, "list_stale", project=project, days=0, page_size=50, after=after)
+    assert min(each["document"] for each in further) > last["document"]
+
+
 EVENTS = """
 insert into public.events (project_id, sequence, kind, actor_id, change_sequence, payload)
 select '{project}', n, 'change.added', '{author}', n + {versions} - 4000, '{{"versions": 1}}' from generate_series(1, 4000) n;

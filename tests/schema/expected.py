@@ -293,6 +293,7 @@ PARTS = {
             "asked_projects",
             "bucket_seconds",
             "counts_of",
+            "oldest_documents",
             "read_rollups",
             "spans",
             "times_of",

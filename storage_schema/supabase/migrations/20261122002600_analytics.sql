@@ -1249,36 +1249,99 @@ $$;
 comment on function public.list_contested is
   'Documents that more than one wrote in a period, by handovers and merges; of a project, or of all of the caller''s.';
 
-create function public.list_stale(project text default null, days integer default 90, page_size integer default 50)
+-- The live documents of the caller's projects that are unchanged for longest, after one that was seen. It runs as its owner,
+-- because row security lets no index be asked by the text of a project; so it asks itself whose the projects are.
+create function private.oldest_documents(
+  targets uuid[], until timestamptz, seen_at timestamptz, seen_project uuid, seen_sequence bigint, seen_id uuid, asked integer)
+returns table (id uuid, project_id uuid, session_id uuid, stage public.stage, path text, number integer, sequence bigint, changed_at timestamptz)
+language sql stable security definer
+set search_path = ''
+as $$
+  -- Where each project's part begins: times never go back in a project, so its documents by change are its documents by time.
+  with places as materialized (
+    select p.id,
+           case when seen_at is null then 0
+                when p.id = seen_project then seen_sequence
+                else (
+                  select c.sequence from public.changes c
+                  where c.project_id = p.id
+                    and c.committed_at >= seen_at + case when p.id < seen_project then interval '1 microsecond' else interval '0' end
+                  order by c.committed_at, c.sequence limit 1) end as sequence,
+           case when p.id = seen_project then seen_id else '00000000-0000-0000-0000-000000000000' end as id_before
+    from private.my_projects() p (id) where p.id = any (targets)
+  ),
+  -- So many documents are asked for, so they lie in as many projects: those whose own oldest is oldest.
+  firsts as materialized (
+    select p.*, f.changed_at
+    from places p
+    cross join lateral (
+      select (select c.committed_at from public.changes c where c.project_id = p.id and c.sequence = d.sequence) as changed_at
+      from (
+        select min(d.head_sequence) as sequence from public.documents d
+        where d.project_id::text = p.id::text and d.live and (d.head_sequence, d.id) > (p.sequence, p.id_before)) d) f
+    where f.changed_at <= until
+    order by f.changed_at, p.id limit asked
+  ),
+  -- And none of them is younger than the youngest of these, if there are as many.
+  latest as materialized (
+    select case when count(*) < asked then until else max(f.changed_at) end as changed_at from firsts f
+  )
+  select d.id, d.project_id, d.session_id, d.stage, d.path, d.head_number, d.head_sequence, d.changed_at
+  from firsts f
+  cross join lateral (
+    select d.*, (select c.committed_at from public.changes c where c.project_id = f.id and c.sequence = d.head_sequence) as changed_at
+    from public.documents d
+    where d.project_id::text = f.id::text and d.live and (d.head_sequence, d.id) > (f.sequence, f.id_before)
+      and d.head_sequence <= (
+        select c.sequence from public.changes c
+        where c.project_id = f.id and c.committed_at <= (select l.changed_at from latest l)
+        order by c.committed_at desc, c.sequence desc limit 1)
+    order by d.head_sequence, d.id limit asked) d
+  order by d.changed_at, d.project_id, d.head_sequence, d.id limit asked
+$$;
+comment on function private.oldest_documents is 'What list_stale tells, among those of the given projects that are the caller''s.';
+grant execute on function private.oldest_documents to authenticated;
+
+create function public.list_stale(
+  project text default null, days integer default 90, page_size integer default 50, after text default null)
 returns jsonb
 language plpgsql stable
 set search_path = ''
 as $$
 declare
   targets uuid[] := private.asked_projects(project);
-  asked integer := private.page_rows(page_size);
-  before timestamptz := now() - make_interval(days => least(greatest(coalesce(days, 90), 0), 36500));
+  until timestamptz := now() - make_interval(days => least(greatest(coalesce(days, 90), 0), 36500));
+  seen_at timestamptz := private.moment_or_null(split_part(after, ' ', 1));
+  seen_project uuid := private.uuid_or_null(split_part(after, ' ', 2));
+  seen_sequence bigint := case when split_part(after, ' ', 3) ~ '^[0-9]{1,18}$' then split_part(after, ' ', 3)::bigint end;
+  seen_id uuid := private.uuid_or_null(split_part(after, ' ', 4));
 begin
+  if after is not null and num_nulls(seen_at, seen_project, seen_sequence, seen_id) > 0 then
+    perform private.fail(400, 'bad_cursor', 'Use the cursor of the page before as it is, or none.');
+  end if;
   return (
-    -- Of each project the oldest, in order of its changes: as many as are asked for are enough.
     with oldest as materialized (
-      select d.*, c.committed_at from unnest(targets) t (id)
+      select * from private.oldest_documents(
+        targets, until, seen_at, seen_project, seen_sequence, seen_id, private.page_rows(page_size))
+    ),
+    -- The newest of each stage of the sessions that they belong to.
+    newest as materialized (
+      select e.* from (select distinct o.project_id, o.session_id from oldest o where o.stage is not null) s
       cross join lateral (
-        select d.* from public.documents d where d.project_id::text = t.id::text and d.live order by d.head_sequence, d.id limit asked) d
-      join public.changes c on c.project_id = d.project_id and c.sequence = d.head_sequence
-      where c.committed_at <= before
-      order by c.committed_at, d.project_id, d.id limit asked
+        select distinct on (e.stage) e.session_id, e.stage, e.id, e.path, e.head_number, e.head_sequence
+        from public.documents e
+        where e.project_id = s.project_id and e.session_id = s.session_id and e.stage is not null and e.live
+        order by e.stage, e.head_sequence desc, e.id) e
     )
     select coalesce(jsonb_agg(jsonb_build_object(
         'project', jsonb_build_object('id', p.id, 'slug', p.slug, 'name', p.name), 'document', d.id, 'path', d.path,
-        'stage', d.stage, 'number', d.head_number, 'changed_at', d.committed_at,
+        'stage', d.stage, 'number', d.number, 'changed_at', d.changed_at, 'sequence', d.sequence,
         'behind', (
           select jsonb_build_object('document', e.id, 'path', e.path, 'stage', e.stage, 'number', e.head_number)
-          from public.documents e
-          where e.project_id = d.project_id and e.session_id = d.session_id and e.stage < d.stage and e.live
-            and e.head_sequence > d.head_sequence
+          from newest e
+          where e.session_id = d.session_id and e.stage < d.stage and e.head_sequence > d.sequence
           order by e.head_sequence desc, e.id limit 1))
-      order by d.committed_at, d.project_id, d.id), '[]')
+      order by d.changed_at, d.project_id, d.sequence, d.id), '[]')
     from oldest d join public.projects p on p.id = d.project_id);
 end
 $$;
