@@ -24,7 +24,7 @@ Kind = Annotated[
     QueryParameter(description="One kind (member.added), or all of a noun (member).", max_length=100),
 ]
 Since = Annotated[datetime | None, QueryParameter(description="Not before this time.")]
-Until = Annotated[datetime | None, QueryParameter(description="Not after this time.")]
+Until = Annotated[datetime | None, QueryParameter(description="Before this time.")]
 Form = Annotated[
     Literal["json", "csv"] | None, QueryParameter(name="format", description="Stronger than Accept.")
 ]

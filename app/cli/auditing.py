@@ -27,7 +27,7 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 @click.option("--kind", help="One kind (account.session_started), or all of a noun (account).")
 @click.option("--person", help="Of one person only, by handle or id.")
 @click.option("--since", type=_MOMENT, metavar="TIME", help="Not before this (2026-03-02T09:30:00), in UTC.")
-@click.option("--until", type=_MOMENT, metavar="TIME", help="Not after this time, in UTC.")
+@click.option("--until", type=_MOMENT, metavar="TIME", help="Only before this time, in UTC.")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="The most entries.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header line.")
 @click.option(

@@ -157,6 +157,8 @@ async def test_a_projects_trail_holds_its_events_and_exports_and_refusals_newest
     assert await trail(world, team, person="nobody-of-that-name") == []
     assert await trail(world, team, until="2020-01-01") == []
     since = found[1]["at"]
+    before = await trail(world, team, until=since)
+    assert [each["id"] for each in before] == [each["id"] for each in found[2:]], "not at it"
     assert [each["kind"] for each in await trail(world, team, since=since)] == [
         "member.role_set",
         "refused.role",

@@ -304,7 +304,7 @@ declare
   size integer := private.page_rows(page_size);
   seen_at timestamptz := coalesce(private.moment_or_null(split_part(after, ' ', 1)), case when after is null then 'infinity' else '-infinity' end::timestamptz);
   seen_key text collate "C" := split_part(coalesce(after, ''), ' ', 2);
-  upper_end timestamptz := least(coalesce(until, 'infinity'), seen_at);
+  upper_end timestamptz := coalesce(until, 'infinity');
   lower_end timestamptz := coalesce(since, '-infinity');
   whom uuid := case when person is not null then coalesce(
     (select p.id from public.profiles p where p.handle = lower(person) or p.id = private.uuid_or_null(lower(person)) limit 1),
@@ -319,7 +319,7 @@ begin
         and (audit_page.account is null or a.account_id = audit_page.account)
         and (whom is null or a.account_id = whom)
         and (audit_page.kind is null or a.kind = audit_page.kind or a.kind like noun)
-        and a.at <= upper_end and a.at >= lower_end
+        and a.at <= seen_at and a.at < upper_end and a.at >= lower_end
         and (a.at < seen_at or ('n' || a.id) collate "C" < seen_key)
       order by a.at desc, a.id desc limit size
     ), happened as (
@@ -331,7 +331,7 @@ begin
         and (whom is null or e.actor_id = whom)
         and (audit_page.kind is null or e.kind = audit_page.kind or e.kind like noun)
         and e.kind not like all (array['change.%', 'comment.%', 'review.%', 'stage.%'])
-        and e.created_at <= upper_end and e.created_at >= lower_end
+        and e.created_at <= seen_at and e.created_at < upper_end and e.created_at >= lower_end
         and (e.created_at < seen_at or ('e' || lpad(e.sequence::text, 19, '0') || e.project_id) collate "C" < seen_key)
       order by e.created_at desc, e.sequence desc, e.project_id desc limit size
     ), both_kinds as (
