@@ -65,7 +65,7 @@ def _run_owned(options: DevOptions, place: Place, *, patience: float) -> int:
 def _check_installed() -> None:
     # Asked before a child fails on it: its traceback would help nobody.
     if find_spec("asyncpg") is None or find_spec("starlette") is None:
-        raise ChildError("The embedded Supabase isn't installed. Install it: pip install 'verso[local]'")
+        raise ChildError("The embedded Supabase isn't installed. In a checkout: pip install '.[local]'")
 
 
 def _advised(problem: str, options: DevOptions) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -194,6 +195,9 @@ def _hits(hits: list[Any]) -> Iterator[Text]:
 
     from app.cli.characters import safe
 
+    def in_line(part: str) -> str:
+        return safe(re.sub(r"\s+", " ", part))  # a passage runs over lines, and is shown in one
+
     for hit in hits:
         version = hit["version"]
         yield Text.assemble(
@@ -203,9 +207,9 @@ def _hits(hits: list[Any]) -> Iterator[Text]:
             line = Text("    ")
             text, at = snippet["text"], 0
             for start, end in snippet["matches"]:
-                line.append(safe(text[at:start])).append(safe(text[start:end]), "reverse")
+                line.append(in_line(text[at:start])).append(in_line(text[start:end]), "reverse")
                 at = end
-            yield line.append(safe(text[at:]))
+            yield line.append(in_line(text[at:]))
 
 
 FINDING = (search, tag, bisect, open_page)

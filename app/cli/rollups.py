@@ -82,7 +82,9 @@ def _counted(db_url: str, project: str | None, *, keep: bool) -> list[Counted]:
     try:
         import asyncpg
     except ImportError:
-        raise VersoError("bad_usage", "This needs a PostgreSQL driver: pip install 'verso[local]'.") from None
+        raise VersoError(
+            "bad_usage", "This needs a PostgreSQL driver: pip install '.[local]' in a checkout."
+        ) from None
     try:
         return asyncio.run(_each(db_url, project, keep=keep))
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

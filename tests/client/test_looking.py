@@ -394,7 +394,7 @@ def long(stack: Stack, server: Server, tmp_path_factory: pytest.TempPathFactory)
     httpx.post(f"{server.url}/v1/projects", json={"slug": project.slug}, headers=headers).raise_for_status()
     for number in range(1, 21):
         state = "broken" if number >= 13 else "fine"
-        project.write(f"Version {number}", {"path": "a.txt", "text": f"{number} {state}\n"})
+        project.write(f"Version {number}", {"path": "a.txt", "text": f"{number} {state}\nindeed\n"})
     project.run("clone", project.slug, "clone")
     project.cwd = home / "clone"
     return project
@@ -461,7 +461,9 @@ def test_tags_are_given_once_and_listed(long: Project) -> None:
 def test_search_shows_where_words_stand(long: Project) -> None:
     found = long.json("search", "broken")
     assert found["items"][0]["version"]["path"] == "a.txt"
-    assert "a.txt  #20" in long.run("search", "broken")
+    said = long.run("search", "broken")
+    assert said.startswith("a.txt  #20\n")
+    assert "broken indeed\n" in said
     assert (
         long.json("search", "broken", "--all", "-n", "3")["items"][2]["version"]["change"]["sequence"] == 18
     )
