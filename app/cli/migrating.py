@@ -19,8 +19,8 @@ def apply_migrations(db_url: str) -> list[str]:
         from app.local.migrate import MigrationError, migrate
     except ImportError:
         raise MigrateError(
-            "This needs a PostgreSQL driver: pip install '.[local]' in a checkout. Or apply the same files with "
-            "the Supabase CLI: supabase --workdir storage_schema db push --db-url …"
+            "This needs a PostgreSQL driver: pip install '.[local]' in a checkout. Or apply the same files "
+            "with the Supabase CLI: supabase --workdir storage_schema db push --db-url …"
         ) from None
     directory = data_directory("storage_schema") / "supabase" / "migrations"
     try:
