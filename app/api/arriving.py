@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def arriving(scope: Any, receive: Receive, *, seconds: float) -> Receive:
     """A request's `receive` that looks after its body.
 
-    It raises VersoError `body_timeout` when nothing comes for that many seconds, `bad_digest`, and at the
-    body's end `digest_mismatch`. Beyond the end it waits for as long as the client stays.
+    It raises VersoError `unsupported_encoding` (Git's bodies alone may be gzipped), `body_timeout` when
+    nothing comes for that many seconds, `bad_digest`, and at the body's end `digest_mismatch`. Beyond the end
+    it waits for as long as the client stays.
     """
     arrived = False
     begun = False
@@ -34,7 +35,10 @@ def arriving(scope: Any, receive: Receive, *, seconds: float) -> Receive:
         if arrived:
             return await receive()  # type: ignore[return-value]  # requests are HTTP's
         if not begun:
-            begun, claimed = True, claimed_sha256(Headers.from_scope(scope))
+            begun, headers = True, Headers.from_scope(scope)
+            if not scope["path"].startswith("/git/"):
+                _check_plain(headers)
+            claimed = claimed_sha256(headers)
         try:
             async with asyncio.timeout(seconds):
                 message: Any = await receive()
@@ -48,3 +52,12 @@ def arriving(scope: Any, receive: Receive, *, seconds: float) -> Receive:
         return message  # type: ignore[no-any-return]
 
     return take
+
+
+def _check_plain(headers: Headers) -> None:
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise VersoError(
+            "unsupported_encoding",
+            "Send the bytes as they are, without Content-Encoding.",
+            accepted="identity",
+        )

@@ -66,11 +66,9 @@ class ChangeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def declared_length(request: Request[Any, Any, Any], *, limit: int) -> int | None:
     """Content-Length, or None when the body comes in chunks. Raises VersoError before the body is read.
 
-    `too_large` beyond the limit, `unsupported_encoding` for encoded content, `bad_request` for a part of a
-    representation (Content-Range is refused on writes: RFC 9110, 14.5).
+    `too_large` beyond the limit, `bad_request` for a part of a representation (Content-Range is refused on
+    writes: RFC 9110, 14.5).
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise VersoError("unsupported_encoding", "Send the bytes as they are, without Content-Encoding.")
     if "content-range" in request.headers:
         raise VersoError("bad_request", "A write takes the whole content: no Content-Range.")
     field = request.headers.get("content-length")

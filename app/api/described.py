@@ -112,7 +112,7 @@ _BASED += ("message_too_long", "bad_value")
 _AT_BASE = ("bad_point", "point_not_found", "version_not_found")
 """Of what reads the version in If-Match, too."""
 _PATCHED = ("patch_unreadable", "patch_rejected")
-STORES = ("disk_full", "unsupported_encoding", "storage_unavailable", "storage_failed", "content_erased")
+STORES = ("disk_full", "storage_unavailable", "storage_failed", "content_erased")
 """Refusals of what takes contents in."""
 _SAYS = ("comment_empty", "comment_too_long", "bad_value", "idempotency_key_reused")
 _WRITE = Operation(
@@ -388,6 +388,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "read_me": Operation(refuses=("no_profile",)),
     "ready": Operation(refuses=("schema_missing",)),
+    "head_ready": Operation(refuses=("schema_missing",)),
     "metrics": Operation(
         produces={"text/plain": {"schema": {"type": "string"}, "example": "verso_active_requests 1.0"}}
     ),

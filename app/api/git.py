@@ -131,7 +131,9 @@ async def _body(request: Request[Any, Any, Any], settings: Settings) -> bytes:
     """The request's body, unpacked when it is gzipped; as large as JSON may be, both ways."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        raise VersoError("unsupported_encoding", "Send the request as it is, or gzipped.")
+        raise VersoError(
+            "unsupported_encoding", "Send the request as it is, or gzipped.", accepted="gzip, identity"
+        )
     limit = settings.max_json_size
     unpack = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if "gzip" in encoding else None
     data = bytearray()

@@ -90,13 +90,13 @@ _OTHER_SIDE = f"{Side.__module__}.{Side.__name__}"
 _PUBLIC = ("operations", "sign-in")
 _NO_BODY = (204, 304)
 _TRY_LATER = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
-_NEVER_LIMITED = ("live", "ready")
+_NEVER_LIMITED = ("live", "head_live", "ready", "head_ready")
 
 
 def operation_name(handler: HTTPRouteHandler, method: Method, _path: Any) -> str:
     """The operationId: the handler's name, which is its use case's."""
     name = handler.handler_name
-    return name.replace("read_", "head_", 1) if method == "HEAD" else name
+    return f"head_{name.removeprefix('read_')}" if method == "HEAD" else name
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
     codes = (
         {"internal", *extra.refuses}
         | (set() if operation["operationId"] in _NEVER_LIMITED else {"too_many_requests"})
-        | ({"supabase_unavailable"} if operation["operationId"] == "ready" else set())
+        | ({"supabase_unavailable"} if operation["operationId"] in {"ready", "head_ready"} else set())
     )
     names = {parameter["name"] for parameter in operation["parameters"]}
     if operation["parameters"]:
@@ -202,6 +202,7 @@ def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: 
             codes |= {"role_too_low", "outside_folders", "project_archived"}
     if operation.get("requestBody") is not None:
         codes |= {"bad_request", "too_large", "bad_media_type", "body_incomplete", "body_timeout"}
+        codes |= {"unsupported_encoding"}
         codes |= {"bad_digest", "digest_mismatch"}
         codes |= {"bad_json"} if "application/json" in operation["requestBody"]["content"] else set()
     return codes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, Response, get
+from litestar import Request, Response, get, route
 from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
 from prometheus_client import generate_latest
 
 from app.api.gauges import MEDIA_TYPE
@@ -16,13 +17,17 @@ SCHEMA_VERSION = "20261122"
 """What `schema_version()` of the migrations that this service is for answers."""
 
 
-@get("/health/live", tags=["operations"], summary="Is the process alive")
+_GET_AND_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
+"""Balancers ask with either."""
+
+
+@route("/health/live", http_method=_GET_AND_HEAD, tags=["operations"], summary="Is the process alive")
 async def live() -> dict[str, str]:
     """Answers as long as the process does; asks nobody."""
     return {"status": "live"}
 
 
-@get("/health/ready", tags=["operations"], summary="Can it serve")
+@route("/health/ready", http_method=_GET_AND_HEAD, tags=["operations"], summary="Can it serve")
 async def ready(services: NamedDependency[Services]) -> dict[str, str]:
     """Asks the database for its schema version; 503 with the reason when it cannot serve."""
     found = await services.ledger.schema_version()

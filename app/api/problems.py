@@ -243,6 +243,8 @@ def on_verso_error(request: Request[Any, Any, Any], error: VersoError) -> Respon
         headers["Connection"] = "close"  # RFC 9110, 15.5.9: whatever still comes is not wanted
     elif error.code == "range_not_satisfiable":
         headers["Content-Range"] = f"bytes */{error.detail['size']}"
+    elif error.code == "unsupported_encoding":
+        headers["Accept-Encoding"] = error.detail["accepted"]  # RFC 9110, 15.5.16
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 

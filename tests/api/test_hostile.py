@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import unicodedata
 
 import pytest
@@ -201,6 +202,17 @@ def test_headers_that_a_write_cannot_mean_are_refused(
 ) -> None:
     answer = project.people.editor.put(project.file("a"), content=b"x", headers={header: value})
     assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("route", ["tags", "changes"])
+def test_json_that_is_packed_is_refused_with_what_is_taken(project: Project, route: str) -> None:
+    answer = project.people.owner.post(
+        f"{project.url}/{route}",
+        content=gzip.compress(b'{"name": "x"}'),
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
+    assert (answer.status_code, code_of(answer)) == (415, "unsupported_encoding")
+    assert answer.headers["accept-encoding"] == answer.json()["accepted"] == "identity"
 
 
 @pytest.mark.parametrize(

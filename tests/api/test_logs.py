@@ -95,6 +95,10 @@ def test_what_operators_ask_needs_no_token(api: Api, path: str) -> None:
     answer = httpx.get(api.url + path, trust_env=False)
     assert answer.status_code == 200
     assert answer.headers["x-content-type-options"] == "nosniff"
+    if path.startswith("/health/"):
+        head = httpx.head(api.url + path, trust_env=False)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == answer.headers["content-length"]
 
 
 def test_every_line_is_json(api: Api) -> None:
