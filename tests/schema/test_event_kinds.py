@@ -78,6 +78,15 @@ def test_the_table_names_every_kind_with_its_fields_and_nothing_else() -> None:
     assert told == expected
 
 
+def test_pages_listen_to_every_kind_that_can_happen_while_they_are_open() -> None:
+    script = (REPOSITORY / "app" / "web" / "static" / "live.js").read_text()
+    listened = set(
+        re.findall(r'"([a-z]+\.[a-z_]+)"', script.partition("const KINDS = [")[2].partition("]")[0])
+    )
+    happens = {kind for kind, _ in written()} | set(BY_VARIABLE)
+    assert listened == happens - {"project.added"}
+
+
 def test_the_guard_sees_what_it_guards() -> None:
     kinds = dict(written())
     assert len(kinds) > 25
