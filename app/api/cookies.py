@@ -17,7 +17,7 @@ import msgspec
 from litestar.datastructures import Cookie
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from litestar import Request
 
@@ -43,6 +43,19 @@ class Flow(msgspec.Struct, frozen=True, array_like=True):
     state: str
     verifier: str
     next: str
+
+
+def without_escapes(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """A request's header fields without the cookies that have a backslash: ours have none (RFC 6265, 4.1.1).
+
+    Python unescapes them in square time (CVE-2024-7592, mended in 3.11.10): 60 kB took 15 s of everybody's.
+    """
+    return [
+        (name, b";".join(each for each in value.split(b";") if b"\\" not in each))
+        if name == b"cookie" and b"\\" in value
+        else (name, value)
+        for name, value in headers
+    ]
 
 
 def is_secure(settings: Settings) -> bool:

@@ -31,7 +31,8 @@ class Parts:
     """Reads a multipart body and hands each part over, at its beginning and with its bytes at its end.
 
     Whoever extends this says what the parts mean in `begin` and `end`, and calls `close` when all is done.
-    Parts without a filename are taken in memory, up to the limit of JSON bodies.
+    Parts without a filename are taken in memory, all together up to the limit of JSON bodies: whose they are
+    may not be known yet.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,6 +41,7 @@ class Parts:
         self._events: list[tuple[str, bytes]] = []
         self._ended = False
         self._in_memory = 0
+        self._in_fields = 0
 
     async def begin(self, part: Part) -> None:
         """A part's headers are read, and none of its bytes. Raises VersoError to refuse it."""
@@ -112,13 +114,14 @@ class Parts:
             if name in {"field", "value", "header"}:
                 part.on_header(name, data)
             elif name == "headers":
-                part.open(in_memory=self._in_memory < MOST_IN_MEMORY)
+                part.open(in_memory=self._in_memory < MOST_IN_MEMORY, in_fields=self._in_fields)
                 await self.begin(part)
             elif name == "data":
                 await part.write(data)
             else:
                 upload = await part.finish()
                 self._in_memory += len(upload.data or b"")
+                self._in_fields += upload.size if part.filename is None else 0
                 await self.end(part, upload)
                 self._reading = None
 
@@ -156,8 +159,11 @@ class Part:
             self._field.clear()
             self._value.clear()
 
-    def open(self, *, in_memory: bool = True) -> None:
-        """The headers are complete: read the name, and get ready for the bytes."""
+    def open(self, *, in_memory: bool = True, in_fields: int = 0) -> None:
+        """The headers are complete: read the name, and get ready for the bytes.
+
+        `in_fields` is how many bytes the parts without a filename before this one had.
+        """
         disposition = self.headers.get("content-disposition", "").encode()
         kind, options = parse_options_header(disposition)
         if kind != b"form-data" or b"name" not in options:
@@ -168,8 +174,10 @@ class Part:
             self.filename = options[b"filename"].decode().replace("%22", '"')
             self.media_type = self.headers.get("content-type")
         else:
-            self._limit = min(self._limit, self._settings.max_json_size)
-        most = (IN_MEMORY_SIZE if in_memory else 0) if self.filename is not None else self._limit
+            self._limit = min(self._limit, self._settings.max_json_size - in_fields)
+        most = self._settings.max_json_size
+        if self.filename is not None:
+            most = IN_MEMORY_SIZE if in_memory else 0
         self._intake = Intake(self._settings.spool_dir, limit=self._limit, in_memory=most)
 
     async def write(self, data: bytes) -> None:
@@ -177,7 +185,8 @@ class Part:
         try:
             await self._taking.write(data)
         except LimitExceededError:
-            raise too_large(self._limit) from None
+            limit = self._settings.max_json_size if self.filename is None else self._limit
+            raise too_large(limit) from None
 
     async def finish(self) -> Upload:
         """What came in."""

@@ -46,6 +46,7 @@ class PageForm(Parts):
         self._sender = sender
         self._check = check
         self._visitor: Visitor | None = None
+        self._begun = 0
         self.fields: dict[str, str] = {}
         sender.request.state.typed = self.fields  # shown again should it be refused (faults.py)
         self.files: list[File] = []
@@ -70,7 +71,8 @@ class PageForm(Parts):
     async def begin(self, part: Part) -> None:
         """Before a file's bytes, know whose they are. Before a field's, that there aren't too many."""
         if part.filename is None:
-            if len(self.fields) >= MOST_FIELDS:
+            self._begun += 1
+            if self._begun > MOST_FIELDS:
                 raise VersoError("bad_multipart", "The form has too many fields.")
             return
         if len(self.files) >= self._settings.max_files_per_change:

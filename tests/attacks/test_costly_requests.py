@@ -1,0 +1,83 @@
+"""What one request of a stranger may cost all others: next to no time of the one event loop, and little memory."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from tests.api.world import Api
+
+SECONDS = 1.5
+"""Each of these took more than 5 s of the process once; now it is milliseconds, and a busy machine's own work."""
+FORM = "content-type: application/x-www-form-urlencoded"
+HEADS = {
+    "a cookie of backslashes": ("GET /v1/me", f'cookie: verso-access="{chr(92) * 50_000}"'),
+    "the same for a page": ("GET /auth/login", f'cookie: a=b; other="{chr(92) * 50_000}"'),
+    "a path of slashes": ("GET " + "/" * 50_000, "accept: text/html"),
+    "a list of types": ("GET /p/x", f"accept: text/html{',' * 50_000}"),
+}
+
+
+def seconds_of(api: Api) -> float:
+    times = psutil.Process(api.pid).cpu_times()
+    return float(times.user + times.system)
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_a_head_costs_nobody_time(api: Api, what: str) -> None:
+    line, fields = HEADS[what]
+    before = seconds_of(api)
+    answer = api.raw(f"{line} HTTP/1.1\r\nhost: 127.0.0.1:{api.port}\r\n{fields}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 "), answer[:200]
+    assert seconds_of(api) - before < SECONDS
+
+
+@pytest.mark.parametrize("path", ["/auth/password", "/auth/link", "/auth/logout", "/theme"])
+def test_a_form_that_anybody_may_send_is_short(api: Api, path: str) -> None:
+    form = b"email=" + "%ff\u00e9".encode() * 1_500_000
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{api.port}\r\nsec-fetch-site: same-origin\r\n{FORM}\r\n"
+    before = seconds_of(api)
+    answer = api.raw(f"{head}content-length: {len(form)}\r\n\r\n".encode() + form)
+    assert b" 413 " in answer.partition(b"\r\n")[0], answer[:300]
+    assert seconds_of(api) - before < SECONDS
+
+
+def test_the_fields_of_a_form_are_few_and_short_before_it_is_known_whose_they_are(api: Api) -> None:
+    """30 fields of 8 MiB each were kept for whoever sent them, for as long as they liked."""
+    head = (
+        f"POST /p/x/upload HTTP/1.1\r\nhost: 127.0.0.1:{api.port}\r\ncontent-type: multipart/form-data; boundary=b\r\n"
+        "transfer-encoding: chunked\r\n\r\n"
+    )
+
+    def sent(name: str, size: int) -> bytes:
+        """What is answered to a form that would go on for ever with fields of that size."""
+        with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
+            connection.sendall(head.encode())
+            connection.settimeout(0.0)
+            for number in range(200):
+                field = (
+                    f'--b\r\ncontent-disposition: form-data; name="{name.format(number)}"\r\n\r\n'.encode()
+                )
+                field += b"x" * size + b"\r\n"
+                try:
+                    connection.setblocking(True)
+                    connection.sendall(b"%x\r\n%s\r\n" % (len(field), field))
+                    connection.setblocking(False)
+                    return connection.recv(65536)
+                except (BlockingIOError, InterruptedError):
+                    time.sleep(0)
+                except OSError:
+                    break
+            connection.setblocking(True)
+            return connection.recv(65536)
+
+    with ThreadPoolExecutor(2) as pool:
+        many, large = pool.map(sent, ("same", "field-{}"), (10, 1 << 20))
+    assert b"The form has too many fields" in many
+    assert b" 413 " in large.partition(b"\r\n")[0]
