@@ -53,7 +53,11 @@ NOT_CONFIGURED = 2
 )
 @click.version_option(package_name="verso", message="verso %(version)s")
 def verso() -> None:
-    """Document versioning on Supabase: immutable versions, with history, diffs and restores."""
+    """Document versioning on Supabase: immutable versions, with history, diffs and restores.
+
+    Begin with `verso login https://your.server` and `verso clone PROJECT`. `verso dev` runs a server on this
+    machine, with a demo project to try things on.
+    """
 
 
 @verso.command()

@@ -96,7 +96,7 @@ def logout(*, api: str | None, everywhere: bool, as_json: bool) -> None:
 @api_option
 @json_option
 def whoami(*, api: str | None, as_json: bool) -> None:
-    """Say who one is at the server, and in which projects."""
+    """Say who you are at the server, and in which projects."""
     with telling(as_json) as out, connect(api) as client:
         from app.client.login import Me
 
