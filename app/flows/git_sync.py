@@ -46,6 +46,8 @@ BATCH_BYTES = 64 * 1024 * 1024
 WAIT_SECONDS = 600.0
 """How long one waits for another process that fills the repository."""
 _IN_MEMORY = 1024 * 1024
+_BROKEN = (sqlite3.DatabaseError, pygit2.GitError, OSError)
+"""What work on a copy raises whose files were damaged, or removed by an erasure or an operator."""
 _START_ANEW = frozenset({"git_damaged", "other_export", "export_damaged", "history_diverged"})
 COPYING_CODES = _START_ANEW | {"content_altered", "folder_busy", "history_altered"}
 """What `app.git.write` refuses. Those are sentences for whoever exports to a folder of theirs."""
@@ -108,7 +110,7 @@ class GitSync:
         async with self._cache.writing(project.id, seconds=WAIT_SECONDS) as path:
             try:
                 written = await self._fill(actor, project, path, erased)
-            except (VersoError, sqlite3.DatabaseError, pygit2.GitError) as error:
+            except (VersoError, *_BROKEN) as error:
                 if isinstance(error, VersoError) and error.code not in _START_ANEW:
                     raise
                 log.warning("git.made_anew", project=project.id, error=str(error))
@@ -121,9 +123,13 @@ class GitSync:
         """Fill an empty repository: what is wrong now isn't its past, so it is said, and not tried again."""
         try:
             return await self._fill(actor, project, path, erased)
-        except VersoError as error:
-            if error.code not in COPYING_CODES:
+        except (VersoError, *_BROKEN) as error:
+            if isinstance(error, VersoError) and error.code not in COPYING_CODES:
                 raise
+            if not await asyncio.to_thread(path.exists):
+                raise VersoError(
+                    "git_busy", "The copy that serves Git was thrown away while it was made. Fetch again."
+                ) from error
             log.exception("git.not_made", project=project.id)
             raise VersoError(
                 "git_damaged",

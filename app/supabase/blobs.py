@@ -218,6 +218,10 @@ class Blobs:
                 # A silence has cost its full time already; a broken connection may just be an old one.
                 if not tries_left or isinstance(error, httpx.TimeoutException):
                     raise faults.from_transport(error, what="storage") from error
+            except FileNotFoundError:
+                # Somebody removed the cache under what was arriving: it may be deleted at any time.
+                if not tries_left:
+                    raise
             except AlteredError:
                 # Perhaps it was cut short or damaged on its way: once more before calling it altered.
                 if tries_left < READ_TRIES - 1:
@@ -247,7 +251,7 @@ class Blobs:
         return self._cache.add_bytes(key, bytes(data))
 
     async def _read_large(self, response: httpx.Response, name: str, *, key: Key, size: int) -> Content:
-        with Intake(self._cache.directory, limit=size, in_memory=0) as intake:
+        with Intake(self._cache.made_directory(), limit=size, in_memory=0) as intake:
             try:
                 async for chunk in response.aiter_raw():
                     await intake.write(chunk)

@@ -2,7 +2,8 @@
 
 Blobs are immutable, so a cached one is never stale. Keys hold the project as well as the hash: who may
 read a content in one project has no right to it by its hash in another. A file that was there before
-this process started is hashed before its first use; nothing on disk is believed by its name.
+this process started, or that somebody has touched since, is hashed before its next use; nothing on disk is
+believed by its name.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from app.supabase.own_directory import OwnDirectory
+from app.supabase.spool import clear_old
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 IN_MEMORY_SIZE = 256 * 1024
@@ -93,17 +95,25 @@ class BlobCache:
             self._own = OwnDirectory("verso-cache-")
             directory = self._own.path
         self.directory = directory
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.made_directory()
         self._limit = limit
         self._memory: OrderedDict[Key, bytes] = OrderedDict()
         self._memory_size = 0
         self._since: dict[Key, float] = {}
         self._files: OrderedDict[Key, int] = OrderedDict()
-        self._verified: set[Key] = set()
+        self._verified: dict[Key, tuple[int, int, int]] = {}
         self._size = 0
-        for path in sorted(self.directory.glob("*-*/*"), key=lambda each: each.stat().st_mtime):
-            self._count((path.parent.name, path.name), path.stat().st_size)
+        clear_old(
+            directory, longest_use=0
+        )  # what killed processes were fetching: nothing else would count it
+        for _, path, size in sorted(_found(directory)):
+            self._count((path.parent.name, path.name), size)
         self._evict()
+
+    def made_directory(self) -> Path:
+        """The directory, made anew if somebody removed it: a place for what shall be added."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.directory
 
     async def get(self, key: Key) -> Content | None:
         """The blob's bytes, or None when they aren't here."""
@@ -140,7 +150,7 @@ class BlobCache:
         target.parent.mkdir(exist_ok=True, mode=0o700)
         path.replace(target)
         os.utime(target)  # from here on it is old or new
-        self._verified.add(key)
+        self._verified[key] = _mark(descriptor)
         self._count(key, size)
         self._evict()
         return Content(size=size, file=descriptor)
@@ -173,13 +183,14 @@ class BlobCache:
         except OSError:
             return None
         size = os.fstat(descriptor).st_size
-        if key not in self._verified:
+        mark = _mark(descriptor)
+        if self._verified.get(key) != mark:
             with os.fdopen(os.dup(descriptor), "rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != key[1]:
                     os.close(descriptor)
                     self._path(key).unlink(missing_ok=True)
                     return None
-            self._verified.add(key)
+            self._verified[key] = mark
         return Content(size=size, file=descriptor)
 
     def _older(self, keys: list[Key], before: float) -> list[Key]:
@@ -200,10 +211,24 @@ class BlobCache:
 
     def _forget(self, key: Key) -> None:
         self._size -= self._files.pop(key, 0)
-        self._verified.discard(key)
+        self._verified.pop(key, None)
 
     def _evict(self) -> None:
         while self._size > self._limit and self._files:
             key = next(iter(self._files))
             self._forget(key)
             self._path(key).unlink(missing_ok=True)
+
+
+def _found(directory: Path) -> Iterator[tuple[float, Path, int]]:
+    """When each blob was last written, where it is, its size; others may share the directory, and evict."""
+    for path in directory.glob("*-*/*"):
+        with suppress(FileNotFoundError):
+            known = path.stat()
+            yield known.st_mtime, path, known.st_size
+
+
+def _mark(descriptor: int) -> tuple[int, int, int]:
+    """What tells that a file is another one, or was written to."""
+    found = os.fstat(descriptor)
+    return found.st_ino, found.st_size, found.st_mtime_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -316,7 +317,7 @@ async def fresh(world: World, settings: dict[str, str], tmp_path: Path) -> Async
             yield World(world.stack, world.proxy, service, client, world.project, world.owner, tmp_path)
 
 
-async def test_a_cached_file_that_was_altered_on_disk_before_a_start_is_not_believed(
+async def test_a_cached_file_that_was_altered_on_disk_is_not_believed(
     fresh: World,
 ) -> None:
     await fresh.put("cached.bin", LARGE)
@@ -325,6 +326,11 @@ async def test_a_cached_file_that_was_altered_on_disk_before_a_start_is_not_beli
     fresh.service.stop()
     cached.write_bytes(flip(LARGE))
     fresh.service.start()
+    assert (await fresh.get("cached.bin")).content == LARGE
+    # Nor one that is damaged while it runs; and all of it may go at any time.
+    os.truncate(cached, 1000)
+    assert (await fresh.get("cached.bin")).content == LARGE
+    shutil.rmtree(fresh.arriving / "cache")
     assert (await fresh.get("cached.bin")).content == LARGE
 
 

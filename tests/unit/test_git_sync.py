@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.errors import VersoError
 from app.flows.git_cache import GitCache
 from app.flows.git_sync import GitSync
 from app.git.write.copy import GitCopy
@@ -47,3 +48,35 @@ async def test_who_is_cancelled_while_a_thread_has_a_copy_waits_for_it(
     with pytest.raises(asyncio.CancelledError):
         await filling
     assert done == ["followed", "closed"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_repository_that_an_erasure_throws_away_while_it_is_made_is_made_anew_or_said_to_be_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    nothing: Any = None
+    actor: Any = SimpleNamespace(token="t")
+    project: Any = SimpleNamespace(id="0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11", change_sequence=0)
+    cache = GitCache(tmp_path, limit=1)
+    follow = GitCopy.follow_erasures
+    erasures: list[int] = []
+
+    def met(copy: GitCopy, count: int) -> None:
+        follow(copy, count)
+        if len(erasures) < times:
+            erasures.append(count)
+            cache.drop(project.id)
+        copy.add_erased("e" * 64)
+
+    async def none(*_: object, **__: object) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(GitCopy, "follow_erasures", met)
+    ledger: Any = SimpleNamespace(list_tags=none)
+    sync = GitSync(cache, ledger, nothing, nothing, nothing, ahead=1)
+    if times == 1:
+        await sync._update(actor, project, 0)
+        return
+    with pytest.raises(VersoError, match="thrown away") as refused:
+        await sync._update(actor, project, 0)
+    assert refused.value.code == "git_busy"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.supabase.cache import MEMORY_LIMIT, BlobCache, Key
+from app.supabase.spool import PREFIX
 
 PROJECT = "0b1d5a44-7c39-4bb0-9f29-6f0b8f4c2d11"
 
@@ -110,6 +111,35 @@ async def test_files_of_an_earlier_run_are_hashed_before_they_are_used(tmp_path:
     assert await read(again, good) == b"good"
     assert await read(again, bad) is None
     assert not (again.directory / bad[0] / bad[1]).exists()
+
+
+@pytest.mark.parametrize("now", [b"evil", b"go"])
+async def test_a_file_that_somebody_wrote_to_since_is_hashed_anew_and_not_served(
+    cache: BlobCache, now: bytes
+) -> None:
+    key = added(cache, b"good")
+    assert await read(cache, key) == b"good"
+    file = cache.directory / key[0] / key[1]
+    file.write_bytes(now)
+    os.utime(file, (2, 2))  # a file system's clock may stand still between two writes
+    assert await read(cache, key) is None
+    assert await read(cache, added(cache, b"good")) == b"good"
+
+
+async def test_what_goes_while_a_cache_begins_is_not_there(tmp_path: Path) -> None:
+    first = BlobCache(tmp_path / "cache", limit=100)
+    key = added(first, b"good")
+    (first.directory / key[0] / ("f" * 64)).symlink_to("evicted by another process meanwhile")
+    assert await read(BlobCache(tmp_path / "cache", limit=100), key) == b"good"
+
+
+def test_what_a_killed_process_was_fetching_goes_with_the_next_start(tmp_path: Path) -> None:
+    left, arriving = (tmp_path / f"{PREFIX}{name}" for name in ("left", "arriving"))
+    for each in (left, arriving):
+        each.write_bytes(b"half of it")
+    os.utime(left, (1, 1))
+    BlobCache(tmp_path, limit=100)
+    assert (left.exists(), arriving.exists()) == (False, True)
 
 
 async def test_a_planted_file_of_another_content_is_never_served(tmp_path: Path) -> None:
