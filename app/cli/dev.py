@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from app.cli.children import ChildError
+from app.cli.data_directory import DataDirectory, DataDirectoryError
 from app.cli.loopback import RefusedError
-from app.cli.place import Place, PlaceError
 from app.cli.ports import PortTakenError, check_port, take_port
 from app.cli.run import Run, StoppedError
 
@@ -31,26 +31,26 @@ LET_GO_SECONDS = 10.0
 
 def run_dev(options: DevOptions) -> int:
     """Run until told to stop; return the exit status. What goes wrong is told on stderr."""
-    place = Place(options.data)
+    data = DataDirectory(options.data)
     try:
         _check_installed()
-        with place.owned() as killed:
+        with data.owned() as killed:
             if killed:
-                place.await_supabase_end(LET_GO_SECONDS)
-            return _run_owned(options, place, patience=LET_GO_SECONDS if killed else 0)
-    except (PlaceError, PortTakenError, ChildError, RefusedError, OSError) as error:
+                data.await_supabase_end(LET_GO_SECONDS)
+            return _run_owned(options, data, patience=LET_GO_SECONDS if killed else 0)
+    except (DataDirectoryError, PortTakenError, ChildError, RefusedError, OSError) as error:
         sys.stderr.write(f"verso dev: {_advised(str(error), options)}\n")
         return 1
 
 
-def _run_owned(options: DevOptions, place: Place, *, patience: float) -> int:
+def _run_owned(options: DevOptions, data: DataDirectory, *, patience: float) -> int:
     began = time.monotonic()
     listener = take_port(options.port, option="--port", patience=patience)
     check_port(options.supabase_port, option="--supabase-port", patience=patience)
-    place.handout.unlink(missing_ok=True)
+    data.handout.unlink(missing_ok=True)
     if options.reset:
-        place.empty()
-    run = Run(options, place, listener)
+        data.empty()
+    run = Run(options, data, listener)
     try:
         run.start()
         sys.stdout.write(run.told(time.monotonic() - began))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from app.cli.place import Place
+    from app.cli.data_directory import DataDirectory
     from app.cli.seeding import Person
 
 # The demo document whose history and diff are shown: edited by two people, shortened, restored.
@@ -51,12 +51,12 @@ def dev_json(
     }
 
 
-def write_handout(place: Place, values: Mapping[str, Any]) -> None:
+def write_handout(data: DataDirectory, values: Mapping[str, Any]) -> None:
     """Write dev.json, and each person's Authorization header to a file that curl reads."""
     for role, person in values["people"].items():
-        place.write(place.header(role), f"Authorization: Bearer {person['access_token']}\n")
+        data.write(data.header(role), f"Authorization: Bearer {person['access_token']}\n")
     # Last, because scripts wait for it.
-    place.write_json(place.handout, values)
+    data.write_json(data.handout, values)
 
 
 def find_shown(api: str, *, project: str, token: str) -> str | None:
@@ -105,7 +105,7 @@ def curl_lines(values: Mapping[str, Any], header: Path) -> list[tuple[str, str]]
     return lines
 
 
-def welcome(values: Mapping[str, Any], place: Place, *, seconds: float) -> str:
+def welcome(values: Mapping[str, Any], data: DataDirectory, *, seconds: float) -> str:
     """What people read: plain text, a line never broken, so that what is copied works."""
     rows = [
         ("API", values["api"]),
@@ -114,8 +114,8 @@ def welcome(values: Mapping[str, Any], place: Place, *, seconds: float) -> str:
         ("OpenAPI page", values["openapi"]),
         ("Supabase", values["supabase_url"]),
         ("publishable key", values["publishable_key"]),
-        ("for scripts", str(place.handout)),
-        ("logs", f"{place.log('api')}, {place.log('supabase')}"),
+        ("for scripts", str(data.handout)),
+        ("logs", f"{data.log('api')}, {data.log('supabase')}"),
     ]
     parts = [
         "Verso for laptops and demos: an embedded Supabase and the API, on this machine only.\n",
@@ -128,7 +128,7 @@ def welcome(values: Mapping[str, Any], place: Place, *, seconds: float) -> str:
             for role, person in values["people"].items()
         ]
         parts.append("\nTry it, in another terminal, as the editor:\n")
-        for what, line in curl_lines(values, place.header("editor")):
+        for what, line in curl_lines(values, data.header("editor")):
             parts += [f"# {what}", line]
     else:
         parts.append("\nNo demo was asked for: sign up with POST /auth/v1/signup of the Supabase above.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from app.cli.place import Place
+    from app.cli.data_directory import DataDirectory
     from app.cli.seeding import Person
 
 START_SECONDS = 90.0
@@ -60,9 +60,9 @@ class StoppedError(Exception):
 class Run:
     """The two children and what is known of them."""
 
-    def __init__(self, options: DevOptions, place: Place, listener: socket.socket) -> None:
+    def __init__(self, options: DevOptions, data: DataDirectory, listener: socket.socket) -> None:
         self._options = options
-        self._place = place
+        self._data = data
         self._listener = listener
         self._parent = os.getppid()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -77,11 +77,11 @@ class Run:
             name="api",
             module="app.cli.api_process",
             arguments=["--listen-fd", str(listener.fileno())],
-            log=place.log("api"),
+            log=data.log("api"),
             inherited=[listener.fileno()],
         )
         self._webhooks = Child(
-            name="webhooks", module="app.cli.webhooks_process", arguments=[], log=place.log("webhooks")
+            name="webhooks", module="app.cli.webhooks_process", arguments=[], log=data.log("webhooks")
         )
 
     def _supabase_child(self, port: int) -> Child:
@@ -90,12 +90,12 @@ class Run:
             name="supabase",
             module="app.local",
             arguments=[
-                *("--data", str(self._place.supabase)),
+                *("--data", str(self._data.supabase)),
                 *("--port", str(port)),
                 *("--migrations", str(migrations)),
                 *("--site-url", self._api_url),
             ],
-            log=self._place.log("supabase"),
+            log=self._data.log("supabase"),
         )
 
     def start(self) -> None:
@@ -124,7 +124,7 @@ class Run:
         self._values = dev_json(
             api=self._api_url, supabase=self._ready, project=project, people=people, shown=shown
         )
-        write_handout(self._place, self._values)
+        write_handout(self._data, self._values)
         # Nobody waits for it: it is no part of what answers.
         self._start_webhooks()
 
@@ -132,7 +132,7 @@ class Run:
         """What to print once everything is ready."""
         from app.cli.handout import welcome
 
-        return welcome(self._values, self._place, seconds=seconds)
+        return welcome(self._values, self._data, seconds=seconds)
 
     def watch(self) -> int:
         """Look after the children until told to stop; return the exit status."""
@@ -179,8 +179,8 @@ class Run:
                 "VERSO_JWT_ISSUER": "",
                 "VERSO_JWT_AUDIENCE": "",
                 "VERSO_PUBLIC_URL": os.environ.get("VERSO_PUBLIC_URL", self._api_url),
-                "VERSO_CACHE_DIR": os.environ.get("VERSO_CACHE_DIR", str(self._place.cache)),
-                "VERSO_GIT_DIR": os.environ.get("VERSO_GIT_DIR", str(self._place.repositories)),
+                "VERSO_CACHE_DIR": os.environ.get("VERSO_CACHE_DIR", str(self._data.cache)),
+                "VERSO_GIT_DIR": os.environ.get("VERSO_GIT_DIR", str(self._data.repositories)),
             }
         )
         self._wait_for(self._api)
@@ -251,7 +251,7 @@ class Run:
             return
         for role, person in people.items():
             self._values["people"][role]["access_token"] = person.access_token
-        write_handout(self._place, self._values)
+        write_handout(self._data, self._values)
 
     def _start_again(self, child: Child) -> bool:
         """Start a child again that ended by itself; False when that has been tried often enough."""

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 MARKER = "This directory belongs to `verso dev`; `verso dev --reset` empties it.\n"
 
 
-class PlaceError(Exception):
+class DataDirectoryError(Exception):
     """The directory can't be used; the message says why and what to do."""
 
 
-class Place:
+class DataDirectory:
     """`.verso` and what is in it. Everything in it is readable by its owner only."""
 
     def __init__(self, directory: Path) -> None:
@@ -44,13 +44,13 @@ class Place:
     def owned(self) -> Iterator[bool]:
         """Make the directory and own it; gives whether the last run was killed and may have left children.
 
-        Raises PlaceError when the directory holds other things, or another run owns it.
+        Raises DataDirectoryError when the directory holds other things, or another run owns it.
         """
         marker = self.directory / "README"
         try:
             new = not self.directory.exists() or not any(self.directory.iterdir())
             if not new and not marker.exists():
-                raise PlaceError(
+                raise DataDirectoryError(
                     f"{self.directory} holds other things than `verso dev`'s data. "
                     "Choose another directory with --data."
                 )
@@ -62,14 +62,14 @@ class Place:
                 (self.directory / ".gitignore").write_text("*\n", encoding="utf-8")
             lock = os.open(self.directory / "dev.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise PlaceError(
+            raise DataDirectoryError(
                 f"{self.directory} can't be used: {error.strerror}. Choose another directory with --data."
             ) from None
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise PlaceError(self._in_use(lock)) from None
+                raise DataDirectoryError(self._in_use(lock)) from None
             killed = bool(os.pread(lock, 32, 0))
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
