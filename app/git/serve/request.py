@@ -31,9 +31,10 @@ class Request:
 
 def parse_request(data: bytes) -> Request:
     """A request from its body. Raises BadRequestError."""
-    wants: list[str] = []
+    # In their order, each once: a client may say one a hundred thousand times.
+    wants: dict[str, None] = {}
     shallow: set[str] = set()
-    haves: list[str] = []
+    haves: dict[str, None] = {}
     depth = 0
     capabilities: frozenset[str] = frozenset()
     done = asks = False
@@ -48,21 +49,21 @@ def parse_request(data: bytes) -> Request:
             named, _, more = rest.partition(b" ")
             if not wants:
                 capabilities = frozenset(more.decode("utf-8", "replace").split())
-            wants.append(_id(named))
+            wants[_id(named)] = None
         elif word == b"shallow" and not behind:
             shallow.add(_id(rest))
         elif word == b"deepen" and not behind:
             # int() refuses thousands of digits.
             depth = min(int(rest[:_MOST_DIGITS]), _MOST_DEPTH) if rest.isdigit() else -1
         elif word == b"have" and behind:
-            haves.append(_id(rest))
+            haves[_id(rest)] = None
         elif word == b"done" and behind:
             done = True
         else:
             raise BadRequestError(f"Verso doesn't know {word.decode('ascii', 'replace')[:40]!r}.")
     if depth < 0:
         raise BadRequestError("A depth is a number.")
-    return Request(wants, shallow, depth, haves, done, asks or done or bool(haves), capabilities)
+    return Request(list(wants), shallow, depth, list(haves), done, asks or done or bool(haves), capabilities)
 
 
 def _id(text: bytes) -> str:

@@ -50,7 +50,8 @@ def select_objects(
         _walk(repository, repository[each].tree_id.raw, seen, missing)
     if "include-tag" in request.capabilities:
         tags = [*tags, *_tags_of(repository, set(sent))]
-    missing |= {bytes.fromhex(each): None for each in tags if each not in request.haves}
+    haves = set(request.haves)
+    missing |= {bytes.fromhex(each): None for each in tags if each not in haves}
     return Selection(missing, known)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.git.serve.pktline import lines_of, pkt
+from app.git.serve.pktline import FLUSH, lines_of, pkt
+from app.git.serve.request import parse_request
 from app.git.serve.worker import answer
 
 if TYPE_CHECKING:
@@ -226,3 +227,11 @@ def test_what_no_client_of_git_says_is_answered_all_the_same(repository: Path) -
     assert (said[-8:], pack[:4]) == (b"0008NAK\n", b"PACK")
     said, pack = asked(repository, f"want {head}", "deepen " + "9" * 5000, "")
     assert (said, pack[:4]) == (b"00000008NAK\n", b"PACK")
+
+
+def test_what_is_said_a_thousand_times_is_heard_once() -> None:
+    """80,000 wants of one tag, each looked for among 80,000 haves, took a worker for minutes."""
+    wanted, had = "1" * 40, "2" * 40
+    said = [pkt(f"want {wanted}\n".encode())] * 1000 + [FLUSH] + [pkt(f"have {had}\n".encode())] * 1000
+    request = parse_request(b"".join(said))
+    assert (request.wants, request.haves) == ([wanted], [had])
