@@ -16,7 +16,7 @@ from litestar import Request
 from litestar.di import NamedDependency
 
 from app.api import cookies
-from app.api.auth_sessions import form_of
+from app.api.auth_sessions import SMALL_FORM, form_of
 from app.api.page_session import fresh_actor
 from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check_token, masked
 from app.api.services import Services, provide_actor
@@ -28,6 +28,8 @@ from app.web.rendering import Pages
 
 FIELD = "csrf_token"
 """The name of the token's field in every form."""
+LARGEST_FORM = 256 * 1024
+"""The most bytes of a small form: a comment has 64 KiB, and each of its bytes may be sent as three."""
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,9 @@ async def provide_visitor(request: Request[Any, Any, Any], services: NamedDepend
 
     Raises VersoError `unauthenticated`, `session_ended`, `cross_site`, `csrf_token_needed`.
     """
-    form = {} if request.method in SAFE_METHODS else await form_of(request)
+    some = "cookie" in request.headers or "authorization" in request.headers
+    most = LARGEST_FORM if some else SMALL_FORM
+    form = {} if request.method in SAFE_METHODS else await form_of(request, most=most)
     request.state.typed = form  # shown again should it be refused (faults.py)
     return await _visitor(request, services, form=form)
 
