@@ -22,7 +22,7 @@ WHOLE = (
     "text",
 )
 """Packages whose maps name every module."""
-PARTS = ("client/idse", "flows", "git/read", "web", "webhooks")
+PARTS = ("api", "client/idse", "flows", "git/read", "web", "webhooks")
 _COLUMN = re.compile(r"^(?: {4})?((?:`?[a-z_]+(?:\.py)?`?(?:, )?)+)(?: {2,}|$)", re.MULTILINE)
 
 
