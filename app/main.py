@@ -319,7 +319,7 @@ def create_app(settings: Settings | None = None) -> Observer:
         },
         openapi_config=OPENAPI,
         # Handlers that take documents set this aside and keep limits of their own.
-        request_max_body_size=settings.max_json_size,
+        request_max_body_size=settings.max_plain_json_size,
         logging_config=None,
     )
     https = is_secure(settings)

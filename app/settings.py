@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_change_size: int = 4096 * MIB
     """The most bytes of one request with a change."""
     max_json_size: int = 8 * MIB
-    """The most bytes of a JSON body; larger content comes as a raw body or multipart."""
+    """The most bytes of a JSON body with documents; larger content comes as a raw body or multipart."""
     max_message_length: int = 16_384
     """The most bytes of a change's message; the database's own ceiling is 65,536."""
     max_page_size: int = 200
@@ -145,6 +145,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """debug, info, warning or error."""
     log_format: str = "json"
     """json, or console for people."""
+
+    @property
+    def max_plain_json_size(self) -> int:
+        """The most bytes of any other JSON body; the largest is that of a tag with its origin.
+
+        The framework parses these before it looks what they are: 8 MiB of brackets take 220 MB.
+        """
+        return min(self.max_json_size, 2 * MIB)
 
     @property
     def issuer(self) -> str:

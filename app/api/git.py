@@ -93,7 +93,7 @@ async def list_refs(
     return Response(refs, media_type=f"application/x-{FETCH}-advertisement", headers=_HEADERS)
 
 
-@post("/git/{project:str}/git-upload-pack", status_code=200, **_ROUTE)
+@post("/git/{project:str}/git-upload-pack", status_code=200, request_max_body_size=None, **_ROUTE)
 async def fetch_objects(
     request: Request[Any, Any, Any],
     services: NamedDependency[Services],

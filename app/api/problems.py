@@ -258,7 +258,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if error.detail == _CLIENT_GONE:
         return on_verso_error(request, VersoError("body_incomplete", "The body broke off. Send it again."))
     if error.status_code == 413:  # noqa: PLR2004
-        return on_verso_error(request, too_large(request.app.state.services.settings.max_json_size))
+        return on_verso_error(request, too_large(request.app.state.services.settings.max_plain_json_size))
     if error.status_code not in _REFUSED_BY_LITESTAR:
         return on_fault(request, error)
     code, sentence = _REFUSED_BY_LITESTAR[error.status_code]

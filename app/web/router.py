@@ -134,5 +134,6 @@ def page_router(settings: Settings) -> Router:
         },
         exception_handlers=HANDLERS,
         after_request=secured,
+        request_max_body_size=settings.max_json_size,  # texts are typed into forms
         include_in_schema=False,
     )

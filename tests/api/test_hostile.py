@@ -215,6 +215,18 @@ def test_json_that_is_packed_is_refused_with_what_is_taken(project: Project, rou
     assert answer.headers["accept-encoding"] == answer.json()["accepted"] == "identity"
 
 
+def test_json_without_documents_has_a_smaller_limit(project: Project) -> None:
+    most = 2 * 1024 * 1024
+    for size, told in ((most, (400, "bad_request")), (most + 1, (413, "too_large"))):
+        body = b'{"name":[' + b"[]," * ((size - 13) // 3) + b" " * ((size - 13) % 3) + b"[]]}"
+        assert len(body) == size
+        answer = project.people.owner.post(
+            f"{project.url}/sessions", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert (answer.status_code, code_of(answer)) == told
+    assert answer.json()["limit"] == most
+
+
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"name":' * 100_000, b'{"name": "x", "y": ' + b"[" * 100_000]
 )
