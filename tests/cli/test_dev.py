@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import stat
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +131,37 @@ def test_the_curl_lines_of_the_readme_work_when_pasted(dev: Dev, tmp_path: Path)
     assert json.loads(upload)["version"]["number"] == 1
     assert {"mara", "jonas"} == {change["author"]["handle"] for change in json.loads(history)["items"]}
     assert diff.startswith("diff --git ")
+
+
+def blocks_of(*pages: str) -> str:
+    """The blocks of pages for a shell and for Python, as one script for bash."""
+    texts = [(REPOSITORY / "docs" / page).read_text(encoding="utf-8") for page in pages]
+    # The answers to a reviewer's questions are of another history; a stream has no end.
+    text = "\n".join(text.partition("## A reviewer's questions")[0] for text in texts)
+    found = re.findall(
+        r"^```(sh|python)\n(.*?)^```",
+        re.sub(r"^curl -N.*\n", "", text, flags=re.MULTILINE),
+        re.MULTILINE | re.DOTALL,
+    )
+    return "\n".join(
+        block if language == "sh" else f"export API P TOKEN\n{sys.executable} - <<'END'\n{block}END\n"
+        for language, block in found
+    )
+
+
+def test_the_pages_of_the_api_and_of_review_work_when_pasted(dev: Dev, tmp_path: Path) -> None:
+    script = blocks_of("http.md", "review.md").replace(".verso/", f"{dev.data}/")
+    site = dev.values["api"].removeprefix("http://")
+    done = subprocess.run(
+        ["bash", "-euc", script.replace("127.0.0.1:8000", site)],
+        capture_output=True, check=False, cwd=tmp_path, env=os.environ | {"TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout[-500:], done.stderr[-500:])
+    assert b"# Plan\n\nOne step.\n" in done.stdout
+    answer = httpx.get(f"{dev.values['api']}/v1/projects/handbook/changes", headers=dev.headers("owner"))
+    assert [change["message"] for change in answer.json()["items"]][:3] == [
+        "Restore specs/ to change 14", "", "as discussed"
+    ]  # fmt: skip
 
 
 def test_the_pasted_diff_turns_the_old_version_into_the_new_one(
