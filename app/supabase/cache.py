@@ -103,9 +103,8 @@ class BlobCache:
         self._files: OrderedDict[Key, int] = OrderedDict()
         self._verified: dict[Key, tuple[int, int, int]] = {}
         self._size = 0
-        clear_old(
-            directory, longest_use=0
-        )  # what killed processes were fetching: nothing else would count it
+        # What killed processes were fetching: nothing else would count it.
+        clear_old(directory, longest_use=0)
         for _, path, size in sorted(_found(directory)):
             self._count((path.parent.name, path.name), size)
         self._evict()
