@@ -13,7 +13,8 @@ from litestar.params import FromPath, QueryParameter
 
 from app.api.analytics import First, Form, Last, period_of
 from app.api.gauges import MEDIA_TYPE, gauge_text
-from app.api.paging import Limit, page_size
+from app.api.links import cursor_of, next_link, position_of
+from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.api.spreadsheets import csv_answer, wants_csv
 from app.supabase.analytics import ContestedDocument, Period, StaleDocument
@@ -31,6 +32,7 @@ class Contested(msgspec.Struct, frozen=True, kw_only=True):
     first_day: date = msgspec.field(name="from")
     last_day: date = msgspec.field(name="to")
     items: list[ContestedDocument]
+    next: str | None
 
 
 class Stale(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,7 @@ class Stale(msgspec.Struct, frozen=True, kw_only=True):
 
     days: int
     items: list[StaleDocument]
+    next: str | None
 
 
 @get("/v1/projects/{project:str}/analytics/contested", tags=["analytics"], summary="What many hands wrote")
@@ -50,9 +53,12 @@ async def list_contested(
     last_day: Last = None,
     form: Form = None,
     limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[Contested]:
     """Documents by handovers (a version by another writer than the one before) and merges, most first."""
-    return await _contested(request, services, actor, project, period_of(first_day, last_day), form, limit)
+    return await _contested(
+        request, services, actor, project, period_of(first_day, last_day), form, limit, cursor
+    )
 
 
 @get("/v1/analytics/contested", tags=["analytics"], summary="What many hands wrote, in all my projects")
@@ -64,9 +70,12 @@ async def list_all_contested(
     last_day: Last = None,
     form: Form = None,
     limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[Contested]:
     """As a project's, over the projects that the caller is a member of."""
-    return await _contested(request, services, actor, None, period_of(first_day, last_day), form, limit)
+    return await _contested(
+        request, services, actor, None, period_of(first_day, last_day), form, limit, cursor
+    )
 
 
 @get("/v1/projects/{project:str}/analytics/stale", tags=["analytics"], summary="What nobody changed for long")
@@ -78,12 +87,13 @@ async def list_stale(
     days: Days = 90,
     form: Form = None,
     limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[Stale]:
     """Live documents by their newest version, oldest first.
 
     `behind` is the newest document of an earlier stage of the same session that was written after it.
     """
-    return await _stale(request, services, actor, project, days, form, limit)
+    return await _stale(request, services, actor, project, days, form, limit, cursor)
 
 
 @get("/v1/analytics/stale", tags=["analytics"], summary="What nobody changed for long, in all my projects")
@@ -94,9 +104,10 @@ async def list_all_stale(
     days: Days = 90,
     form: Form = None,
     limit: Limit = None,
+    cursor: Cursor = None,
 ) -> Response[Stale]:
     """As a project's, over the projects that the caller is a member of."""
-    return await _stale(request, services, actor, None, days, form, limit)
+    return await _stale(request, services, actor, None, days, form, limit, cursor)
 
 
 @get("/v1/analytics/metrics", tags=["analytics"], summary="The caller's projects as Prometheus gauges")
@@ -117,14 +128,19 @@ async def _contested(
     period: Period,
     form: str | None,
     limit: int | None,
+    cursor: str | None,
 ) -> Response[Any]:
     as_csv = wants_csv(request, form)
     size = page_size(limit, services.settings)
-    found = await services.rollups.list_contested(actor.token, project=project, period=period, page_size=size)
+    found = await services.rollups.list_contested(
+        actor.token, project=project, period=period, page_size=size + 1, after=position_of(cursor, str)
+    )
+    following = cursor_of(found[size - 1].position) if len(found) > size else None
+    headers = _HEADERS | next_link(request, following)
     if as_csv:
-        return csv_answer(*_table(ContestedDocument, found), name="contested", headers=_HEADERS)
-    told = Contested(first_day=period.first_day, last_day=period.last_day, items=found)
-    return Response(told, headers=_HEADERS)
+        return csv_answer(*_table(ContestedDocument, found[:size]), name="contested", headers=headers)
+    told = Contested(first_day=period.first_day, last_day=period.last_day, items=found[:size], next=following)
+    return Response(told, headers=headers)
 
 
 async def _stale(
@@ -135,13 +151,18 @@ async def _stale(
     days: int,
     form: str | None,
     limit: int | None,
+    cursor: str | None,
 ) -> Response[Any]:
     as_csv = wants_csv(request, form)
     size = page_size(limit, services.settings)
-    found = await services.rollups.list_stale(actor.token, project=project, days=days, page_size=size)
+    found = await services.rollups.list_stale(
+        actor.token, project=project, days=days, page_size=size + 1, after=position_of(cursor, str)
+    )
+    following = cursor_of(found[size - 1].position) if len(found) > size else None
+    headers = _HEADERS | next_link(request, following)
     if as_csv:
-        return csv_answer(*_table(StaleDocument, found), name="stale", headers=_HEADERS)
-    return Response(Stale(days=days, items=found), headers=_HEADERS)
+        return csv_answer(*_table(StaleDocument, found[:size]), name="stale", headers=headers)
+    return Response(Stale(days=days, items=found[:size], next=following), headers=headers)
 
 
 def _table(kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> tuple[list[str], list[list[Any]]]:

@@ -101,6 +101,11 @@ class ContestedDocument(msgspec.Struct, frozen=True, kw_only=True):
     versions: int
     writers: int
 
+    @property
+    def position(self) -> str:
+        """Where it is in the list."""
+        return f"{self.handovers + self.merges} {self.document}"
+
 
 class Newer(msgspec.Struct, frozen=True, kw_only=True):
     """A document of an earlier stage that was written later."""
@@ -120,7 +125,14 @@ class StaleDocument(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage | None
     number: int
     changed_at: datetime
+    sequence: int
+    """The number of that change in its project."""
     behind: Newer | None
+
+    @property
+    def position(self) -> str:
+        """Where it is in the list."""
+        return f"{self.changed_at.isoformat()} {self.project.id} {self.sequence} {self.document}"
 
 
 class GaugeCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,9 +188,9 @@ class Rollups:
         return await self._pool.call(list[AnalyticsRow], token, "read_analytics", project=project, **asked)
 
     async def list_contested(
-        self, token: str, *, project: str | None, period: Period, page_size: int
+        self, token: str, *, project: str | None, period: Period, page_size: int, after: str | None = None
     ) -> list[ContestedDocument]:
-        """Documents by handovers and merges, of a project or of all of the caller's."""
+        """Documents by handovers and merges, of a project or of all of the caller's; `after` a `position`."""
         return await self._pool.call(
             list[ContestedDocument],
             token,
@@ -187,14 +199,21 @@ class Rollups:
             first_day=_told(period.first_day),
             last_day=_told(period.last_day),
             page_size=page_size,
+            after=after,
         )
 
     async def list_stale(
-        self, token: str, *, project: str | None, days: int, page_size: int
+        self, token: str, *, project: str | None, days: int, page_size: int, after: str | None = None
     ) -> list[StaleDocument]:
-        """Live documents from so many days without a change on, oldest first."""
+        """Live documents from so many days without a change on, oldest first; `after` a `position`."""
         return await self._pool.call(
-            list[StaleDocument], token, "list_stale", project=project, days=days, page_size=page_size
+            list[StaleDocument],
+            token,
+            "list_stale",
+            project=project,
+            days=days,
+            page_size=page_size,
+            after=after,
         )
 
     async def read_gauges(self, token: str) -> Gauges:

@@ -153,7 +153,9 @@ def test_documents_that_change_hands_are_listed(project: Project) -> None:
         ("busy.md", 2, 2, 3),
         ("once.md", 1, 2, 2),
     ]
-    assert len(people.reader.get(f"{project.url}/analytics/contested?limit=1").json()["items"]) == 1
+    most = people.reader.get(f"{project.url}/analytics/contested?limit=1")
+    rest = people.reader.get(most.links["next"]["url"]).json()
+    assert ([*most.json()["items"], *rest["items"]], rest["next"]) == (items, None)
     past = {"from": "2020-01-01", "to": "2020-12-31"}
     assert people.reader.get(f"{project.url}/analytics/contested", params=past).json()["items"] == []
     everywhere = people.reader.get("/v1/analytics/contested", params={"limit": 200}).json()["items"]
@@ -166,10 +168,13 @@ def test_documents_that_nobody_changed_are_listed_with_what_they_are_behind(work
     reader = worked.people.reader
     worked.written("sessions/one/plans/plan.md", "a plan")
     worked.written(SPEC, "a spec that came later")
-    assert reader.get(f"{worked.url}/analytics/stale").json() == {"days": 90, "items": []}
+    assert reader.get(f"{worked.url}/analytics/stale").json() == {"days": 90, "items": [], "next": None}
     plan, spec = reader.get(f"{worked.url}/analytics/stale", params={"days": 0}).json()["items"]
     assert (plan["path"], plan["behind"]["path"]) == ("sessions/one/plans/plan.md", SPEC)
     assert spec["behind"] is None
+    oldest = reader.get(f"{worked.url}/analytics/stale", params={"days": 0, "limit": 1})
+    rest = reader.get(oldest.links["next"]["url"]).json()
+    assert ([*oldest.json()["items"], *rest["items"]], rest["next"]) == ([plan, spec], None)
     everywhere = reader.get("/v1/analytics/stale", params={"days": 0, "limit": 200}).json()["items"]
     # The people of these tests are in many projects: this one's documents are among the youngest of all.
     assert [each["changed_at"] for each in everywhere] == sorted(each["changed_at"] for each in everywhere)

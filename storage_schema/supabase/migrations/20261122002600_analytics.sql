@@ -1212,7 +1212,8 @@ $$;
 comment on function private.asked_projects is 'The project of a reference, or all of the caller''s.';
 grant execute on function private.asked_projects to authenticated;
 
-create function public.list_contested(first_day date, last_day date, project text default null, page_size integer default 50)
+create function public.list_contested(
+  first_day date, last_day date, project text default null, page_size integer default 50, after text default null)
 returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -1220,16 +1221,22 @@ set timezone = 'UTC'
 as $$
 declare
   targets uuid[] := private.asked_projects(project);
+  seen bigint := case when split_part(after, ' ', 1) ~ '^[0-9]{1,18}$' then split_part(after, ' ', 1)::bigint end;
+  seen_id uuid := private.uuid_or_null(split_part(after, ' ', 2));
 begin
   if first_day is null or last_day is null or last_day < first_day or first_day < '1900-01-01' or last_day > '9998-12-31' then
     perform private.fail(422, 'bad_period', 'A period has a first day (from) and a last one (to) that is not before it.');
+  elsif after is not null and num_nulls(seen, seen_id) > 0 then
+    perform private.fail(400, 'bad_cursor', 'Use the cursor of the page before as it is, or none.');
   end if;
   return (
     with worst as (
       select a.project_id, a.document_id, sum(a.handovers) as handovers, sum(a.merges) as merges
       from public.analytics_contested a
       where a.project_id = any (targets) and a.day >= first_day and a.day <= last_day
-      group by a.project_id, a.document_id having sum(a.handovers + a.merges) > 0
+      group by a.project_id, a.document_id
+      having sum(a.handovers + a.merges) > 0
+        and (after is null or sum(a.handovers + a.merges) < seen or sum(a.handovers + a.merges) = seen and a.document_id > seen_id)
       order by sum(a.handovers + a.merges) desc, a.document_id limit private.page_rows(page_size)
     )
     select coalesce(jsonb_agg(jsonb_build_object(
