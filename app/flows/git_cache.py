@@ -27,17 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _POLL_SECONDS = 0.05
+_GONE = ".gone-"
 
 
 class GitCache:
     """The repositories in `directory` (a temporary one of its own unless given), about `limit` bytes."""
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
-        self._own: OwnDirectory | None = None
-        if directory is None:
-            self._own = OwnDirectory("verso-git-")
-            directory = self._own.path
-        self._directory = directory
+        self._home = OwnDirectory("verso-git-", given=directory)
+        self._directory = self._home.path
         self._limit = limit
 
     def path(self, project: str) -> Path:
@@ -93,11 +91,14 @@ class GitCache:
             with suppress(OSError):
                 if path.stat().st_mtime < before:
                     self._remove_unused(path)
+        for path in self._directory.glob(f"{_GONE}*"):  # of processes that were killed while they removed one
+            with suppress(OSError):
+                if path.stat().st_mtime < before:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
         """Remove what is this process's own."""
-        if self._own is not None:
-            self._own.remove()
+        self._home.remove()
 
     @asynccontextmanager
     async def _locked(self, name: str, kind: int, *, seconds: float = 10.0) -> AsyncIterator[None]:
@@ -136,7 +137,7 @@ class GitCache:
         # the first fetch will make) it goes as it is, if it is there: an erasure doesn't go on before.
         trash = path
         with suppress(OSError):
-            trash = Path(tempfile.mkdtemp(prefix=".gone-", dir=self._directory))
+            trash = Path(tempfile.mkdtemp(prefix=_GONE, dir=self._directory))
             path.rename(trash / path.name)
         shutil.rmtree(trash, ignore_errors=True)
 

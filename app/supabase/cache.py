@@ -90,11 +90,8 @@ class BlobCache:
     """
 
     def __init__(self, directory: Path | None, *, limit: int) -> None:
-        self._own: OwnDirectory | None = None
-        if directory is None:
-            self._own = OwnDirectory("verso-cache-")
-            directory = self._own.path
-        self.directory = directory
+        self._home = OwnDirectory("verso-cache-", given=directory)
+        self.directory = self._home.path
         self.made_directory()
         self._limit = limit
         self._memory: OrderedDict[Key, bytes] = OrderedDict()
@@ -104,8 +101,8 @@ class BlobCache:
         self._verified: dict[Key, tuple[int, int, int]] = {}
         self._size = 0
         # What killed processes were fetching: nothing else would count it.
-        clear_old(directory, longest_use=0)
-        for _, path, size in sorted(_found(directory)):
+        clear_old(self.directory, longest_use=0)
+        for _, path, size in sorted(_found(self.directory)):
             self._count((path.parent.name, path.name), size)
         self._evict()
 
@@ -170,8 +167,7 @@ class BlobCache:
 
     def close(self) -> None:
         """Remove what is this process's own."""
-        if self._own is not None:
-            self._own.remove()
+        self._home.remove()
 
     def _path(self, key: Key) -> Path:
         return self.directory / key[0] / key[1]

@@ -18,9 +18,16 @@ _MARK = "in-use"
 
 
 class OwnDirectory:
-    """A new directory at `path`, which others leave alone until it is removed or this process has ended."""
+    """A new directory at `path`, which others leave alone until it is removed or this process has ended.
 
-    def __init__(self, prefix: str) -> None:
+    Or the one that is `given`, which stays as it is.
+    """
+
+    def __init__(self, prefix: str, *, given: Path | None = None) -> None:
+        self._lock: int | None = None
+        if given is not None:
+            self.path = given
+            return
         for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
             _remove_unused(left)
         while True:
@@ -34,7 +41,9 @@ class OwnDirectory:
                 os.close(self._lock)
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove it with all that is in it, unless it was given."""
+        if self._lock is None:
+            return
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
