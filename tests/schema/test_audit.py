@@ -263,6 +263,21 @@ async def test_one_is_not_told_that_what_one_was_refused_is_there(world, team):
     assert all(each == shown[0] for each in shown)
     assert shown[0]["project"] is None
     assert len(await trail(world, team, kind="refused")) == 3
+    assert {each["known"]["stranger"] for each in await trail(world, team, kind="refused")} == {True}
+
+
+async def test_nor_by_what_is_said_beside_it_or_after_many_others(world, team):
+    """Rows of one minute are one, and strangers in numbers share theirs: neither shows what is there."""
+    for _ in range(STRANGERS):
+        await say(world, await world.person(), "refused.absent", team.id)
+    for about in (team.id, str(uuid.uuid4())):
+        person = await world.person()
+        for each in (about, str(uuid.uuid4()), about):
+            await say(world, person, "refused.absent", each)
+        found = await mine(world, person)
+        assert sum(each["count"] for each in found) == 3
+        minutes = {each["at"][:16] for each in found}
+        assert len(found) == len(minutes)
 
 
 async def test_a_member_who_looks_for_what_is_not_there_is_no_entry(world, team):

@@ -217,11 +217,19 @@ begin
   if jsonb_typeof(entries) is distinct from 'array' or jsonb_array_length(entries) not between 1 and 100 then
     perform private.fail(422, 'bad_value', 'Say 1 to 100 entries at once.');
   end if;
+  -- A stranger's refusal is in the project's trail, and in their own as one of nothing: so that what they read of
+  -- themselves is the same whether the project is there or not, alone and beside others of that minute.
   -- In the order of the rows that they are counted in: who says the same at once in another order waits, and never both.
-  for entry, target in
-    select e.value, p.target from jsonb_array_elements(entries) e (value)
+  for entry, target, mine in
+    select e.value, h.home, m.mine from jsonb_array_elements(entries) e (value)
     cross join lateral private.audited_project(e.value ->> 'about', account) p (target)
-    order by e.value ->> 'kind', p.target
+    cross join lateral (select exists (select from public.members x where x.user_id = account and x.project_id = p.target)) m (mine)
+    cross join lateral unnest(case
+      when m.mine then array[p.target]
+      -- Of a project that isn't one's own there is one thing to say: that one was turned away.
+      when p.target is null or e.value ->> 'kind' not like 'refused.%' then array[null::uuid]
+      else array[p.target, null] end) h (home)
+    order by e.value ->> 'kind', h.home
   loop
     what := entry ->> 'kind';
     if what is null or what not in (
@@ -230,12 +238,7 @@ begin
       'refused.role', 'refused.absent', 'refused.account', 'refused.rate') then
       perform private.fail(422, 'bad_value', 'That is not said of oneself. docs/audit.md names the kinds.');
     end if;
-    mine := exists (select from public.members m where m.user_id = account and m.project_id = target);
     continue when mine and what = 'refused.absent';  -- a member who looks for what isn't there is turned away from nothing
-    -- Of a project that isn't one's own there is one thing to say: that one was turned away.
-    if not mine and what not like 'refused.%' then
-      target := null;
-    end if;
     who := account;
     if target is not null and not mine and not exists (
       select from private.audit_entries a
@@ -251,7 +254,7 @@ begin
       who, case when who is not null then private.uuid_or_null(auth.jwt() ->> 'session_id') end,
       case when who is not null then (select c.agent from private.actor() c) end,
       case when who is not null then private.on_behalf_of(target) end,
-      target, via,
+      target, via || case when target is not null and not mine then '{"stranger": true}'::jsonb else '{}' end,
       case when who is null then '{}'::jsonb else jsonb_strip_nulls(jsonb_build_object(
         'address', private.line_of(entry ->> 'address', 100), 'user_agent', private.line_of(entry ->> 'user_agent', 300),
         'request', private.line_of(entry ->> 'request', 64), 'code', private.line_of(entry ->> 'code', 64),
@@ -316,7 +319,7 @@ begin
       select ('n' || a.id) collate "C" as key, a.*
       from private.audit_entries a
       where (audit_page.project is null or a.project_id = audit_page.project)
-        and (audit_page.account is null or a.account_id = audit_page.account)
+        and (audit_page.account is null or a.account_id = audit_page.account and not a.known ? 'stranger')
         and (whom is null or a.account_id = whom)
         and (audit_page.kind is null or a.kind = audit_page.kind or a.kind like noun)
         and a.at <= seen_at and a.at < upper_end and a.at >= lower_end
@@ -341,7 +344,6 @@ begin
         'agent', agent,
         'on_behalf_of', private.person_shown(on_behalf_of, everybody),
         'session', session_id,
-        -- Of a project that one was turned away from, one isn't told that it is there.
         'project', case when audit_page.account is null
           or exists (select from public.members m where m.project_id = x.project_id and m.user_id = audit_page.account) then x.project_id end,
         'known', known, 'told', told) as shown

@@ -232,6 +232,10 @@ declare
   old private.webhooks := private.webhook_of(project, webhook);
   new private.webhooks := old;
 begin
+  -- What is named goes into an event, which every member reads and nobody takes back.
+  if jsonb_typeof(edit) is distinct from 'object' or edit - array['url', 'description', 'kinds', 'prefix', 'state', 'from'] <> '{}' then
+    perform private.fail(422, 'bad_value', 'Of a webhook its url, description, kinds, prefix and state can be changed; from is now.');
+  end if;
   if edit ? 'url' then new.url := edit ->> 'url'; end if;
   if edit ? 'description' then new.description := coalesce(edit ->> 'description', ''); end if;
   if edit ? 'prefix' then new.prefix := edit ->> 'prefix'; end if;
