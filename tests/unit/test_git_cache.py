@@ -50,6 +50,15 @@ def test_what_nobody_was_at_for_so_long_is_gone_and_nothing_else(cache: GitCache
     assert leftovers(cache) == []
 
 
+def test_what_a_killed_process_had_half_removed_goes_with_what_is_old(cache: GitCache) -> None:
+    left, removing = (
+        repository(cache, name).rename(cache.path("x").parent / f".gone-{name}") for name in "ab"
+    )
+    os.utime(left, (1, 1))
+    cache.expire(HOUR)
+    assert leftovers(cache) == [removing]
+
+
 def test_before_the_first_fetch_there_is_nothing_to_throw_away(cache: GitCache) -> None:
     cache.expire(0)
     cache.evict()
