@@ -32,6 +32,9 @@ OURS = re.compile(r"`((?:app|tests|fixtures|storage_schema|\.ci)/[\w./-]*)`")
 VARIABLE = re.compile(r"(?<![\w{])(?:VERSO|SUPABASE)_[A-Z_]*[A-Z]\b(?!\*)")
 COMMAND = re.compile(r"(?:^|[`/(;|&]|\$\(|[A-Z]=\S+) *verso ([a-z][^\n`]*)", re.MULTILINE)
 ROUTE = re.compile(r"(?<!/auth)/v1(/(?!\$)[^\s`\"'|)?;:]*)")
+APP = REPOSITORY / "app"
+REFUSED = re.compile(r"VersoError\(\s*\"([a-z_]+)\"")
+CODE = re.compile(r"`([a-z_]+)`")
 MAKE = {"SUPABASE_PORT"}
 """Variables of the Makefile, not of the environment."""
 
@@ -104,6 +107,19 @@ def test_every_route_of_a_page_is_one(page: Path) -> None:
     ]
     named = [path for path in ROUTE.findall(page.read_text(encoding="utf-8")) if "…" not in path]
     assert [path for path in named if not any(each.fullmatch(path) for each in known)] == []
+
+
+def test_the_pages_of_errors_and_of_the_command_line_explain_what_the_client_refuses() -> None:
+    docs = REPOSITORY / "docs"
+    told = (docs / "errors.md").read_text(encoding="utf-8")
+    told += (docs / "cli.md").read_text(encoding="utf-8").partition("## Exit codes")[2]
+    explained = {
+        code for row in re.findall(r"^\| (`[a-z_`, ]+`) \|", told, re.MULTILINE) for code in CODE.findall(row)
+    }
+    sources = [each for part in ("cli", "client", "git", "sources") for each in APP.glob(f"{part}/**/*.py")]
+    refused = {code for each in sources for code in REFUSED.findall(each.read_text(encoding="utf-8"))}
+    assert len(refused) > 60
+    assert refused - explained == set()
 
 
 def test_the_readme_is_found_to_have_links_and_commands() -> None:
