@@ -43,6 +43,7 @@ from app.flows.compare import (
 )
 from app.flows.restore_tree import restore_tree
 from app.model import normal_path
+from app.sources.names import stays_inside
 from app.supabase.identity import Actor
 from app.text.html import View
 from app.text.lines import Ignoring
@@ -288,7 +289,8 @@ async def archive_project(
 ) -> Response[Any]:
     """The same point gives the same bytes. Streams; entries are in byte order of their paths.
 
-    Erased contents are a note in their place.
+    Executable documents are executable; links are links where they stay inside, else files that hold their
+    target. Erased contents are a note in their place.
     """
     first = await services.ledger.list_contents(
         actor.token, project=project, at=at, prefix=prefix, after="", page_size=PAGE
@@ -310,7 +312,9 @@ async def archive_project(
         return Response(None, status_code=304, headers=headers)
     note_act(request, services, token=actor.token, kind="export.archive", about=home)
     reads = read_tree(services.ledger, actor=actor, project=home, first=first, prefix=prefix)
-    pieces: AsyncIterator[bytes] = archive_tree(reads, services.blobs, actor=actor, form=form)
+    pieces: AsyncIterator[bytes] = archive_tree(
+        reads, services.blobs, actor=actor, form=form, stays_inside=stays_inside
+    )
     return Stream(pieces, headers=headers)
 
 

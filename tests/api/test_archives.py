@@ -84,6 +84,35 @@ def test_hostile_names_come_out_as_names(project: Project, form: str, tmp_path: 
     assert sum(each.is_file() for each in (tmp_path / "out").rglob("*")) == len(HOSTILE)
 
 
+@pytest.mark.parametrize("form", ["zip", "tar.gz"])
+def test_modes_come_out_and_no_link_leads_out(project: Project, form: str, tmp_path: Path) -> None:
+    project.change(
+        {"path": "bin/run.sh", "text": "#!/bin/sh\n", "mode": "100755"},
+        {"path": "bin/plain", "text": "1"},
+        {"path": "docs/run", "text": "../bin/run.sh", "mode": "120000"},
+        {"path": "docs/out", "text": "../../etc/passwd", "mode": "120000"},
+        {"path": "docs/root", "text": "/etc/passwd", "mode": "120000"},
+        {"path": "docs/hook", "text": "../.git/hooks", "mode": "120000"},
+    )
+    data = archive(project, form)
+    if form == "zip":
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            modes = {each.filename: each.external_attr >> 16 for each in opened.infolist()}
+            assert opened.read("docs/run") == b"../bin/run.sh"
+        assert {path: mode for path, mode in modes.items() if mode != 0o100644} == {
+            "bin/run.sh": 0o100755,
+            "docs/run": 0o120777,
+        }
+        return
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as tar:
+        tar.extractall(tmp_path, filter="data")
+        assert tar.getmember("bin/run.sh").mode == 0o755
+        assert tar.getmember("bin/plain").mode == 0o644
+        assert [each.name for each in tar if each.issym()] == ["docs/run"]
+    assert (tmp_path / "docs/run").read_text(encoding="utf-8") == "#!/bin/sh\n"
+    assert (tmp_path / "docs/out").read_text(encoding="utf-8") == "../../etc/passwd"
+
+
 def test_a_backslash_is_no_folder_on_any_system(project: Project) -> None:
     project.written("..\\..\\evil.md", "x")
     assert list(unpacked(archive(project, "zip"), "zip")) == [f"..{BACKSLASH}..{BACKSLASH}evil.md"]
