@@ -26,22 +26,23 @@ begin
       window running as (order by c.sequence)) w
     where w.n = 1 or w.versions <= 5000 and w.bytes <= 4194304);
   return jsonb_build_object('newest', newest, 'changes', (
-    with written as materialized (
-      select v.change_sequence,
-             jsonb_agg(jsonb_build_object(
+    -- One by one, each by its key: on statistics that are older than a large import, a join of all reads the whole project
+    -- for each change of the page.
+    select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object(
+      'versions', w.versions,
+      'origin_raw', translate(encode(c.origin, 'base64'), E'\n', '')) order by d.sequence), '[]')
+    from unnest(page) u (sequence)
+    cross join lateral (
+      select * from public.change_details x where x.project = target and x.sequence = u.sequence offset 0) d
+    cross join lateral (
+      select x.origin from public.changes x where x.project_id = target and x.sequence = u.sequence offset 0) c
+    cross join lateral (
+      select coalesce(jsonb_agg(jsonb_build_object(
                'hash', v.hash, 'project', v.project_id, 'document', v.document_id, 'number', v.number, 'parent', v.parent,
                'merged_from', v.merged_from, 'restored_from', v.restored_from, 'action', v.action, 'path', v.path,
-               'sha256', v.sha256, 'size', v.size, 'media_type', v.media_type, 'mode', v.mode) order by v.position) as versions
+               'sha256', v.sha256, 'size', v.size, 'media_type', v.media_type, 'mode', v.mode) order by v.position), '[]') as versions
       from public.versions v
-      where v.project_id = target and v.change_sequence = any (page)
-      group by v.change_sequence)
-    select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object(
-      'versions', coalesce(w.versions, '[]'),
-      'origin_raw', translate(encode(c.origin, 'base64'), E'\n', '')) order by d.sequence), '[]')
-    from public.change_details d
-    join public.changes c on c.project_id = d.project and c.sequence = d.sequence
-    left join written w on w.change_sequence = d.sequence
-    where d.project = target and d.sequence = any (page)));
+      where v.project_id = target and v.change_sequence = u.sequence) w));
 end
 $$;
 comment on function public.list_history is

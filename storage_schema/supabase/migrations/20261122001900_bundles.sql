@@ -49,14 +49,14 @@ begin
         window running as (order by c.sequence)) w
       where w.n = 1 or w.weight <= 5000);
     select jsonb_agg(jsonb_build_object('key', c.sequence::text, 'row',
-             to_jsonb(c) - 'project_id' || jsonb_build_object('versions', coalesce(w.versions, '[]'))) order by c.sequence)
+             to_jsonb(c) - 'project_id' || jsonb_build_object('versions', w.versions)) order by c.sequence)
     into found_rows
-    from public.changes c
-    left join (
-      select v.change_sequence, jsonb_agg(to_jsonb(v) - 'project_id' - 'change_sequence' - 'object_id' order by v.position) as versions
-      from public.versions v where v.project_id = target and v.change_sequence = any (page)
-      group by v.change_sequence) w on w.change_sequence = c.sequence
-    where c.project_id = target and c.sequence = any (page);
+    from unnest(page) u (sequence)
+    -- One by one, as list_history does it.
+    cross join lateral (select * from public.changes x where x.project_id = target and x.sequence = u.sequence offset 0) c
+    cross join lateral (
+      select coalesce(jsonb_agg(to_jsonb(v) - 'project_id' - 'change_sequence' - 'object_id' order by v.position), '[]') as versions
+      from public.versions v where v.project_id = target and v.change_sequence = u.sequence) w;
   when 'events' then
     select jsonb_agg(jsonb_build_object('key', r.sequence::text, 'row', to_jsonb(r) - 'project_id') order by r.sequence) into found_rows
     from (select * from public.events e where e.project_id = target and e.sequence > numbered order by e.sequence limit size) r;
