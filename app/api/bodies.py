@@ -95,12 +95,17 @@ async def take_raw(request: Request[Any, Any, Any], settings: Settings) -> Uploa
 
 async def take_struct(request: Request[Any, Any, Any], settings: Settings, kind: type[T]) -> T:
     """A JSON body of a kind. Raises VersoError `bad_json` with the place, `too_large`."""
+    return decode_json(await take_bytes(request, limit=settings.max_json_size), kind)
+
+
+async def take_bytes(request: Request[Any, Any, Any], *, limit: int) -> bytes:
+    """The whole body, in memory. Raises VersoError `too_large`."""
     data = bytearray()
     async for piece in request.stream():
         data += piece
-        if len(data) > settings.max_json_size:
-            raise too_large(settings.max_json_size)
-    return decode_json(bytes(data), kind)
+        if len(data) > limit:
+            raise too_large(limit)
+    return bytes(data)
 
 
 def decode_json(data: bytes, kind: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -77,100 +78,79 @@ async def post_change(
     See the schema of ChangeBody for items. Every item that isn't as it must be is named in the answer.
     """
     settings = services.settings
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     key = check_idempotency_key(request)
 
     async def check(items: list[Item]) -> None:
         await check_first(services, actor=actor, project=project, items=items, key=key, merge=merge)
 
+    moves: list[FoundMove] = []
+    message, items = await _taken(
+        request, services, actor, project=project, base=base, message=message, check=check
+    )
+    try:
+        check_message(message, settings)
+        if not items:
+            raise VersoError("bad_change", "A change has at least one item.")
+        if len(items) > settings.max_files_per_change:
+            raise too_many(settings.max_files_per_change)
+        items = await take_held(
+            services.mirroring,
+            services.blobs,
+            actor=actor,
+            project=project,
+            items=items,
+            spool=settings.spool_dir,
+            concurrency=settings.upload_concurrency,
+        )
+        if detect is not None:
+            items, moves = await find_moves(
+                services.ledger, services.blobs, services.workers, actor=actor, project=project, items=items
+            )
+        change = await write_change(
+            services, actor=actor, project=project, items=items, message=message, key=key, merge=merge
+        )
+    finally:
+        uploads = [item.upload for item in items if item.upload is not None]
+        for upload in uploads:
+            upload.discard()
+    if change is None:
+        return Response(ChangeWritten(None), status_code=200)
+    texts = {each.sha256: each.data for each in uploads if each.data is not None}
+    change = msgspec.structs.replace(change, diffstat=diffstat_of_adds(change, texts))
+    location = f"/v1/projects/{change.project}/changes/{change.sequence}"
+    return Response(ChangeWritten(change, moves), status_code=201, headers={"Location": location})
+
+
+async def _taken(
+    request: Request[Any, Any, Any],
+    services: Services,
+    actor: Actor,
+    *,
+    project: str,
+    base: str | None,
+    message: str,
+    check: Callable[[list[Item]], Awaitable[None]],
+) -> tuple[str, list[Item]]:
+    """The message and the items of a change's body; their uploads are the caller's to discard.
+
+    Raises VersoError. `check` is asked about the items of a large form before its files come.
+    """
+    settings = services.settings
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         declared_length(request, limit=settings.max_json_size)
         body = await take_struct(request, settings, ChangeBody)
-        return await _add(
-            services, actor, project, body.message, [item_of(each) for each in body.items], key, merge, detect
-        )
+        return body.message, [item_of(each) for each in body.items]
     if kind in PATCH_TYPES:
         check_message(message, settings)
-        items = await patched_items(request, services, actor=actor, project=project, at=base)
-        return await _add(services, actor, project, message, items, key, merge, detect)
+        return message, await patched_items(request, services, actor=actor, project=project, at=base)
     if kind != "multipart/form-data":
         raise VersoError(
             "bad_media_type",
             "Send a change as multipart/form-data, application/json or text/x-diff (a patch).",
         )
     length = declared_length(request, limit=settings.max_change_size)
-    form = Form(settings, check if length is None or length > SMALL_BODY else None)
-    try:
-        message, items = await form.read(request)
-        return await _add(services, actor, project, message, items, key, merge, detect)
-    finally:
-        form.discard()
-
-
-async def _add(
-    services: Services,
-    actor: Actor,
-    project: str,
-    message: str,
-    items: list[Item],
-    key: str | None,
-    merge: str | None,
-    detect: str | None,
-) -> Response[ChangeWritten]:
-    settings = services.settings
-    check_message(message, settings)
-    if not items:
-        raise VersoError("bad_change", "A change has at least one item.")
-    if len(items) > settings.max_files_per_change:
-        raise too_many(settings.max_files_per_change)
-    items = await take_held(
-        services.mirroring,
-        services.blobs,
-        actor=actor,
-        project=project,
-        items=items,
-        spool=settings.spool_dir,
-        concurrency=settings.upload_concurrency,
-    )
-    try:
-        return await _write(services, actor, project, message, items, key, merge, detect)
-    finally:
-        for item in items:
-            if item.upload is not None:
-                item.upload.discard()
-
-
-async def _write(
-    services: Services,
-    actor: Actor,
-    project: str,
-    message: str,
-    items: list[Item],
-    key: str | None,
-    merge: str | None,
-    detect: str | None,
-) -> Response[ChangeWritten]:
-    moves: list[FoundMove] = []
-    if detect is not None:
-        items, moves = await find_moves(
-            services.ledger, services.blobs, services.workers, actor=actor, project=project, items=items
-        )
-    change = await write_change(
-        services,
-        actor=actor,
-        project=project,
-        items=items,
-        message=message,
-        key=key,
-        merge=merge,
-    )
-    if change is None:
-        return Response(ChangeWritten(None), status_code=200)
-    uploads = [item.upload for item in items if item.upload is not None]
-    texts = {each.sha256: each.data for each in uploads if each.data is not None}
-    change = msgspec.structs.replace(change, diffstat=diffstat_of_adds(change, texts))
-    location = f"/v1/projects/{change.project}/changes/{change.sequence}"
-    return Response(ChangeWritten(change, moves), status_code=201, headers={"Location": location})
+    return await Form(settings, check if length is None or length > SMALL_BODY else None).read(request)
 
 
 @get("/v1/projects/{project:str}/changes", tags=["changes"], summary="The project's log, newest first")
@@ -227,9 +207,14 @@ async def read_change(
     Its diffstat has the lines that each version added and removed; null of contents that are too large (over
     1 MiB), erased, or too many to be counted at once (over 20 that nobody has counted yet).
     """
-    if not 0 < sequence < 1 << 62:
-        raise VersoError("change_not_found", "The project has no change of that number.")
+    check_sequence(sequence)
     counting = Counting(services.blobs, services.workers, services.memory, services.diffs)
     return await read_change_counted(
         services.ledger, counting, actor=actor, project=project, sequence=sequence
     )
+
+
+def check_sequence(sequence: int) -> None:
+    """Raise VersoError `change_not_found` for what is no change's number in any project."""
+    if not 0 < sequence < 1 << 62:
+        raise VersoError("change_not_found", "The project has no change of that number.")

@@ -60,6 +60,14 @@ def base_of(request: Request[Any, Any, Any]) -> str | None:
     return f"{weak}{tag.partition('.')[0]}"
 
 
+def needed_base(request: Request[Any, Any, Any], what: str) -> str:
+    """As base_of, where there must be one, of the version that `what` says. Raises `base_required`, too."""
+    base = base_of(request)
+    if base is None:
+        raise VersoError("base_required", f"Send the ETag of {what} as If-Match.")
+    return base
+
+
 def wants_create(request: Request[Any, Any, Any]) -> bool:
     """Whether a write says `If-None-Match: *`: only if nothing is there. Raises `bad_condition`."""
     field = field_of(request, "if-none-match")

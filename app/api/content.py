@@ -80,6 +80,13 @@ async def answer_content(
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     status = 200 if part is None else 206
+    return send(content, start, stop, status=status, headers=headers)
+
+
+def send(
+    content: Content, start: int, stop: int, *, status: int = 200, headers: dict[str, str]
+) -> Response[Any]:
+    """An answer with the bytes [start, stop) of a content, which is closed when they are sent."""
     if content.data is not None:
         return Response(content.data[start:stop], status_code=status, headers=headers)
     return Stream(_pieces(content, start, stop), status_code=status, headers=headers)

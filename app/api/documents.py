@@ -12,7 +12,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.bodies import take_struct
-from app.api.conditions import base_of, document_tag, etag_of, is_unchanged
+from app.api.conditions import base_of, document_tag, etag_of, is_unchanged, needed_base
 from app.api.content import FOREVER, answer_content
 from app.api.diff_forms import (
     Context,
@@ -30,7 +30,7 @@ from app.api.memento import as_memento
 from app.api.paging import Cursor, Limit, page_size
 from app.api.patches import PATCH_TYPES, patched_item
 from app.api.services import Services
-from app.api.writing import Merge
+from app.api.writing import Merge, merging_with
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.bisect import Bisection, Verdict, bisect_versions
@@ -173,9 +173,7 @@ async def section_item(
     request: Request[Any, Any, Any], services: Services, *, actor: Actor, document: str, asked: Restore
 ) -> Item:
     """The item that brings a section back. Raises VersoError."""
-    base = base_of(request)
-    if base is None:
-        raise VersoError("base_required", "Send the ETag of the newest version as If-Match.")
+    base = needed_base(request, "the newest version")
     if asked.version == "latest" or asked.path is not None:
         raise VersoError(
             "bad_value", "Lines come from a version by its number, and stay at the document's path."
@@ -184,15 +182,11 @@ async def section_item(
     return await while_connected(
         request,
         restore_section(
-            services.ledger,
-            services.blobs,
-            services.workers,
-            actor=actor,
+            merging_with(services, actor),
             document=document,
             base=base,
             version=point_of(asked.version),
             lines=(int(first), int(last or first)),
-            limit=services.settings.max_diff_size,
         ),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request, Response, get
@@ -15,6 +14,7 @@ from litestar.response.base import ASGIResponse
 
 from app.api.accepting import wanted_type
 from app.api.diff_forms import comparing_with
+from app.api.links import next_link
 from app.api.paging import Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -103,17 +103,8 @@ async def list_events(
         items = [await finder.find(row) or row for row in items]
     following = page.scanned if page.scanned < page.newest else None
     headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
-    headers |= _next_link(request, following)
+    headers |= next_link(request, following, name="after")
     return Response(EventPage(items=items, next=following, newest=page.newest), headers=headers)
-
-
-def _next_link(request: Request[Any, Any, Any], following: int | None) -> dict[str, str]:
-    if following is None:
-        return {}
-    query = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
-    return {
-        "Link": f'<{quote(request.scope["path"])}?{urlencode([*query, ("after", following)])}>; rel="next"'
-    }
 
 
 def wants_stream(request: Request[Any, Any, Any]) -> bool:

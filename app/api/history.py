@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from app.api.bodies import check_idempotency_key, check_message
-from app.api.changes import ChangeWritten
+from app.api.changes import ChangeWritten, check_sequence
 from app.api.conditions import etag_of, is_unchanged
 from app.api.diff_forms import (
     PATCH_HEADERS,
@@ -131,8 +131,7 @@ async def compare_change(
     cursor: Cursor = None,
 ) -> Response[Any]:
     """The difference between the tree before the change and after it, in the forms of a project's diff."""
-    if not 0 < sequence < 1 << 62:
-        raise VersoError("change_not_found", "The project has no change of that number.")
+    check_sequence(sequence)
     return await _answer_trees(
         request,
         services,

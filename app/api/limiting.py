@@ -29,7 +29,7 @@ from app.api import pages
 from app.api.arriving import arriving
 from app.api.cookies import access_of
 from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
-from app.api.rates import Rate, client_address
+from app.api.rates import Rate, address_of
 from app.api.witness import note_limit
 from app.errors import VersoError
 
@@ -104,7 +104,7 @@ class Limiter:
             else:
                 await self._app(scope, receive, send)
             return
-        address = self._address(scope)
+        address = address_of(scope, hops=self._settings.trusted_hops)
         wait = max(self._failures.wait(address, now), self._addresses.take(address, now))
         if wait > 0:
             await _refuse(scope, send, wait, "Your address")
@@ -134,11 +134,6 @@ class Limiter:
                 return _token_of(value)
             cookies = cookies or (name == b"cookie" and b"verso-access" in value)
         return access_of(Request(scope), self._settings) if cookies else None
-
-    def _address(self, scope: Scope) -> str:
-        client: Any = scope.get("client")
-        forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        return client_address(client[0] if client else "", forwarded, hops=self._settings.trusted_hops)
 
 
 def _token_of(field: bytes) -> str | None:

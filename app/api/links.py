@@ -49,12 +49,14 @@ def position_of(cursor: str | None, kind: type[T]) -> T | None:
     return found
 
 
-def next_link(request: Request[Any, Any, Any], cursor: str | None) -> dict[str, str]:
-    """The Link header of a page: rel="next" with the same filters."""
+def next_link(
+    request: Request[Any, Any, Any], cursor: str | int | None, *, name: str = "cursor"
+) -> dict[str, str]:
+    """The Link header of a page: rel="next" with the same filters; `name` is the cursor's in the query."""
     if cursor is None:
         return {}
-    query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    return {"Link": f'<{quote(request.scope["path"])}?{urlencode([*query, ("cursor", cursor)])}>; rel="next"'}
+    query = [(each, value) for each, value in request.query_params.multi_items() if each != name]
+    return {"Link": f'<{quote(request.scope["path"])}?{urlencode([*query, (name, cursor)])}>; rel="next"'}
 
 
 def page_of(

@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from app.api.conditions import etag_of, is_unchanged
+from app.api.content import send
 from app.api.digests import digest_field
 from app.api.paging import Limit, page_size
 from app.api.services import Services
@@ -19,7 +20,6 @@ from app.api.witness import note_act
 from app.errors import VersoError
 from app.flows.read_contents import fetch_located, read_contents
 from app.model import MirroredChange, is_sha256
-from app.supabase.cache import Content
 from app.supabase.identity import Actor
 from app.supabase.mirroring import MAX_ASKED, MAX_LOCATED
 
@@ -154,15 +154,7 @@ async def read_held_content(
         "Content-Length": str(content.size),
         "Repr-Digest": digest_field(sha256),
     }
-    if content.data is not None:
-        return Response(content.data, headers=headers)
-    return Stream(_pieces(content), headers=headers)
-
-
-async def _pieces(content: Content) -> AsyncIterator[bytes]:
-    with content:
-        async for piece in content.chunks(0, content.size):
-            yield piece
+    return send(content, 0, content.size, headers=headers)
 
 
 def _check_count(asked: list[str], limit: int) -> None:

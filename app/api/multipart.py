@@ -33,11 +33,11 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     filename: str
     media_type: str | None
-    upload: Upload | None
+    upload: Upload
 
 
 class Form(Parts):
-    """Takes a multipart body in. `discard` its uploads at the end, whatever happened.
+    """Takes a multipart body in.
 
     `check` is called once, with the items known by then, before the first file's bytes are taken in.
     """
@@ -51,16 +51,15 @@ class Form(Parts):
         self._seen: set[str] = set()
 
     async def read(self, request: Request[Any, Any, Any]) -> tuple[str, list[Item]]:
-        """The message and the items of a request's body. Raises VersoError."""
-        await self.take(request)
-        return self._told(), self._items()
-
-    def discard(self) -> None:
-        """Remove what was taken in."""
-        self.close()
-        for file in self._files:
-            if file.upload is not None:
+        """The message and the items of a body; their uploads are the caller's. Raises VersoError."""
+        try:
+            await self.take(request)
+            return self._told(), self._items()
+        except BaseException:
+            self.close()
+            for file in self._files:
                 file.upload.discard()
+            raise
 
     async def begin(self, part: Part) -> None:
         """Before the first file, look at the message and ask whether the items may be written."""

@@ -10,15 +10,16 @@ from litestar import Request, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.bodies import declared_length, too_large
-from app.api.conditions import base_of
+from app.api.bodies import declared_length, take_bytes
+from app.api.conditions import needed_base
 from app.api.leaving import while_connected
-from app.api.media_types import media_type_of
 from app.api.services import Services
+from app.api.writing import merging_with
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.apply_patch import patch_tree, patch_version, read_patch
-from app.flows.merge import Merged, merge_versions
+from app.flows.merge import Merged, check_base, merge_versions
+from app.media_types import suggested_media_type
 from app.supabase.identity import Actor
 from app.text.merge import Style
 
@@ -46,26 +47,12 @@ async def preview_merge(
 
     `clean`, or `conflicts` with line numbers and a text with markers.
     """
-    base = base_of(request)
-    if base is None:
-        raise VersoError(
-            "base_required", "Send the ETag of the version that your text was made from as If-Match."
-        )
-    limit = services.settings.max_diff_size
-    yours = await take_text(request, limit=limit)
+    base = needed_base(request, "the version that your text was made from")
+    merging = merging_with(services, actor)
+    yours = await take_text(request, limit=merging.limit)
     merged, _ = await while_connected(
         request,
-        merge_versions(
-            services.ledger,
-            services.blobs,
-            services.workers,
-            actor=actor,
-            document=str(document),
-            base=base,
-            yours=yours,
-            style=Style(style),
-            limit=limit,
-        ),
+        merge_versions(merging, document=str(document), base=base, yours=yours, style=Style(style)),
     )
     return merged
 
@@ -91,7 +78,7 @@ async def patched_items(
         ),
     )
     return [
-        msgspec.structs.replace(item, media_type=media_type_of(None, item.path or ""))
+        msgspec.structs.replace(item, media_type=suggested_media_type(item.path or ""))
         if item.create
         else item
         for item in items
@@ -102,11 +89,7 @@ async def patched_item(
     request: Request[Any, Any, Any], services: Services, *, actor: Actor, document: str
 ) -> Item:
     """The item of a change whose body is a patch of one document, made against the version in If-Match."""
-    base = base_of(request)
-    if base is None:
-        raise VersoError(
-            "base_required", "Send the ETag of the version that the patch was made from as If-Match."
-        )
+    base = needed_base(request, "the version that the patch was made from")
     limit = services.settings.max_diff_size
     data = await take_text(request, limit=limit)
     patches = await read_patch(services.workers, data=data)
@@ -116,17 +99,13 @@ async def patched_item(
             f"The patch is of {len(patches)} files. Send it to the project's changes, or one file's part.",
         )
     read = await services.ledger.read_version(actor.token, document=document, at=base)
+    check_base(read, base)
     return await patch_version(
         services.blobs, services.workers, actor=actor, patch=patches[0], read=read, limit=limit
     )
 
 
 async def take_text(request: Request[Any, Any, Any], *, limit: int) -> bytes:
-    """A body in memory, up to a limit of bytes. Raises VersoError."""
+    """A body in memory, looked at before it is read. Raises VersoError."""
     declared_length(request, limit=limit)
-    data = bytearray()
-    async for piece in request.stream():
-        data += piece
-        if len(data) > limit:
-            raise too_large(limit)
-    return bytes(data)
+    return await take_bytes(request, limit=limit)

@@ -49,6 +49,13 @@ class Rate:
         return len(self._full_at)
 
 
+def address_of(scope: Any, *, hops: int) -> str:
+    """Whose request an ASGI scope is of, as `client_address` tells it."""
+    peer = scope.get("client")
+    forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client_address(peer[0] if peer else "", forwarded, hops=hops)
+
+
 def client_address(peer: str, forwarded: Iterable[bytes], *, hops: int) -> str:
     """Whose request this is, given the `X-Forwarded-For` fields and how many proxies of ours wrote in them.
 

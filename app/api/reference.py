@@ -59,7 +59,7 @@ class PagePlugin(OpenAPIRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
         """The page, made once."""
         if self._made is None:
-            self._made = page_of(complete(openapi_schema)).encode()
+            self._made = reference_page(complete(openapi_schema)).encode()
         return self._made
 
 
@@ -74,7 +74,7 @@ class StylePlugin(OpenAPIRenderPlugin):
         return STYLE.encode()
 
 
-def page_of(document: dict[str, Any]) -> str:
+def reference_page(document: dict[str, Any]) -> str:
     """The whole reference as one HTML page."""
     by_tag: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
     for path, item in document["paths"].items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.api.rates import client_address
+from app.api.rates import address_of
 from app.supabase.audit import Said
 
 if TYPE_CHECKING:
@@ -75,10 +75,8 @@ def note_limit(request: Request[Any, Any, Any], services: Services, *, token: st
 
 def _said(request: Request[Any, Any, Any], services: Services, **more: str | None) -> Said:
     scope: Any = request.scope
-    peer: Any = scope.get("client")
-    forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return Said(
-        address=client_address(peer[0] if peer else "", forwarded, hops=services.settings.trusted_hops),
+        address=address_of(scope, hops=services.settings.trusted_hops),
         user_agent=request.headers.get("user-agent", "")[:300] or None,
         request=scope.get("verso_request_id"),
         route=f"{scope['method']} {scope.get('path_template') or ''}"[:200],

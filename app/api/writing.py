@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from app.api.services import Services
 from app.errors import VersoError
 from app.flows.add_change import Item, add_change, check_change
-from app.flows.merge import add_change_merging
+from app.flows.merge import Merging, add_change_merging
 from app.model import Change
 from app.supabase.identity import Actor
 
@@ -20,6 +20,13 @@ Merge = Annotated[
         description="auto merges a write whose base is stale with the head, if nothing conflicts."
     ),
 ]
+
+
+def merging_with(services: Services, actor: Actor) -> Merging:
+    """How to merge for somebody, within what this service allows."""
+    return Merging(
+        services.ledger, services.blobs, services.workers, actor, limit=services.settings.max_diff_size
+    )
 
 
 async def check_first(
@@ -64,16 +71,12 @@ async def write_change(
         )
     else:
         change = await add_change_merging(
-            services.ledger,
-            services.blobs,
-            services.workers,
-            actor=actor,
+            merging_with(services, actor),
             project=project,
             items=items,
             message=message,
             idempotency_key=key,
             concurrency=concurrency,
-            limit=services.settings.max_diff_size,
         )
     if change is not None:
         uploads = [item.upload for item in items if item.upload is not None]

@@ -221,12 +221,12 @@ def watch(*, message: str, quiet_time: float, every: float, api: str | None, as_
 
 
 @contextmanager
-def _folder(*, lock: bool = True) -> Iterator[Folder]:
+def _folder() -> Iterator[Folder]:
     """The working folder that one is in, opened."""
     from app.client.folder import open_folder
     from app.client.place import need_place
 
-    with open_folder(need_place(Path.cwd()), lock=lock) as folder:
+    with open_folder(need_place(Path.cwd())) as folder:
         yield folder
 
 

@@ -188,7 +188,6 @@ class Api:
         value: object = None,
         *,
         kind: type[Any] | None = None,
-        query: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         key: str | None = None,
         again: bool = False,
@@ -196,7 +195,7 @@ class Api:
         """JSON by any method; an empty answer is None."""
         content = None if value is None else msgspec.json.encode(value)
         fields = {**({} if value is None else {"Content-Type": "application/json"}), **(headers or {})}
-        answer = self.ask(method, path, content=content, query=query, headers=fields, key=key, again=again)
+        answer = self.ask(method, path, content=content, headers=fields, key=key, again=again)
         return answer.json(kind) if answer.body else None
 
     def pages(self, path: str, *, kind: type[T], **query: object) -> Iterator[T]:

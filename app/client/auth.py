@@ -67,7 +67,6 @@ class Auth:
         self,
         where: Where,
         *,
-        transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.where = where
@@ -76,7 +75,6 @@ class Auth:
             base_url=f"{where.supabase_url.rstrip('/')}/auth/v1",
             headers={"apikey": where.publishable_key, "X-Supabase-Api-Version": API_VERSION},
             timeout=TIMEOUT_SECONDS,
-            transport=transport,
             trust_env=not is_loopback(where.supabase_url),
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import VersoError
 from app.flows.add_change import Item
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.flows.side_by_side import side_by_side
 from app.model import normal_path
 from app.supabase.upload import Upload
@@ -82,8 +82,7 @@ async def patch_version(
     version = read.version
     if (version.size or 0) > limit:
         raise _too_large(limit)
-    with await read_content(blobs, actor=actor, read=read) as content:
-        text = await _apply(workers, patch, await content.read())
+    text = await _apply(workers, patch, await read_whole(blobs, actor=actor, read=read))
     if patch.new_path is None:
         return Item(document=version.document, base=version.hash, delete=True)
     # Names of local files are nobody's business: only a patch that speaks of this path can move it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.text.lines import split_lines
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ async def blame_text(blobs: Blobs, *, actor: Actor, blamed: Blamed) -> bytes:
     The lines' own bytes are not changed. They come from the cache or from storage. Raises VersoError.
     """
     blame, version = blamed.blame, blamed.blame.version
-    with await read_content(blobs, actor=actor, read=blamed.read) as content:
-        lines = split_lines(await content.read())
+    lines = split_lines(await read_whole(blobs, actor=actor, read=blamed.read))
     origins = {origin.hash: origin for origin in blame.origins}
     names = {origin.hash: _name(origin) for origin in blame.origins}
     moved = any(each.path != version.path for each in blame.ranges)

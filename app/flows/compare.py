@@ -8,7 +8,7 @@ import msgspec
 
 from app.errors import VersoError
 from app.flows.diff_cache import DiffCache
-from app.flows.read_content import check_readable, read_content
+from app.flows.read_content import check_readable, read_whole
 from app.flows.side_by_side import side_by_side
 from app.model import Version  # msgspec reads the annotation
 from app.supabase.blobs import Blobs
@@ -201,8 +201,7 @@ async def _read(comparing: Comparing, *, actor: Actor, sides: Sides) -> tuple[by
 async def _bytes(blobs: Blobs, *, actor: Actor, side: VersionRead | None) -> bytes:
     if side is None or side.version.sha256 is None:
         return b""
-    with await read_content(blobs, actor=actor, read=side) as content:
-        return await content.read()
+    return await read_whole(blobs, actor=actor, read=side)
 
 
 def _check_readable(sides: Sides) -> None:

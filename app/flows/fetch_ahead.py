@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from app.supabase.cache import Content
 
@@ -15,20 +15,16 @@ T = TypeVar("T")
 
 
 async def fetch_ahead(
-    wanted: AsyncIterator[T], fetch: Callable[[T], Awaitable[Content]], *, ahead: int
+    wanted: AsyncIterator[T], fetch: Callable[[T], Coroutine[Any, Any, Content]], *, ahead: int
 ) -> AsyncIterator[tuple[T, Content]]:
     """Each wanted thing with its content, in order; the caller closes it. At most `ahead` wait at a time.
 
     Raises what `fetch` raises, at its turn. Whatever waits when the caller stops is closed.
     """
-
-    async def begin(each: T) -> Content:
-        return await fetch(each)
-
     waiting: deque[tuple[T, asyncio.Task[Content]]] = deque()
     try:
         async for each in wanted:
-            waiting.append((each, asyncio.create_task(begin(each))))
+            waiting.append((each, asyncio.create_task(fetch(each))))
             if len(waiting) > ahead:
                 first, task = waiting.popleft()
                 yield first, await task

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.errors import VersoError
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.text.lines import line_count
 from app.text.unified import is_binary
 
@@ -185,8 +185,7 @@ async def _compare(
     left = MAX_LINES
     for pair in pairs:
         try:
-            with await read_content(blobs, actor=actor, read=gone[pair.gone]) as content:
-                old = await content.read()
+            old = await read_whole(blobs, actor=actor, read=gone[pair.gone])
         except VersoError as error:
             if error.code not in _UNREADABLE:
                 raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from app.errors import VersoError
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.flows.side_by_side import side_by_side
 from app.model import Version  # msgspec reads the annotations
 from app.supabase.reviews import Comment
@@ -153,8 +153,7 @@ async def _text(blobs: Blobs, *, actor: Actor, read: VersionRead, limit: int) ->
     if (read.version.size or 0) > limit:
         return None
     try:
-        with await read_content(blobs, actor=actor, read=read) as content:
-            text = await content.read()
+        text = await read_whole(blobs, actor=actor, read=read)
     except VersoError as error:
         if error.code in _UNREADABLE:
             return None

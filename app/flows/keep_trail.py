@@ -7,14 +7,13 @@ lost (a crash, a full queue, a token that ended) is logged by number.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from app.errors import VersoError
+from app.flows.afterwards import Afterwards
 from app.supabase.audit import MAX_SAID, Said
 
 if TYPE_CHECKING:
@@ -24,24 +23,19 @@ log = structlog.get_logger(__name__)
 
 GATHERED_S = 1.0
 """How long acts are gathered before they are said."""
-GRACE_S = 2.0
-"""How long the end of the process waits for what is pending."""
 MAX_PENDING = 5_000
 
 
-class Trail:
+class Trail(Afterwards):
     """Acts on their way to the trail, by the token of whoever did them."""
 
     def __init__(self, audit: Audit) -> None:
+        super().__init__()
         self._audit = audit
         self._gathered_s = GATHERED_S
         self._pending: dict[str, dict[tuple[str, str | None], Said]] = {}
         self._count = 0
         self._lost = 0
-        self._noted = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._task: asyncio.Task[None] | None = None
 
     def note(self, token: str, said: Said) -> None:
         """Take note of an act of the token's owner. Costs a look into a dictionary."""
@@ -55,37 +49,27 @@ class Trail:
             self._pending.setdefault(token, acts)[said.kind, said.about] = said
         else:
             acts[said.kind, said.about] = msgspec.structs.replace(known, count=known.count + said.count)
-        self._idle.clear()
-        self._noted.set()
-        if self._task is None:
-            # A context of its own: what is bound to the request that came first (ids, counts) is not ours.
-            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+        self._wake()
 
     async def close(self) -> None:
-        """Say what is pending, within GRACE_S, and stop."""
+        """Say what is pending now, and stop."""
         self._gathered_s = 0.0
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), GRACE_S)
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await super().close()
 
-    async def _run(self) -> None:
-        while True:
-            await self._noted.wait()
-            await asyncio.sleep(self._gathered_s)
-            self._noted.clear()
-            pending, self._pending, self._count = self._pending, {}, 0
-            for token, acts in pending.items():
-                said = list(acts.values())
-                for at in range(0, len(said), MAX_SAID):
-                    await self._say(token, said[at : at + MAX_SAID])
-            if self._lost:
-                log.warning("audit.lost", entries=self._lost)
-                self._lost = 0
-            if not self._pending:
-                self._idle.set()
+    async def rest(self) -> None:
+        """Gather what comes within a moment."""
+        await asyncio.sleep(self._gathered_s)
+
+    async def work(self) -> None:
+        """Say all that was noted."""
+        pending, self._pending, self._count = self._pending, {}, 0
+        for token, acts in pending.items():
+            said = list(acts.values())
+            for at in range(0, len(said), MAX_SAID):
+                await self._say(token, said[at : at + MAX_SAID])
+        if self._lost:
+            log.warning("audit.lost", entries=self._lost)
+            self._lost = 0
 
     async def _say(self, token: str, said: list[Said]) -> None:
         try:

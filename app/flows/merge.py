@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from app.errors import VersoError
 from app.flows.add_change import Item, add_change
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.flows.side_by_side import side_by_side
 from app.model import Version
 from app.supabase.upload import Upload
@@ -23,7 +23,7 @@ from app.text.errors import BinaryMergeError, TookTooLongError
 from app.text.merge import Conflict, Labels, MergeResult, Style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from app.model import Change, VersionRead, VersionState
     from app.supabase.blobs import Blobs
@@ -51,27 +51,26 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: tuple[Conflict, ...]
 
 
+class Merging(NamedTuple):
+    """With what texts are merged, and in whose name; `limit` is the most bytes of each text."""
+
+    ledger: Ledger
+    blobs: Blobs
+    workers: TextWorkers
+    actor: Actor
+    limit: int
+
+
 async def merge_versions(
-    ledger: Ledger,
-    blobs: Blobs,
-    workers: TextWorkers,
-    *,
-    actor: Actor,
-    document: str,
-    base: str,
-    yours: bytes,
-    style: Style,
-    limit: int,
-    head: str | None = None,
+    merging: Merging, *, document: str, base: str, yours: bytes, style: Style, head: str | None = None
 ) -> tuple[Merged, bytes]:
     """Merge a text that was made from version `base` with the document's head (or another); write nothing.
 
-    `limit` is the most bytes of each of the three. Raises VersoError: `merge_impossible` for binary or too
-    large content, `version_not_found` when the base is no version of the document.
+    Raises VersoError: `merge_impossible` for binary or too large content, `version_not_found` when the base
+    is no version of the document.
     """
-    based_on, met = await side_by_side(
-        lambda at: ledger.read_version(actor.token, document=document, at=at), [base, head]
-    )
+    based_on, met = await read_both(merging, document=document, versions=(base, head))
+    check_base(based_on, base)
     if met.version.sha256 is None:
         raise VersoError(
             "document_deleted",
@@ -79,31 +78,25 @@ async def merge_versions(
             document=document,
             head=met.version.hash,
         )
-    old, theirs = await side_by_side(
-        lambda read: text_of(blobs, actor=actor, read=read, limit=limit), [based_on, met]
-    )
-    if len(yours) > limit:
-        raise merge_impossible(limit)
+    old, theirs = await side_by_side(lambda read: text_of(merging, read), [based_on, met])
+    if len(yours) > merging.limit:
+        raise merge_impossible(merging.limit)
     labels = Labels(yours="yours", base=_label(based_on), theirs=_label(met))
     try:
-        result: MergeResult = await workers.merge(old, theirs, yours, style=style, labels=labels)
+        result: MergeResult = await merging.workers.merge(old, theirs, yours, style=style, labels=labels)
     except (BinaryMergeError, TookTooLongError):
-        raise merge_impossible(limit) from None
+        raise merge_impossible(merging.limit) from None
     return merged_of(result, base=based_on.version, head=met.version), result.text
 
 
 async def add_change_merging(
-    ledger: Ledger,
-    blobs: Blobs,
-    workers: TextWorkers,
+    merging: Merging,
     *,
-    actor: Actor,
     project: str | None,
     items: Sequence[Item],
     message: str,
     idempotency_key: str | None,
     concurrency: int,
-    limit: int,
 ) -> Change | None:
     """As add_change, but items whose base is stale are merged with the heads that they met.
 
@@ -117,9 +110,9 @@ async def add_change_merging(
     while True:
         try:
             return await add_change(
-                ledger,
-                blobs,
-                actor=actor,
+                merging.ledger,
+                merging.blobs,
+                actor=merging.actor,
                 project=project,
                 items=asked,
                 message=message,
@@ -127,24 +120,9 @@ async def add_change_merging(
                 concurrency=concurrency,
             )
         except VersoError as error:
-            if error.code == "idempotency_key_reused" and "change" in error.detail:
-                written = await ledger.read_change(
-                    actor.token,
-                    project=await _home(ledger, actor, project, items),
-                    sequence=error.detail["change"],
-                )
-                if await _is_repeat(
-                    ledger,
-                    blobs,
-                    workers,
-                    actor=actor,
-                    items=items,
-                    written=written,
-                    message=message,
-                    limit=limit,
-                ):
-                    return written
-                raise
+            written = await _repeated(merging, error, project=project, items=items, message=message)
+            if written is not None:
+                return written
             stale = _stale_items(error, items)
             if not stale or clock() > until:
                 raise
@@ -152,83 +130,83 @@ async def add_change_merging(
             # In a crowd each round lets one through: who waits a little, and not all alike, gets in sooner.
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(2 * pause, 1.0)
-
-        async def meet(index: int) -> tuple[Merged, bytes]:
-            item = items[index]
-            return await merge_versions(
-                ledger,
-                blobs,
-                workers,
-                actor=actor,
-                document=stale[index],  # noqa: B023 - awaited in this round
-                base=item.base or "",
-                yours=await _sent(item.upload, limit),
-                style=Style.MERGE,
-                limit=limit,
-            )
-
-        met = await side_by_side(meet, stale, most=AT_ONCE)
-        conflicts = [merged for merged, _ in met if not merged.clean]
-        if conflicts:
-            raise conflict(conflicts)
-        for index, (merged, text) in zip(stale, met, strict=True):
-            asked[index] = _on_top(items[index], document=stale[index], head=merged.head, text=text)
+        for index, item in (await _on_heads(merging, items, stale)).items():
+            asked[index] = item
 
 
-async def _home(ledger: Ledger, actor: Actor, project: str | None, items: Sequence[Item]) -> str:
-    if project is not None:
-        return project
-    return (await ledger.read_version(actor.token, document=items[0].document or "")).version.project
+async def _on_heads(merging: Merging, items: Sequence[Item], stale: Mapping[int, str]) -> dict[int, Item]:
+    """The stale items, merged with the heads of their documents. Raises VersoError `merge_conflict`."""
+
+    async def meet(index: int) -> tuple[Merged, bytes]:
+        item = items[index]
+        return await merge_versions(
+            merging,
+            document=stale[index],
+            base=item.base or "",
+            yours=await _sent(item.upload, merging.limit),
+            style=Style.MERGE,
+        )
+
+    met = await side_by_side(meet, stale, most=AT_ONCE)
+    conflicts = [merged for merged, _ in met if not merged.clean]
+    if conflicts:
+        raise conflict(conflicts)
+    return {
+        index: _on_top(items[index], document=stale[index], head=merged.head, text=text)
+        for index, (merged, text) in zip(stale, met, strict=True)
+    }
 
 
-async def _is_repeat(
-    ledger: Ledger,
-    blobs: Blobs,
-    workers: TextWorkers,
-    *,
-    actor: Actor,
-    items: Sequence[Item],
-    written: Change,
-    message: str,
-    limit: int,
-) -> bool:
-    """Whether a change is what merging these very items gave: what was stored is not what was sent.
+async def _repeated(
+    merging: Merging, error: VersoError, *, project: str | None, items: Sequence[Item], message: str
+) -> Change | None:
+    """The change that the request's key wrote before, if merging these very items gave it."""
+    if error.code != "idempotency_key_reused" or "change" not in error.detail:
+        return None
+    ledger, token = merging.ledger, merging.actor.token
+    if project is None:
+        read = await ledger.read_version(token, document=items[0].document or "")
+        project = read.version.project
+    written = await ledger.read_change(token, project=project, sequence=error.detail["change"])
+    return written if await _is_repeat(merging, items, written, message=message) else None
+
+
+async def _is_repeat(merging: Merging, items: Sequence[Item], written: Change, *, message: str) -> bool:
+    """Whether a change is what merging these items gave: what was stored is not what was sent.
 
     Each merge is made again from the base and the head that it met; the same bytes must come out.
     """
     if written.message != message or len(written.versions) != len(items):
         return False
-    merged: list[tuple[Upload, VersionState]] = []
-    for item, version in zip(items, written.versions, strict=True):
-        if item.path not in {None, version.path} or item.document not in {None, version.document}:
-            return False
-        if item.upload is None:
-            return False
-        if version.merged_from is None:
-            if (item.upload.sha256, item.base) != (version.sha256, version.parent):
-                return False
-            continue
-        if version.merged_from != item.base:
-            return False
-        merged.append((item.upload, version))
+    pairs = list(zip(items, written.versions, strict=True))
+    if not all(_may_be(item, version) for item, version in pairs):
+        return False
 
-    async def is_same(pair: tuple[Upload, VersionState]) -> bool:
-        upload, version = pair
+    async def is_same(pair: tuple[Item, VersionState]) -> bool:
+        item, version = pair
         _, text = await merge_versions(
-            ledger,
-            blobs,
-            workers,
-            actor=actor,
+            merging,
             document=version.document,
             base=version.merged_from or "",
             head=version.parent,
-            yours=await _sent(upload, limit),
+            yours=await _sent(item.upload, merging.limit),
             style=Style.MERGE,
-            limit=limit,
         )
         return hashlib.sha256(text).hexdigest() == version.sha256
 
+    merged = [(item, version) for item, version in pairs if version.merged_from is not None]
     return all(await side_by_side(is_same, merged, most=AT_ONCE))
+
+
+def _may_be(item: Item, version: VersionState) -> bool:
+    """Whether an item with content can have become a version, as far as both say without their texts."""
+    if item.path not in {None, version.path} or item.document not in {None, version.document}:
+        return False
+    if item.upload is None:
+        return False
+    if version.merged_from is None:
+        return (item.upload.sha256, item.base) == (version.sha256, version.parent)
+    return version.merged_from == item.base
 
 
 async def _sent(upload: Upload | None, limit: int) -> bytes:
@@ -292,16 +270,38 @@ def merged_of(result: MergeResult, *, base: Version, head: Version) -> Merged:
     )
 
 
-async def text_of(blobs: Blobs, *, actor: Actor, read: VersionRead, limit: int) -> bytes:
-    """A version's bytes. Raises VersoError `merge_impossible` beyond `limit` bytes."""
-    if (read.version.size or 0) > limit:
-        raise merge_impossible(limit)
-    with await read_content(blobs, actor=actor, read=read) as content:
-        return await content.read()
+async def read_both(
+    merging: Merging, *, document: str, versions: tuple[str, str | None]
+) -> tuple[VersionRead, VersionRead]:
+    """Two versions of a document at points, read at the same time; None is the head. Raises VersoError."""
+    one, other = await side_by_side(
+        lambda at: merging.ledger.read_version(merging.actor.token, document=document, at=at), versions
+    )
+    return one, other
+
+
+async def text_of(merging: Merging, read: VersionRead) -> bytes:
+    """A version's bytes. Raises VersoError `merge_impossible` when they are too many."""
+    if (read.version.size or 0) > merging.limit:
+        raise merge_impossible(merging.limit)
+    return await read_whole(merging.blobs, actor=merging.actor, read=read)
 
 
 def _label(read: VersionRead) -> str:
     return f"version {read.version.number}"
+
+
+def check_base(read: VersionRead, base: str) -> None:
+    """Raise VersoError `version_not_found` where a base was found, but by another name than its hash.
+
+    A tag may be given anew and `latest` moves on: only a hash says what somebody has read.
+    """
+    if read.version.hash != base:
+        raise VersoError(
+            "version_not_found",
+            "A base is the ETag of a version of the document, and no tag, number or time. Send that.",
+            base=base,
+        )
 
 
 def merge_impossible(limit: int) -> VersoError:

@@ -35,6 +35,12 @@ async def read_content(blobs: Blobs, *, actor: Actor, read: VersionRead) -> Cont
     )
 
 
+async def read_whole(blobs: Blobs, *, actor: Actor, read: VersionRead) -> bytes:
+    """All bytes of a version that is small enough for memory. Raises VersoError as `read_content` does."""
+    with await read_content(blobs, actor=actor, read=read) as content:
+        return await content.read()
+
+
 def check_readable(read: VersionRead) -> None:
     """Raise VersoError `content_erased` when a version's bytes were erased."""
     if not read.copies:

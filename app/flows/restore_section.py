@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import VersoError
 from app.flows.add_change import Item
-from app.flows.merge import conflict, merge_impossible, merged_of, text_of
+from app.flows.merge import check_base, conflict, merge_impossible, merged_of, read_both, text_of
 from app.flows.side_by_side import side_by_side
 from app.supabase.upload import Upload
 from app.text.errors import TookTooLongError
@@ -19,44 +19,31 @@ from app.text.merge import Labels
 from app.text.unified import is_binary
 
 if TYPE_CHECKING:
-    from app.supabase.blobs import Blobs
-    from app.supabase.identity import Actor
-    from app.supabase.ledger import Ledger
-    from app.text.bounded import TextWorkers
+    from app.flows.merge import Merging
 
 
 async def restore_section(
-    ledger: Ledger,
-    blobs: Blobs,
-    workers: TextWorkers,
-    *,
-    actor: Actor,
-    document: str,
-    base: str,
-    version: str,
-    lines: tuple[int, int],
-    limit: int,
+    merging: Merging, *, document: str, base: str, version: str, lines: tuple[int, int]
 ) -> Item:
     """The item that brings lines of an old version (first and last, from 1) back into the version `base`.
 
     Raises VersoError: `merge_conflict` where the section's edge was rewritten since, `bad_value` for lines
-    that the old version doesn't have, `merge_impossible` beyond `limit` bytes.
+    that the old version doesn't have, `merge_impossible` for texts that are too large.
     """
-    head, old = await side_by_side(
-        lambda at: ledger.read_version(actor.token, document=document, at=at), [base, version]
-    )
-    here, there = await side_by_side(
-        lambda read: text_of(blobs, actor=actor, read=read, limit=limit), [head, old]
-    )
+    head, old = await read_both(merging, document=document, versions=(base, version))
+    here, there = await side_by_side(lambda read: text_of(merging, read), [head, old])
+    check_base(head, base)
     labels = Labels(yours=f"version {old.version.number}", base="", theirs=f"version {head.version.number}")
     if is_binary(here) or is_binary(there):
-        raise merge_impossible(limit)
+        raise merge_impossible(merging.limit)
     try:
-        result = await workers.restore_lines(here, there, first=lines[0], last=lines[1], labels=labels)
+        result = await merging.workers.restore_lines(
+            here, there, first=lines[0], last=lines[1], labels=labels
+        )
     except ValueError as error:
         raise VersoError("bad_value", str(error)) from None
     except TookTooLongError:
-        raise merge_impossible(limit) from None
+        raise merge_impossible(merging.limit) from None
     if not result.clean:
         raise conflict([merged_of(result, base=old.version, head=head.version)])
     return Item(

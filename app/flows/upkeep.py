@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from app.errors import VersoError
+from app.flows.afterwards import Afterwards
 from app.flows.attribute import Attributor
 from app.flows.keep_attributions import keep_attributions
 from app.flows.texts import store_texts
@@ -36,8 +36,6 @@ QUIET_S = 0.5
 """How long nothing must have been written before what was gathered is worked on."""
 LONGEST_S = 4.0
 """How long changes are gathered at most: of a burst, most is done once for all of them."""
-GRACE_S = 2.0
-"""How long the end of the process waits for what is pending."""
 MAX_SIZE = 1024 * 1024
 """Larger contents wait until somebody asks."""
 MAX_PENDING = 5_000
@@ -49,20 +47,17 @@ class _Noted(NamedTuple):
     version: VersionState
 
 
-class Upkeep:
+class Upkeep(Afterwards):
     """Works on what was noted, one caller at a time."""
 
     def __init__(self, insights: Insights, blobs: Blobs, workers: TextWorkers, memory: Memory) -> None:
+        super().__init__()
         self._insights = insights
         self._blobs = blobs
         self._workers = workers
         self._memory = memory
         self._pending: dict[str, list[_Noted]] = {}
         self._count = 0
-        self._noted = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._task: asyncio.Task[None] | None = None
 
     def note(self, *, actor: Actor, change: Change, texts: Mapping[str, bytes]) -> None:
         """Take note of a change; `texts` are those of its contents that are at hand, by their SHA-256."""
@@ -74,42 +69,24 @@ class Upkeep:
             return
         self._pending.setdefault(actor.token, []).extend(wanted)
         self._count += len(wanted)
-        self._idle.clear()
-        self._noted.set()
-        if self._task is None:
-            # A context of its own: what is bound to the request that came first (ids, counts) is not ours.
-            self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+        self._wake()
 
-    async def close(self) -> None:
-        """Finish what is pending, within GRACE_S, and stop."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), GRACE_S)
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            await self._noted.wait()
-            await self._quiet()
-            pending, self._pending, self._count = self._pending, {}, 0
-            for noted in pending.values():
-                for at in range(0, len(noted), BATCH):
-                    await self._work(noted[at : at + BATCH])
-            if not self._pending:
-                self._idle.set()
-
-    async def _quiet(self) -> None:
+    async def rest(self) -> None:
         """Wait for a pause, or until it has been long enough."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_S):
                 while self._noted.is_set() and self._count < MAX_PENDING // 2:
                     self._noted.clear()
                     await asyncio.sleep(QUIET_S)
-        self._noted.clear()
 
-    async def _work(self, noted: list[_Noted]) -> None:
+    async def work(self) -> None:
+        """Compute what follows from all that was noted."""
+        pending, self._pending, self._count = self._pending, {}, 0
+        for noted in pending.values():
+            for at in range(0, len(noted), BATCH):
+                await self._derive(noted[at : at + BATCH])
+
+    async def _derive(self, noted: list[_Noted]) -> None:
         actor = noted[0].actor
         items: list[AttributionToKeep] = []
         try:

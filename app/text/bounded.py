@@ -98,11 +98,10 @@ class TextWorkers:
         new_path: str | None,
         context: int = 3,
         ignoring: Ignoring = Ignoring.NOTHING,
-        text: bool = False,
         deadline_s: float | None = None,
     ) -> bytes:
         """Return what `unified_diff` does. Raises TooDifferentError beyond the deadline, and ValueError."""
-        task = Unified(old, new, old_path, new_path, context=context, ignoring=ignoring, text=text)
+        task = Unified(old, new, old_path, new_path, context=context, ignoring=ignoring)
         try:
             return bytes(await self.compute(task, deadline_s=deadline_s))
         except TookTooLongError as error:
@@ -116,7 +115,6 @@ class TextWorkers:
         context: int = 3,
         ignoring: Ignoring = Ignoring.NOTHING,
         granularity: Granularity = Granularity.WORD,
-        text: bool = False,
         max_lines: int = 20_000,
         deadline_s: float | None = None,
     ) -> DiffResult:
@@ -127,7 +125,6 @@ class TextWorkers:
             context=context,
             ignoring=ignoring,
             granularity=granularity,
-            text=text,
             max_lines=max_lines,
         )
         try:
@@ -144,26 +141,18 @@ class TextWorkers:
         *,
         style: Style = Style.MERGE,
         labels: Labels | None = None,
-        deadline_s: float | None = None,
     ) -> MergeResult:
         """Return what `merge` does. Raises BinaryMergeError and TookTooLongError."""
         task = Merge(base, theirs, yours, style=style, labels=labels or Labels())
-        result: MergeResult = await self.compute(task, deadline_s=deadline_s)
+        result: MergeResult = await self.compute(task)
         return result
 
     async def restore_lines(
-        self,
-        head: bytes,
-        old: bytes,
-        *,
-        first: int,
-        last: int,
-        labels: Labels | None = None,
-        deadline_s: float | None = None,
+        self, head: bytes, old: bytes, *, first: int, last: int, labels: Labels | None = None
     ) -> MergeResult:
         """Return what `restore_lines` does. Raises ValueError and TookTooLongError."""
         task = Restore(head, old, first, last, labels=labels or Labels())
-        result: MergeResult = await self.compute(task, deadline_s=deadline_s)
+        result: MergeResult = await self.compute(task)
         return result
 
     async def parse_patch(self, data: bytes, *, deadline_s: float | None = None) -> tuple[FilePatch, ...]:
@@ -182,11 +171,10 @@ class TextWorkers:
         version: str,
         sources: Sequence[Source] = (),
         ignoring: Ignoring = Ignoring.NOTHING,
-        deadline_s: float | None = None,
     ) -> Attribution:
         """Return what `attribute` does. Raises ValueError and TookTooLongError."""
         task = Attribute(text, version, tuple(sources), ignoring=ignoring)
-        result: Attribution = await self.compute(task, deadline_s=deadline_s)
+        result: Attribution = await self.compute(task)
         return result
 
     async def follow_lines(

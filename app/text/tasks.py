@@ -33,7 +33,6 @@ class Unified(msgspec.Struct, frozen=True, tag=True):
     new_path: str | None
     context: int = 3
     ignoring: Ignoring = Ignoring.NOTHING
-    text: bool = False
 
     @property
     def inputs(self) -> tuple[bytes, ...]:
@@ -49,7 +48,6 @@ class Unified(msgspec.Struct, frozen=True, tag=True):
             new_path=self.new_path,
             context=self.context,
             ignoring=self.ignoring,
-            text=self.text,
         )
 
 
@@ -63,7 +61,6 @@ class Hunks(msgspec.Struct, frozen=True, tag=True):
     context: int = 3
     ignoring: Ignoring = Ignoring.NOTHING
     granularity: Granularity = Granularity.WORD
-    text: bool = False
     max_lines: int = 20_000
 
     @property
@@ -79,7 +76,6 @@ class Hunks(msgspec.Struct, frozen=True, tag=True):
             context=self.context,
             ignoring=self.ignoring,
             granularity=self.granularity,
-            text=self.text,
             max_lines=self.max_lines,
         )
 

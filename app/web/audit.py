@@ -16,7 +16,7 @@ from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
 from app.supabase.audit import NOUNS
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
@@ -60,17 +60,12 @@ async def list_audit(
             page_size=PAGE + 1,
         ),
     )
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     return await render(
         visitor,
         "settings/audit.html",
         title=f"Audit trail of {here.name}",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("Settings", f"{home}/settings"),
-            Crumb("Audit trail"),
-        ],
+        crumbs=[Crumb("Settings", "/settings"), Crumb("Audit trail")],
         project=here,
         tab="settings",
         address=f"{home}/audit",
@@ -108,7 +103,7 @@ async def list_my_audit(
         visitor,
         "settings/audit.html",
         title="What your account did",
-        crumbs=[Crumb("Projects", "/"), Crumb("Your account", "/me"), Crumb("Audit trail")],
+        crumbs=[Crumb("Your account", "/me"), Crumb("Audit trail")],
         address="/me/audit",
         own=True,
         **_facts(

@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from app.errors import VersoError
 from app.flows.blame import read_blame
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.supabase.insights import Origin
 from app.text.html import visible
 from app.text.lines import split_lines
 from app.web.overview import At
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
 from app.web.shown import in_url
 from app.web.visiting import Visitor, together
 
@@ -63,8 +63,7 @@ async def blame_document(
     blame, version = blamed.blame, blamed.blame.version
     if version.project != here.id:
         raise VersoError("document_not_found", "There is no such document in this project.")
-    with await read_content(services.blobs, actor=visitor.actor, read=blamed.read) as content:
-        texts = split_lines(await content.read())
+    texts = split_lines(await read_whole(services.blobs, actor=visitor.actor, read=blamed.read))
     origins = {origin.hash: origin for origin in blame.origins}
     ranges = [
         Range(
@@ -74,18 +73,13 @@ async def blame_document(
         )
         for each in blame.ranges
     ]
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     address = f"{home}/documents/{document}/blame?at=v{version.number}"
     return await render(
         visitor,
         "documents/blame.html",
         title=f"Who wrote {version.path.rpartition('/')[2]}",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb(version.path, f"{home}/files/{in_url(version.path)}?at={version.hash}"),
-            Crumb("Blame"),
-        ],
+        crumbs=[Crumb(version.path, f"/files/{in_url(version.path)}?at={version.hash}"), Crumb("Blame")],
         project=here,
         version=version,
         head=blamed.read.head,

@@ -11,6 +11,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from app.api.changes import check_sequence
 from app.api.diff_forms import comparing_with
 from app.api.documents import side_of
 from app.api.links import cursor_of, position_of
@@ -18,14 +19,14 @@ from app.api.paging import Cursor
 from app.errors import VersoError
 from app.flows.compare import Comparison, compare_all_as_hunks, compare_if_not_too_large, read_older
 from app.flows.follow_comments import PlacedComment, follow_comments
-from app.model import Project, Role
+from app.model import Role
 from app.supabase.answers import Pair
 from app.text.html import View
 from app.text.lines import Ignoring
 from app.text.words import Granularity
 from app.web.diff_rows import Showing, Table, table_of
 from app.web.history import MOST_TAGS
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
 from app.web.shown import in_url
 from app.web.visiting import Visitor, together
 
@@ -108,7 +109,7 @@ async def compare_versions(
         if folds
         else None
     )
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     address = f"{home}/documents/{document}/diff"
     chosen = {
         "from": str(sides.older.version.number) if sides.older else "",
@@ -139,7 +140,7 @@ async def compare_versions(
         visitor,
         "diff/document.html",
         title=f"{version.path.rpartition('/')[2]}: what changed",
-        crumbs=_crumbs(here, home, version),
+        crumbs=_crumbs(version),
         project=here,
         head=sides.newer.head,
         compared=compared,
@@ -165,8 +166,7 @@ async def read_change(
     cursor: Cursor = None,
 ) -> Response[Any]:
     """A change: who, when, why, and every document before and after it."""
-    if not 0 < sequence < 1 << 62:
-        raise VersoError("change_not_found", "The project has no change of that number.")
+    check_sequence(sequence)
     services, token = visitor.services, visitor.token
     here, change, trees, tags = await together(
         services.ledger.read_project(token, project=project),
@@ -185,17 +185,12 @@ async def read_change(
     pairs = trees.pairs[:DOCUMENTS]
     comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
     compared = await compare_all_as_hunks(comparing, actor=visitor.actor, pairs=pairs)
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     return await render(
         visitor,
         "diff/change.html",
         title=f"Change #{sequence}",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("History", f"{home}/history"),
-            Crumb(f"#{sequence}"),
-        ],
+        crumbs=[Crumb("History", "/history"), Crumb(f"#{sequence}")],
         project=here,
         tab="history",
         change=change,
@@ -239,11 +234,9 @@ async def _threads(visitor: Visitor, found: DocumentComments) -> list[Thread]:
     return [Thread(each, replies[each.id]) for each in placed.comments if each.thread == each.id]
 
 
-def _crumbs(here: Project, home: str, version: Version) -> list[Crumb]:
+def _crumbs(version: Version) -> list[Crumb]:
     return [
-        Crumb("Projects", "/"),
-        Crumb(here.name, home),
-        Crumb(version.path, f"{home}/files/{in_url(version.path)}?at={quote(version.hash)}"),
-        Crumb("History", f"{home}/documents/{version.document}"),
+        Crumb(version.path, f"/files/{in_url(version.path)}?at={quote(version.hash)}"),
+        Crumb("History", f"/documents/{version.document}"),
         Crumb("What changed"),
     ]

@@ -7,13 +7,13 @@ What is saved names both: its parent is theirs, and it was merged from the versi
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from app.api.writing import merging_with
 from app.errors import VersoError
 from app.flows.merge import Merged, merge_versions
 from app.model import Project, VersionRead
@@ -21,7 +21,8 @@ from app.text.merge import Choice, Style, decide
 from app.web import notices
 from app.web.addresses import path_after
 from app.web.forms import PageForm
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
+from app.web.shown import in_url
 from app.web.typed import Typed, save
 from app.web.uploading import go_on
 from app.web.visiting import Sender, Visitor
@@ -49,18 +50,12 @@ async def conflict_page(
         return None
     if merged.lossy:
         return None  # a text field would not give these bytes back
-    home = home_of(here, await visitor.me())
     plain = merged.text.replace("\r\n", "\n") if typed.ends == "crlf" else merged.text
     return await render(
         visitor,
         "documents/conflict.html",
         title="Somebody was faster",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb(typed.path, f"{home}/files/{quote(typed.path, safe='/')}"),
-            Crumb("Conflict"),
-        ],
+        crumbs=[Crumb(typed.path, f"/files/{in_url(typed.path)}"), Crumb("Conflict")],
         project=here,
         typed=typed,
         newer=newer,
@@ -83,13 +78,7 @@ async def resolve_conflict(
         visitor = await form.read()
     fields = form.fields
     here = await visitor.services.ledger.read_project(visitor.token, project=project)
-    yours = Typed(
-        path=path,
-        text=fields.get("text", ""),
-        base=fields.get("base", ""),
-        message=fields.get("message", ""),
-        ends="crlf" if fields.get("ends") == "crlf" else "lf",
-    )
+    yours = Typed.sent(fields, path)
     decided = msgspec.structs.replace(yours, base=fields.get("head", ""))
     if fields.get("by") == "hand":
         decided = msgspec.structs.replace(decided, text=fields.get("written", ""))
@@ -115,25 +104,20 @@ async def resolve_conflict(
             raise
         # Once more somebody was faster: what was decided meets what is there now.
         return await _again(visitor, here, decided, written=None, sentence="")
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     shown, left = path, notices.leave("unchanged")
     if change is not None:
         shown, left = change.versions[0].path, notices.leave("merged", change=change.sequence)
-    return go_on(visitor.request, f"{home}/files/{quote(shown, safe='/')}", [left])
+    return go_on(visitor.request, f"{home}/files/{in_url(shown)}", [left])
 
 
 async def _merge(visitor: Visitor, head: VersionRead, yours: Typed) -> Merged:
-    services = visitor.services
     merged, _ = await merge_versions(
-        services.ledger,
-        services.blobs,
-        services.workers,
-        actor=visitor.actor,
+        merging_with(visitor.services, visitor.actor),
         document=head.version.document,
         base=yours.base,
         yours=yours.content(),
         style=Style.MERGE,
-        limit=services.settings.max_diff_size,
         head=head.version.hash,
     )
     return merged

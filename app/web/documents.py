@@ -17,7 +17,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 
 from app.errors import VersoError
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.model import Project, VersionRead
 from app.model.modes import SUBMODULE, SYMLINK
 from app.supabase.glances import DocumentPage
@@ -28,7 +28,8 @@ from app.web.addresses import path_after
 from app.web.folders import list_folder, with_changes
 from app.web.history import verdicts_by
 from app.web.overview import RENDER_SECONDS, At, places_of, readme_of, view_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
+from app.web.shown import in_url
 from app.web.visiting import Visitor, together
 
 LINES = 2000
@@ -78,14 +79,15 @@ async def read_document(
     )
     if error is not None:
         return await _elsewhere(visitor, here=here, path=path, at=at, error=error)
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     query = "" if at is None else f"?at={quote(at, safe='')}"
     body = await body_of(visitor, home=home, read=read, query=query, source=view == "source", line=line)
     return await render(
         visitor,
         "documents/document.html",
         title=path.rpartition("/")[2],
-        crumbs=_crumbs(here, home, path, query),
+        crumbs=_crumbs(path, query),
+        point=query,
         project=here,
         read=read,
         version=read.version,
@@ -113,8 +115,7 @@ async def body_of(
         return Body(kind="empty")
     if version.size > MAX_SHOWN:
         return Body(kind="other", why="It is too large to be shown here.")
-    with await read_content(visitor.services.blobs, actor=visitor.actor, read=read) as content:
-        data = await content.read()
+    data = await read_whole(visitor.services.blobs, actor=visitor.actor, read=read)
     if b"\x00" in data[:8192] or version.mode in {SYMLINK, SUBMODULE}:
         return Body(kind="other", why="It is no text.")
     text = data.decode("utf-8", "replace")
@@ -164,7 +165,7 @@ async def _elsewhere(
     visitor: Visitor, *, here: Project, path: str, at: str | None, error: VersoError
 ) -> Response[Any]:
     """A folder, where the document went, or that it is deleted. Raises the error when it is none of these."""
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     folder = await list_folder(visitor, project=here.id, folder=path, at=at)
     if folder.rows:
         view, rows = await together(
@@ -175,7 +176,8 @@ async def _elsewhere(
             visitor,
             "documents/folder.html",
             title=path.rpartition("/")[2],
-            crumbs=_crumbs(here, home, path, view.query),
+            crumbs=_crumbs(path, view.query),
+            point=view.query,
             project=here,
             view=view,
             rows=rows,
@@ -184,7 +186,7 @@ async def _elsewhere(
             folder=path,
         )
     if error.code == "document_moved":
-        return Redirect(f"{home}/files/{quote(str(error.detail['moved_to']), safe='/')}", status_code=303)
+        return Redirect(f"{home}/files/{in_url(str(error.detail['moved_to']))}", status_code=303)
     if error.code == "document_deleted":
         gone = await visitor.services.ledger.read_version(
             visitor.token, document=str(error.detail["document"]), at=None
@@ -193,7 +195,7 @@ async def _elsewhere(
             visitor,
             "documents/deleted.html",
             title=path.rpartition("/")[2],
-            crumbs=_crumbs(here, home, path, ""),
+            crumbs=_crumbs(path, ""),
             project=here,
             status=404,
             version=gone.version,
@@ -201,9 +203,8 @@ async def _elsewhere(
     raise error
 
 
-def _crumbs(here: Project, home: str, path: str, query: str) -> list[Crumb]:
-    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home + query)]
-    *folders, name = path.split("/")
-    for depth, folder in enumerate(folders, 1):
-        crumbs.append(Crumb(folder, f"{home}/files/{quote('/'.join(folders[:depth]), safe='/')}{query}"))
-    return [*crumbs, Crumb(name)]
+def _crumbs(path: str, query: str) -> list[Crumb]:
+    parts = path.split("/")
+    return [
+        Crumb(name, f"/files/{in_url('/'.join(parts[:depth]))}{query}") for depth, name in enumerate(parts, 1)
+    ]

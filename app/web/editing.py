@@ -7,20 +7,20 @@ somebody else was faster, nothing is stored and nothing typed is lost: the form 
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.errors import VersoError
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.model import Project, VersionRead
 from app.web import notices
 from app.web.addresses import path_after
 from app.web.conflict import conflict_page
 from app.web.forms import PageForm
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
+from app.web.shown import in_url
 from app.web.typed import MAX_EDITED, Typed, save
 from app.web.uploading import FolderQuery, go_on, troubles_of
 from app.web.visiting import Sender, Visitor
@@ -70,8 +70,7 @@ async def typed_of(visitor: Visitor, read: VersionRead) -> Typed:
     version = read.version
     if (version.size or 0) > MAX_EDITED:
         raise VersoError("too_large", "This document is too large to be edited here. Upload a new version.")
-    with await read_content(visitor.services.blobs, actor=visitor.actor, read=read) as content:
-        data = await content.read()
+    data = await read_whole(visitor.services.blobs, actor=visitor.actor, read=read)
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -101,10 +100,7 @@ async def edit_page(
 
     `read` is the version that the form begins with.
     """
-    home = home_of(here, await visitor.me())
-    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home)]
-    if typed.base:
-        crumbs.append(Crumb(typed.path, f"{home}/files/{quote(typed.path, safe='/')}"))
+    crumbs = [Crumb(typed.path, f"/files/{in_url(typed.path)}")] if typed.base else []
     return await render(
         visitor,
         "documents/edit.html",
@@ -131,7 +127,7 @@ async def _save(sender: Sender, *, project: str, path: str | None) -> Response[A
     with PageForm(sender) as form:
         visitor = await form.read()
     here = await visitor.services.ledger.read_project(visitor.token, project=project)
-    typed = _typed(form.fields, path)
+    typed = Typed.sent(form.fields, path)
     wanted = typed.path.strip()
     try:
         change = await save(visitor, here=here, typed=typed, merge=form.fields.get("merge"))
@@ -142,7 +138,7 @@ async def _save(sender: Sender, *, project: str, path: str | None) -> Response[A
         if error.code not in _REFUSED_IN_PLACE:
             raise
         return await edit_page(visitor, here=here, typed=typed, error=error, status=422)
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     if change is None:
         notice = notices.leave("unchanged")
     elif change.versions[0].merged_from is not None:
@@ -150,7 +146,7 @@ async def _save(sender: Sender, *, project: str, path: str | None) -> Response[A
     else:
         notice = notices.leave("saved", change=change.sequence)
     shown = wanted if change is None else change.versions[0].path
-    return go_on(visitor.request, f"{home}/files/{quote(shown, safe='/')}", [notice])
+    return go_on(visitor.request, f"{home}/files/{in_url(shown)}", [notice])
 
 
 async def stale_page(visitor: Visitor, *, here: Project, typed: Typed, error: VersoError) -> Response[Any]:
@@ -162,14 +158,3 @@ async def stale_page(visitor: Visitor, *, here: Project, typed: Typed, error: Ve
             raise
         newer = None
     return await edit_page(visitor, here=here, typed=typed, error=error, newer=newer, status=409)
-
-
-def _typed(fields: dict[str, str], path: str | None) -> Typed:
-    ends: Literal["lf", "crlf"] = "crlf" if fields.get("ends") == "crlf" else "lf"
-    return Typed(
-        path=fields.get("path", "") if path is None else path,
-        text=fields.get("text", ""),
-        base="" if path is None else fields.get("base", ""),
-        message=fields.get("message", ""),
-        ends=ends,
-    )

@@ -14,8 +14,8 @@ from app.api.paging import Cursor
 from app.errors import VersoError
 from app.flows.erase_content import erase_content
 from app.model import Role
-from app.web.in_place import REFUSED, Refused, back_to, refusal_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import REFUSED, Refused, attempt, back_to
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
@@ -40,18 +40,13 @@ async def list_erasures(
     cursor: Cursor = None,
 ) -> Response[Any]:
     """The erasures; with `what` also what erasing that would touch."""
-    found: list[ErasurePreview] = []
-    refused = None
-    if what.strip():
-        refused = await refusal_of("look", _look(visitor, project, what.strip().lower(), by, found))
-    return await _erasures(
-        visitor,
-        project,
-        preview=found[0] if found else None,
-        refused=refused,
-        cursor=cursor,
-        given={"what": what, "by": by},
-    )
+    given = {"what": what, "by": by}
+    if not what.strip():
+        return await _erasures(visitor, project, given=given, cursor=cursor)
+    found = await attempt("look", _look(visitor, project, what.strip().lower(), by))
+    if isinstance(found, Refused):
+        return await _erasures(visitor, project, given=given, cursor=cursor, refused=found)
+    return await _erasures(visitor, project, given=given, cursor=cursor, preview=found)
 
 
 @post("/p/{project:str}/erasures", status_code=303)
@@ -59,8 +54,7 @@ async def erase(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Re
     """Erase a content for ever."""
     form, services = visitor.form, visitor.services
     sha256 = form.get("sha256", "")
-    found: list[ErasurePreview] = []
-    await _look(visitor, project, sha256, "content", found)
+    preview = await _look(visitor, project, sha256, "content")
 
     async def write() -> None:
         reason = form.get("reason", "").strip()
@@ -80,23 +74,21 @@ async def erase(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Re
             confirm=sha256,
         )
 
-    refused = await refusal_of("erase", write())
-    if refused is None:
+    erased = await attempt("erase", write())
+    if not isinstance(erased, Refused):
         return back_to(project, "/erasures", "erased")
     given = {"what": sha256, "by": "content", **form}
-    return await _erasures(visitor, project, preview=found[0], refused=refused, given=given)
+    return await _erasures(visitor, project, given=given, preview=preview, refused=erased)
 
 
-async def _look(visitor: Visitor, project: str, what: str, by: str, found: list[ErasurePreview]) -> None:
+async def _look(visitor: Visitor, project: str, what: str, by: str) -> ErasurePreview:
     if not _HASH.match(what):
         raise VersoError("bad_erasure", "A hash is 64 digits of 0-9 and a-f.")
-    found.append(
-        await visitor.services.erasures.preview_erasure(
-            visitor.token,
-            project=project,
-            sha256=what if by == "content" else None,
-            version=what if by == "version" else None,
-        )
+    return await visitor.services.erasures.preview_erasure(
+        visitor.token,
+        project=project,
+        sha256=what if by == "content" else None,
+        version=what if by == "version" else None,
     )
 
 
@@ -104,10 +96,10 @@ async def _erasures(
     visitor: Visitor,
     project: str,
     *,
-    preview: ErasurePreview | None,
-    refused: Refused | None,
     given: dict[str, str],
     cursor: str | None = None,
+    preview: ErasurePreview | None = None,
+    refused: Refused | None = None,
 ) -> Response[Any]:
     services, token = visitor.services, visitor.token
     here, found = await together(
@@ -116,17 +108,11 @@ async def _erasures(
             token, project=project, pending=False, before=position_of(cursor, int), page_size=PAGE + 1
         ),
     )
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "settings/erasures.html",
         title=f"Erasures of {here.name}",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("Settings", f"{home}/settings"),
-            Crumb("Erasures"),
-        ],
+        crumbs=[Crumb("Settings", "/settings"), Crumb("Erasures")],
         project=here,
         tab="settings",
         status=200 if refused is None else REFUSED,

@@ -16,7 +16,7 @@ from app.api.paging import Cursor
 from app.errors import VersoError
 from app.model import LoggedChange, Tag, Version
 from app.supabase.reviews import Review, Verdict
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
 from app.web.shown import in_url
 from app.web.visiting import Visitor, together
 
@@ -72,7 +72,7 @@ async def list_changes(
         visitor,
         "history/changes.html",
         title=f"History of {here.name}",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, f"/p/{project}"), Crumb("History")],
+        crumbs=[Crumb("History")],
         project=here,
         tab="history",
         days=list(_by_day(found[:PAGE])),
@@ -102,15 +102,12 @@ async def list_versions(
     here, about, found = page.project, page.document, page.versions
     if about.project != here.id:
         raise VersoError("document_not_found", "There is no such document in this project.")
-    home = home_of(here, await visitor.me())
     following = cursor_of(found[VERSIONS - 1].number) if len(found) > VERSIONS else None
-    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home)]
-    crumbs.append(Crumb(about.path, f"{home}/files/{in_url(about.path)}" if about.live else None))
     return await render(
         visitor,
         "history/versions.html",
         title=f"History of {about.path}",
-        crumbs=[*crumbs, Crumb("History")],
+        crumbs=[Crumb(about.path, f"/files/{in_url(about.path)}" if about.live else ""), Crumb("History")],
         project=here,
         about=about,
         days=list(_by_day(found[:VERSIONS])),

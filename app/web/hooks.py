@@ -13,23 +13,25 @@ from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.api.webhooks import check_webhook_url
 from app.errors import VersoError
-from app.web.in_place import REFUSED, Refused, back_to, refusal_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import REFUSED, Refused, attempt, back_to
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
-    from app.model import Project
     from app.settings import Settings
     from app.supabase.webhooks import KeyedWebhook
 
 PAGE = 50
 OVERLAP = 86_400
+_SETTINGS, _WEBHOOKS = Crumb("Settings", "/settings"), Crumb("Webhooks", "/webhooks")
 _NO_STORE = {"Cache-Control": "private, no-store"}
-_EDITS: dict[str, dict[str, str]] = {
-    "pause": {"state": "paused"},
-    "resume": {"state": "active"},
-    "skip": {"state": "active", "from": "now"},
+_EDITS: dict[str, tuple[dict[str, Any], str]] = {
+    "edit": ({}, "webhook_saved"),
+    "pause": ({"state": "paused"}, "webhook_paused"),
+    "resume": ({"state": "active"}, "webhook_resumed"),
+    "skip": ({"state": "active", "from": "now"}, "webhook_resumed"),
 }
+"""What each of the forms changes (`edit` what is typed), and the notice of it."""
 _KIND = re.compile(r"[a-z]+\.([a-z_]+|\*)\Z")
 _MOST_DIGITS = 15
 
@@ -44,15 +46,14 @@ async def list_webhooks(visitor: NamedDependency[Visitor], project: FromPath[str
 async def create_webhook(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
     """Register an address. The answer is the one page that ever shows its key."""
     asked = _asked(visitor.form)
-    made: list[KeyedWebhook] = []
-
-    async def write() -> None:
-        made.append(await visitor.services.webhooks.create_webhook(visitor.token, project=project, **asked))
-
-    refused = _misfit("add", asked, visitor.services.settings) or await refusal_of("add", write())
-    if refused is not None:
-        return await _hooks(visitor, project, refused=refused)
-    return await _key(visitor, project, made[0])
+    misfit = _misfit("add", asked, visitor.services.settings)
+    if misfit is not None:
+        return await _hooks(visitor, project, refused=misfit)
+    writing = visitor.services.webhooks.create_webhook(visitor.token, project=project, **asked)
+    made = await attempt("add", writing)
+    if isinstance(made, Refused):
+        return await _hooks(visitor, project, refused=made)
+    return await _key(visitor, project, made)
 
 
 @post("/p/{project:str}/webhooks/{webhook:str}/rotate", status_code=200)
@@ -72,14 +73,6 @@ async def act_on_webhook(
 ) -> Response[Any]:
     """Change, pause, resume, resume and leave out what waits, remove, or replay events."""
     webhooks, token = visitor.services.webhooks, visitor.token
-    if act == "edit":
-        asked = _asked(visitor.form)
-        refused = _misfit(webhook, asked, visitor.services.settings) or await refusal_of(
-            webhook, webhooks.update_webhook(token, project=project, webhook=webhook, edit=asked)
-        )
-        if refused is not None:
-            return await _hooks(visitor, project, refused=refused)
-        return back_to(project, "/webhooks", "webhook_saved")
     if act == "remove":
         await webhooks.remove_webhook(token, project=project, webhook=webhook)
         return back_to(project, "/webhooks", "webhook_removed")
@@ -90,19 +83,23 @@ async def act_on_webhook(
             last = _event(visitor.form.get("last", "").strip() or str(first))
             await webhooks.replay_webhook(token, project=project, webhook=webhook, first=first, last=last)
 
-        refused = await refusal_of("replay", replay())
-        if refused is not None:
-            return await _deliveries(visitor, project, webhook, refused=refused)
+        replayed = await attempt("replay", replay())
+        if isinstance(replayed, Refused):
+            return await _deliveries(visitor, project, webhook, refused=replayed)
         return back_to(project, f"/webhooks/{webhook}", "webhook_replayed")
     if act not in _EDITS:
         raise VersoError("not_found", "There is nothing at this address.")
-    edit = _EDITS[act]
-    refused = await refusal_of(
-        webhook, webhooks.update_webhook(token, project=project, webhook=webhook, edit=edit)
-    )
-    if refused is not None:
-        return await _hooks(visitor, project, refused=refused)
-    return back_to(project, "/webhooks", "webhook_paused" if act == "pause" else "webhook_resumed")
+    edit, notice = _EDITS[act]
+    if act == "edit":
+        edit = _asked(visitor.form)
+        misfit = _misfit(webhook, edit, visitor.services.settings)
+        if misfit is not None:
+            return await _hooks(visitor, project, refused=misfit)
+    writing = webhooks.update_webhook(token, project=project, webhook=webhook, edit=edit)
+    edited = await attempt(webhook, writing)
+    if isinstance(edited, Refused):
+        return await _hooks(visitor, project, refused=edited)
+    return back_to(project, "/webhooks", notice)
 
 
 @get("/p/{project:str}/webhooks/{webhook:str}")
@@ -118,12 +115,11 @@ async def _hooks(visitor: Visitor, project: str, *, refused: Refused | None = No
         visitor.services.ledger.read_project(visitor.token, project=project),
         visitor.services.webhooks.list_webhooks(visitor.token, project=project),
     )
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "settings/webhooks.html",
         title=f"Webhooks of {here.name}",
-        crumbs=[*_crumbs(here, home), Crumb("Webhooks")],
+        crumbs=[_SETTINGS, Crumb("Webhooks")],
         project=here,
         tab="settings",
         status=200 if refused is None else REFUSED,
@@ -157,12 +153,11 @@ async def _deliveries(
     hook = next((each for each in hooks if each.id == webhook), None)
     if hook is None:
         raise VersoError("webhook_not_found", "The project has no such webhook.")
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "settings/deliveries.html",
         title="Deliveries",
-        crumbs=[*_crumbs(here, home), Crumb("Webhooks", f"{home}/webhooks"), Crumb("Deliveries")],
+        crumbs=[_SETTINGS, _WEBHOOKS, Crumb("Deliveries")],
         project=here,
         tab="settings",
         status=200 if refused is None else REFUSED,
@@ -176,12 +171,11 @@ async def _deliveries(
 
 async def _key(visitor: Visitor, project: str, kept: KeyedWebhook) -> Response[Any]:
     here = await visitor.services.ledger.read_project(visitor.token, project=project)
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "settings/webhook_key.html",
         title="A webhook's key",
-        crumbs=[*_crumbs(here, home), Crumb("Webhooks", f"{home}/webhooks"), Crumb("Its key")],
+        crumbs=[_SETTINGS, _WEBHOOKS, Crumb("Its key")],
         project=here,
         tab="settings",
         headers=_NO_STORE,
@@ -209,10 +203,6 @@ def _misfit(form: str, asked: dict[str, Any], settings: Settings) -> Refused | N
         if not _KIND.match(each):
             return Refused(f"{form}.kinds", f"{each} is no kind of event: change.added is, or change.*")
     return None
-
-
-def _crumbs(here: Project, home: str) -> list[Crumb]:
-    return [Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Settings", f"{home}/settings")]
 
 
 def _event(text: str) -> int:

@@ -7,27 +7,27 @@ instead.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 
-from app.api.media_types import media_type_of
 from app.api.same_site import own_url
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
+from app.media_types import suggested_media_type
 from app.model import LeftOut, Project, Role, TreeEntry, normal_path
 from app.model.imports import ImportState
 from app.model.modes import ORDINARY
 from app.sources.git.frames import Outcome
 from app.web import messages, notices
 from app.web.forms import PageForm
-from app.web.overview import view_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.overview import At, view_of
+from app.web.rendering import Crumb, render
 from app.web.unpacking import Archive, Unpacked, unpacked
 from app.web.uploading import go_on, troubles_of
 from app.web.visiting import Sender, Visitor, together
@@ -59,8 +59,6 @@ _REFUSALS = frozenset(
     }
 )
 """What is told beside the form."""
-
-At = Annotated[str | None, QueryParameter(max_length=200)]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +155,7 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
             )
     finally:
         archive.close()
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     if change is None:
         return go_on(visitor.request, home, [notices.leave("unchanged")])
     count = len(plan.added) + len(plan.edited)
@@ -190,7 +188,7 @@ async def _plan(visitor: Visitor, *, here: Project, archive: Archive, folder: st
                 path=normal_path(path),
                 base=entry.version if entry is not None else None,
                 create=entry is None,
-                media_type=media_type_of(None, path),
+                media_type=suggested_media_type(path),
                 mode=each.mode or (ORDINARY if entry is not None and entry.mode else None),
                 upload=each.upload,
             )
@@ -230,7 +228,7 @@ async def import_page(
 ) -> Response[Any]:
     """The page, with what was said of an archive or of a history."""
     given = given or {}
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     sequence = here.change_sequence
     if at is not None:
         tree = await visitor.services.ledger.list_tree(
@@ -246,7 +244,7 @@ async def import_page(
         visitor,
         "projects/import.html",
         title="Import and export",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Import and export")],
+        crumbs=[Crumb("Import and export")],
         project=here,
         tab="import",
         status=status or (200 if error is None else 422 if not troubles else 409),

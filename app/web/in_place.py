@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,6 +14,8 @@ from app.web import notices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+T = TypeVar("T")
 
 _STATUSES = frozenset({400, 409, 410, 412, 422})
 _CODES = frozenset({"person_not_found", "point_not_found", "version_not_found", "content_not_found"})
@@ -28,16 +30,15 @@ class Refused(msgspec.Struct, frozen=True):
     sentence: str
 
 
-async def refusal_of(where: str, writing: Awaitable[object]) -> Refused | None:
-    """Write; None when it is done. Raises VersoError where the page itself can't be shown or used."""
+async def attempt(where: str, writing: Awaitable[T]) -> T | Refused:
+    """Write: what it gives, or why it is refused. Raises VersoError where the page itself can't be shown."""
     try:
-        await writing
+        return await writing
     except VersoError as error:
         problem = PROBLEMS.get(error.code)
         if error.code not in _CODES and (problem is None or problem.status not in _STATUSES):
             raise
         return Refused(where, error.sentence)
-    return None
 
 
 def back_to(project: str, path: str, code: str, **values: object) -> Redirect:

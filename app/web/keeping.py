@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
@@ -17,7 +16,8 @@ from app.model import Change, Project, Version, VersionRead, normal_path
 from app.web import messages, notices
 from app.web.addresses import path_after
 from app.web.documents import body_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
+from app.web.shown import in_url
 from app.web.visiting import Visitor, together
 
 _REFUSED_IN_PLACE = frozenset({"bad_path", "path_taken", "stale_base", "outside_folders", "message_too_long"})
@@ -153,7 +153,7 @@ async def _write(visitor: Visitor, here: Project, item: Item, proposed: str) -> 
 async def _restore_page(
     visitor: Visitor, here: Project, read: VersionRead, error: VersoError | None = None
 ) -> Response[Any]:
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     query = f"?at={read.version.hash}"
     body = await body_of(visitor, home=home, read=read, query=query, source=False, line=1)
     return await _page(
@@ -179,14 +179,11 @@ async def _page(
     error: VersoError | None = None,
     **facts: Any,
 ) -> Response[Any]:
-    home = home_of(here, await visitor.me())
-    path = version.path
-    document = Crumb(path, f"{home}/files/{quote(path, safe='/')}")
     return await render(
         visitor,
         template,
         title=title,
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), document, Crumb(title)],
+        crumbs=[Crumb(version.path, f"/files/{in_url(version.path)}"), Crumb(title)],
         project=here,
         version=version,
         given=visitor.form,
@@ -197,8 +194,8 @@ async def _page(
 
 
 async def _go(visitor: Visitor, here: Project, path: str, notice: Any) -> Response[Any]:
-    home = home_of(here, await visitor.me())
-    address = f"{home}/files/{quote(path, safe='/')}" if path else home
+    home = await visitor.home(here)
+    address = f"{home}/files/{in_url(path)}" if path else home
     return Redirect(address, status_code=303, cookies=[notice])
 
 

@@ -13,11 +13,13 @@ from litestar.response import Redirect
 from app.api.people import ProfileEdit
 from app.errors import VersoError
 from app.web import notices
-from app.web.in_place import REFUSED, Refused, refusal_of
+from app.web.in_place import REFUSED, Refused, attempt
 from app.web.rendering import Crumb, home_of, render
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from app.model import Project
 
 ACTS = 8
@@ -50,9 +52,9 @@ async def update_me(visitor: NamedDependency[Visitor]) -> Response[Any]:
             msgspec.convert({name: value}, ProfileEdit)
         except msgspec.ValidationError:
             return await _me(visitor, refused=Refused(name, _WRONG[name]))
-    refused = await refusal_of("handle", visitor.services.ledger.update_me(visitor.token, edit=edit))
-    if refused is not None:
-        return await _me(visitor, refused=refused)
+    done = await attempt("handle", visitor.services.ledger.update_me(visitor.token, edit=edit))
+    if isinstance(done, Refused):
+        return await _me(visitor, refused=done)
     visitor.pages.recent.forget(visitor.token)
     return Redirect("/me", status_code=303, cookies=[notices.leave("profile_saved")])
 
@@ -65,22 +67,19 @@ async def answer_invitation(
     if answer not in {"accept", "decline"}:
         raise VersoError("not_found", "There is nothing at this address.")
     invitations = visitor.services.invitations
-    joined: list[Project] = []
-
-    async def write() -> None:
-        if answer == "accept":
-            joined.append(await invitations.accept_invitation(visitor.token, invitation=invitation))
-        else:
-            await invitations.decline_invitation(visitor.token, invitation=invitation)
-
-    refused = await refusal_of("invitations", write())
-    if refused is not None:
-        return await _me(visitor, refused=refused)
+    writing: Awaitable[Project | None]
+    if answer == "accept":
+        writing = invitations.accept_invitation(visitor.token, invitation=invitation)
+    else:
+        writing = invitations.decline_invitation(visitor.token, invitation=invitation)
+    joined = await attempt("invitations", writing)
+    if isinstance(joined, Refused):
+        return await _me(visitor, refused=joined)
     visitor.pages.recent.forget(visitor.token)
-    if not joined:
+    if joined is None:
         return Redirect("/me", status_code=303, cookies=[notices.leave("invitation_declined")])
-    home = home_of(joined[0], await visitor.services.ledger.me(visitor.token))
-    return Redirect(home, status_code=303, cookies=[notices.leave("joined", name=joined[0].name)])
+    home = home_of(joined, await visitor.services.ledger.me(visitor.token))
+    return Redirect(home, status_code=303, cookies=[notices.leave("joined", name=joined.name)])
 
 
 async def _me(visitor: Visitor, *, refused: Refused | None = None) -> Response[Any]:
@@ -94,7 +93,7 @@ async def _me(visitor: Visitor, *, refused: Refused | None = None) -> Response[A
         visitor,
         "me/me.html",
         title="Your account",
-        crumbs=[Crumb("Projects", "/"), Crumb("Your account")],
+        crumbs=[Crumb("Your account")],
         status=200 if refused is None else REFUSED,
         profile=known | ({name: visitor.form[name] for name in known if name in visitor.form}),
         invitations=invitations,

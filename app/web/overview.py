@@ -13,13 +13,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.errors import VersoError
-from app.flows.read_content import read_content
+from app.flows.read_content import read_whole
 from app.model import ChangeSummary, Project, Stage, TreeEntry
 from app.model.pipelines import Pipeline, PipelineSession, StageState
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.markdown import Places, Rendered
 from app.web.folders import Row, list_folder, with_changes
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import render
 from app.web.visiting import Visitor, together
 
 MOST_SESSIONS = 30
@@ -79,7 +79,7 @@ async def read_overview(
         visitor,
         "projects/overview.html",
         title=here.name,
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name)],
+        point=view.query,
         project=here,
         tab="overview",
         view=view,
@@ -103,14 +103,14 @@ async def introduction_of(
     entry = readme.entry if readme is not None else None
     if entry is None or entry.size > MOST_INTRODUCTION or entry.mode is not None:
         return None
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     places = places_of(home, folder="", query="" if at is None else f"?at={at}")
     try:
         read = await visitor.services.ledger.read_version(
             visitor.token, document=entry.document, at=entry.version
         )
-        with await read_content(visitor.services.blobs, actor=visitor.actor, read=read) as content:
-            text = (await content.read()).decode("utf-8", "replace")
+        data = await read_whole(visitor.services.blobs, actor=visitor.actor, read=read)
+        text = data.decode("utf-8", "replace")
         return await visitor.services.workers.markdown(text, places, deadline_s=RENDER_SECONDS)
     except (VersoError, TookTooLongError, WorkersBusyError):
         return None  # the list has it all the same; its own page says what is the matter

@@ -16,8 +16,8 @@ from app.flows.keep_agents import KeptAgent
 from app.model import Role, is_slug
 from app.supabase.invitations import InvitationState
 from app.web import notices
-from app.web.in_place import REFUSED, Refused, back_to, one_of, refusal_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import REFUSED, Refused, attempt, back_to, one_of
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ async def invite_person(visitor: NamedDependency[Visitor], project: FromPath[str
             github_login=_named(who) if by == "github" else None,
         )
 
-    refused = await refusal_of("invite", write())
-    if refused is not None:
-        return await _people(visitor, project, refused=refused)
+    done = await attempt("invite", write())
+    if isinstance(done, Refused):
+        return await _people(visitor, project, refused=done)
     return back_to(project, "/people", "member_added" if by == "handle" else "invited", who=who)
 
 
@@ -77,9 +77,9 @@ async def set_member(
         else:
             await ledger.set_member(visitor.token, project=project, person=person, role=role)
 
-    refused = await refusal_of(person, write())
-    if refused is not None:
-        return await _people(visitor, project, refused=refused)
+    done = await attempt(person, write())
+    if isinstance(done, Refused):
+        return await _people(visitor, project, refused=done)
     visitor.pages.recent.forget(visitor.token)
     return back_to(project, "/people", "member_changed")
 
@@ -90,11 +90,11 @@ async def remove_member(
 ) -> Response[Any]:
     """Remove a member, or leave."""
     here = await visitor.services.ledger.read_project(visitor.token, project=project)
-    refused = await refusal_of(
+    done = await attempt(
         person, visitor.services.ledger.remove_member(visitor.token, project=project, person=person)
     )
-    if refused is not None:
-        return await _people(visitor, project, refused=refused)
+    if isinstance(done, Refused):
+        return await _people(visitor, project, refused=done)
     if person != visitor.actor.id:
         return back_to(project, "/people", "member_removed")
     visitor.pages.recent.forget(visitor.token)
@@ -116,28 +116,25 @@ async def revoke_invitation(
 async def create_agent(visitor: NamedDependency[Visitor], project: FromPath[str]) -> Response[Any]:
     """Make an agent. The answer is the one page that ever shows its credential."""
     name = visitor.form.get("name", "").strip().lower()
-    made: list[KeptAgent] = []
 
-    async def write() -> None:
+    async def write() -> KeptAgent:
         if not is_slug(name):
             raise VersoError(
                 "bad_value", "An agent's name is 1 to 64 of a-z 0-9 . _ -, first and last a letter or digit."
             )
-        made.append(
-            await keep_agents.make_agent(
-                visitor.services.agents,
-                visitor.services.accounts,
-                visitor.token,
-                project=project,
-                name=name,
-                role=one_of(visitor.form, "role", Role),
-            )
+        return await keep_agents.make_agent(
+            visitor.services.agents,
+            visitor.services.accounts,
+            visitor.token,
+            project=project,
+            name=name,
+            role=one_of(visitor.form, "role", Role),
         )
 
-    refused = await refusal_of("agent", write())
-    if refused is not None:
-        return await _people(visitor, project, refused=refused)
-    return await _credential(visitor, project, made[0])
+    made = await attempt("agent", write())
+    if isinstance(made, Refused):
+        return await _people(visitor, project, refused=made)
+    return await _credential(visitor, project, made)
 
 
 @post("/p/{project:str}/agents/{agent:str}/rotate", status_code=200)
@@ -145,23 +142,14 @@ async def rotate_agent(
     visitor: NamedDependency[Visitor], project: FromPath[str], agent: FromPath[str]
 ) -> Response[Any]:
     """Give an agent another credential, shown once as well."""
-    made: list[KeptAgent] = []
-
-    async def write() -> None:
-        made.append(
-            await keep_agents.rotate_agent(
-                visitor.services.agents,
-                visitor.services.accounts,
-                visitor.token,
-                project=project,
-                agent=agent,
-            )
-        )
-
-    refused = await refusal_of(agent, write())
-    if refused is not None:
-        return await _people(visitor, project, refused=refused)
-    return await _credential(visitor, project, made[0])
+    services = visitor.services
+    writing = keep_agents.rotate_agent(
+        services.agents, services.accounts, visitor.token, project=project, agent=agent
+    )
+    made = await attempt(agent, writing)
+    if isinstance(made, Refused):
+        return await _people(visitor, project, refused=made)
+    return await _credential(visitor, project, made)
 
 
 @post("/p/{project:str}/agents/{agent:str}/revoke", status_code=303)
@@ -195,13 +183,12 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
             invited(token, project=here.id, ended=False, before=None, page_size=INVITATIONS),
             invited(token, project=here.id, ended=True, before=None, page_size=PAST),
         )
-    home = home_of(here, await visitor.me())
     programs = {each.id for each in agents}
     return await render(
         visitor,
         "people/list.html",
         title=f"People of {here.name}",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("People")],
+        crumbs=[Crumb("People")],
         project=here,
         tab="people",
         status=200 if refused is None else REFUSED,
@@ -219,17 +206,11 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
 
 async def _credential(visitor: Visitor, project: str, kept: KeptAgent) -> Response[Any]:
     here = await visitor.services.ledger.read_project(visitor.token, project=project)
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "people/credential.html",
         title=f"Credential of {kept.agent.name}",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("People", f"{home}/people"),
-            Crumb(kept.agent.name),
-        ],
+        crumbs=[Crumb("People", "/people"), Crumb(kept.agent.name)],
         project=here,
         tab="people",
         headers=_NO_STORE,

@@ -15,11 +15,11 @@ from app.api.analytics import period_of
 from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
 from app.api.pipelines import place_of
-from app.errors import VersoError
 from app.model import SessionStatus, Stage
 from app.model.pipelines import Pipeline, StageState
 from app.web import notices
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import one_of
+from app.web.rendering import Crumb, render
 from app.web.shown import spoken
 from app.web.visiting import Visitor, together
 
@@ -67,12 +67,12 @@ async def read_pipelines(
         services.rollups.list_contested(token, project=project, period=period, page_size=CONTESTED),
         services.rollups.list_stale(token, project=project, days=STALE_DAYS, page_size=CONTESTED),
     )
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     return await render(
         visitor,
         "pipelines/board.html",
         title=f"Pipelines of {here.name}",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Pipelines")],
+        crumbs=[Crumb("Pipelines")],
         project=here,
         tab="pipelines",
         **_facts(board, figures, lambda row: row.session.slug),
@@ -104,7 +104,7 @@ async def read_all_pipelines(
         visitor,
         "pipelines/board.html",
         title="Pipelines of all projects",
-        crumbs=[Crumb("Projects", "/"), Crumb("Pipelines")],
+        crumbs=[Crumb("Pipelines")],
         **_facts(board, figures, place_of),
         contested=contested,
         stale=stale,
@@ -136,17 +136,12 @@ async def read_session(
         ),
         services.ledger.read_session(token, project=project, session=session),
     )
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     return await render(
         visitor,
         "pipelines/session.html",
         title=standing.session.title or standing.session.slug,
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("Pipelines", f"{home}/pipelines"),
-            Crumb(standing.session.title or standing.session.slug),
-        ],
+        crumbs=[Crumb("Pipelines", "/pipelines"), Crumb(standing.session.title or standing.session.slug)],
         project=here,
         tab="pipelines",
         session=standing.session,
@@ -169,22 +164,19 @@ async def report_stage(
 ) -> Response[Any]:
     """Report where a stage stands. `seen` is the newest report that the page showed, or `none`."""
     services, token, form = visitor.services, visitor.token, visitor.form
-    known = {each.value for each in Stage}
-    states = {each.value for each in StageState}
-    if stage not in known or form.get("state") not in states:
-        raise VersoError("bad_value", "Choose a stage and a state.")
+    state = one_of(form, "state", StageState)
     await services.pipelines.report_stage(
         token,
         project=project,
         session=session,
-        stage=Stage(stage),
-        state=StageState(form["state"]),
+        stage=one_of({"stage": stage}, "stage", Stage),
+        state=state,
         note=form.get("note", "").replace("\x00", "").strip()[:4096] or None,
         expected=form.get("seen") or "none",
     )
     here = await services.ledger.read_project(token, project=project)
-    home = home_of(here, await visitor.me())
-    said = notices.leave("stage_reported", stage=stage, state=spoken(form["state"]))
+    home = await visitor.home(here)
+    said = notices.leave("stage_reported", stage=stage, state=spoken(state))
     return Redirect(f"{home}/sessions/{session}#stage-{stage}", status_code=303, cookies=[said])
 
 

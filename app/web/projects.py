@@ -84,7 +84,7 @@ async def _new(visitor: Visitor, *, wrong: str | None = None, sentence: str = ""
         visitor,
         "projects/new.html",
         title="New project",
-        crumbs=[Crumb("Projects", "/"), Crumb("New project")],
+        crumbs=[Crumb("New project")],
         status=200 if wrong is None else 422,
         wrong=wrong,
         sentence=sentence,

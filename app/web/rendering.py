@@ -48,10 +48,11 @@ _SMALL = 1024
 
 
 class Crumb(msgspec.Struct, frozen=True):
-    """A step of the way to a page; the page itself has no address."""
+    """A step of the way to a page: where it leads, below the project's pages if the page is one of these."""
 
     words: str
-    url: str | None = None
+    path: str = ""
+    """Empty where it leads nowhere; the last step never does."""
 
 
 class Tab(msgspec.Struct, frozen=True):
@@ -114,14 +115,22 @@ async def render(
     status: int = 200,
     cookies: Sequence[Cookie] = (),
     headers: Mapping[str, str] | None = None,
+    point: str = "",
     **facts: Any,
 ) -> Response[bytes]:
     """A page for somebody who is signed in.
 
-    `project` gives the page that project's navigation, in which `tab` is marked. Templates also have
-    `me`, `csrf_token`, `path` (of this page, for forms that come back), `notice`, `theme`.
+    `project` gives the page that project's navigation, in which `tab` is marked. `crumbs` go on from there,
+    or from the list of projects. `point` is the query of the point that is looked at, `?at=…`. Templates also
+    have `me`, `csrf_token`, `path` (of this page, for forms that come back), `notice`, `theme`.
     """
     me = await visitor.me()
+    home = None
+    way = [Crumb("Projects", "/"), *crumbs] if crumbs else []
+    if project is not None:
+        home = home_of(project, me)
+        below = [Crumb(each.words, each.path and home + each.path) for each in crumbs]
+        way = [Crumb("Projects", "/"), Crumb(project.name, home + point), *below]
     return answer(
         visitor.request,
         template,
@@ -132,9 +141,9 @@ async def render(
             "me": me,
             "csrf_token": visitor.csrf_token,
             "title": title,
-            "crumbs": crumbs,
+            "crumbs": way,
             "project": project,
-            "home": None if project is None else home_of(project, me),
+            "home": home,
             "tab": tab,
             "writes": project is not None and writes(project),
             **facts,

@@ -14,7 +14,8 @@ from app.api.same_site import safe_next
 from app.errors import VersoError
 from app.supabase.reviews import CommentAct, Side, Verdict
 from app.web import notices
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import one_of
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor
 
 if TYPE_CHECKING:
@@ -70,10 +71,8 @@ async def act_on_comment(
     """Resolve or reopen a thread, or retract a comment."""
 
     async def write() -> None:
-        said = visitor.form.get("act", "")
-        if said not in {each.value for each in CommentAct}:
-            raise VersoError("bad_value", "Resolve, reopen or retract: choose one of the buttons.")
-        await visitor.services.reviews.act_on_comment(visitor.token, comment=comment, act=CommentAct(said))
+        act = one_of(visitor.form, "act", CommentAct)
+        await visitor.services.reviews.act_on_comment(visitor.token, comment=comment, act=act)
 
     return await _answer(visitor, project, write(), visitor.form.get("act", ""))
 
@@ -85,14 +84,11 @@ async def create_review(
     """Approve a version, request changes, or withdraw what was said before."""
 
     async def write() -> None:
-        said = visitor.form.get("verdict", "")
-        if said not in {each.value for each in Verdict}:
-            raise VersoError("bad_value", "Approve, request changes or withdraw: choose one of the buttons.")
         said_why = bool(visitor.form.get("body", "").strip())
         await visitor.services.reviews.create_review(
             visitor.token,
             version=version,
-            verdict=Verdict(said),
+            verdict=one_of(visitor.form, "verdict", Verdict),
             body=_body(visitor) if said_why else "",
             idempotency_key=None,
         )
@@ -109,12 +105,11 @@ async def _answer(visitor: Visitor, project: str, writing: Awaitable[None], noti
         if error.code not in _KEPT:
             raise
         here = await visitor.services.ledger.read_project(visitor.token, project=project)
-        home = home_of(here, await visitor.me())
         return await render(
             visitor,
             "diff/kept.html",
             title="Not sent",
-            crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Not sent")],
+            crumbs=[Crumb("Not sent")],
             project=here,
             status=422,
             sentence=error.sentence,

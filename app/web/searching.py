@@ -17,7 +17,7 @@ from app.errors import VersoError
 from app.flows.search import Hit, Query, Snippet, search
 from app.model import Version
 from app.text.html import visible
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 
@@ -62,14 +62,13 @@ async def search_project(
             before=place_of(cursor),
         )
         here, found = await together(reading, _search(visitor, query))
-    home = home_of(here, await visitor.me())
     page = None if found is None else found.page
     following = None if found is None or found.last is None else cursor_of("{}.{}".format(*found.last))
     return await render(
         visitor,
         "projects/search.html",
         title="Search",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Search")],
+        crumbs=[Crumb("Search")],
         project=here,
         q=wanted,
         where=where,

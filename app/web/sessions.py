@@ -11,9 +11,9 @@ from litestar.params import FromPath
 
 from app.errors import VersoError
 from app.model import SessionStatus, SessionType, is_slug, normal_path
-from app.web.in_place import REFUSED, Refused, back_to, one_of, refusal_of
+from app.web.in_place import REFUSED, Refused, attempt, back_to, one_of
 from app.web.projects import slug_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 MOST = 200
@@ -51,9 +51,9 @@ async def create_session(visitor: NamedDependency[Visitor], project: FromPath[st
             status=SessionStatus.draft,
         )
 
-    refused = await refusal_of("session", write())
-    if refused is not None:
-        return await _new(visitor, project, refused=refused)
+    done = await attempt("session", write())
+    if isinstance(done, Refused):
+        return await _new(visitor, project, refused=done)
     return back_to(project, f"/sessions/{slug}", "session_made")
 
 
@@ -73,9 +73,9 @@ async def update_session(
             status=one_of(visitor.form, "status", SessionStatus),
         )
 
-    refused = await refusal_of("session", write())
-    if refused is not None:
-        return await _edit(visitor, project, session, refused=refused)
+    done = await attempt("session", write())
+    if isinstance(done, Refused):
+        return await _edit(visitor, project, session, refused=done)
     return back_to(project, f"/sessions/{quote(session, safe='')}", "session_saved")
 
 
@@ -86,17 +86,11 @@ async def _new(visitor: Visitor, project: str, *, refused: Refused | None = None
             visitor.token, project=project, status=None, after=None, page_size=MOST
         ),
     )
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "pipelines/new_session.html",
         title="New session",
-        crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("Pipelines", f"{home}/pipelines"),
-            Crumb("New session"),
-        ],
+        crumbs=[Crumb("Pipelines", "/pipelines"), Crumb("New session")],
         project=here,
         tab="pipelines",
         status=200 if refused is None else REFUSED,
@@ -112,17 +106,15 @@ async def _edit(visitor: Visitor, project: str, session: str, *, refused: Refuse
         visitor.services.ledger.read_project(visitor.token, project=project),
         visitor.services.ledger.read_session(visitor.token, project=project, session=session),
     )
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     address = f"{home}/sessions/{about.slug}"
     return await render(
         visitor,
         "pipelines/edit_session.html",
         title="Not saved",
         crumbs=[
-            Crumb("Projects", "/"),
-            Crumb(here.name, home),
-            Crumb("Pipelines", f"{home}/pipelines"),
-            Crumb(about.title, address),
+            Crumb("Pipelines", "/pipelines"),
+            Crumb(about.title, f"/sessions/{about.slug}"),
             Crumb("Not saved"),
         ],
         project=here,

@@ -13,8 +13,8 @@ from app.api.projects import ProjectEdit
 from app.api.same_site import own_url
 from app.errors import VersoError
 from app.model import Role
-from app.web.in_place import REFUSED, Refused, back_to, refusal_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import REFUSED, Refused, attempt, back_to
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 RULES = (
@@ -48,7 +48,7 @@ async def update_project(visitor: NamedDependency[Visitor], project: FromPath[st
             visitor.token, project=project, name=name, description=description, archived=None
         )
 
-    return await _answer(visitor, project, await refusal_of("project", write()), "project_saved")
+    return await _answer(visitor, project, await attempt("project", write()), "project_saved")
 
 
 @post("/p/{project:str}/settings/rules", status_code=303)
@@ -56,7 +56,7 @@ async def set_rules(visitor: NamedDependency[Visitor], project: FromPath[str]) -
     """Set the rules; a box that is not ticked is not sent, and means no."""
     asked = {name: name in visitor.form for name, _ in RULES}
     writing = visitor.services.reviews.set_rules(visitor.token, project=project, **asked)
-    return await _answer(visitor, project, await refusal_of("rules", writing), "rules_saved")
+    return await _answer(visitor, project, await attempt("rules", writing), "rules_saved")
 
 
 @post("/p/{project:str}/settings/archive", status_code=303)
@@ -66,13 +66,13 @@ async def archive_project(visitor: NamedDependency[Visitor], project: FromPath[s
     writing = visitor.services.ledger.update_project(
         visitor.token, project=project, name=None, description=None, archived=archived
     )
-    refused = await refusal_of("archive", writing)
-    return await _answer(visitor, project, refused, "archived" if archived else "reopened")
+    done = await attempt("archive", writing)
+    return await _answer(visitor, project, done, "archived" if archived else "reopened")
 
 
-async def _answer(visitor: Visitor, project: str, refused: Refused | None, notice: str) -> Response[Any]:
-    if refused is not None:
-        return await _settings(visitor, project, refused=refused)
+async def _answer(visitor: Visitor, project: str, done: object, notice: str) -> Response[Any]:
+    if isinstance(done, Refused):
+        return await _settings(visitor, project, refused=done)
     visitor.pages.recent.forget(visitor.token)
     return back_to(project, "/settings", notice)
 
@@ -82,12 +82,11 @@ async def _settings(visitor: Visitor, project: str, *, refused: Refused | None =
         visitor.services.ledger.read_project(visitor.token, project=project),
         visitor.services.reviews.read_rules(visitor.token, project=project),
     )
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "settings/settings.html",
         title=f"Settings of {here.name}",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Settings")],
+        crumbs=[Crumb("Settings")],
         project=here,
         tab="settings",
         status=200 if refused is None else REFUSED,

@@ -11,8 +11,8 @@ from litestar.params import FromPath
 from app.api.bodies import check_message
 from app.api.links import cursor_of, position_of
 from app.api.paging import Cursor
-from app.web.in_place import REFUSED, Refused, back_to, refusal_of
-from app.web.rendering import Crumb, home_of, render
+from app.web.in_place import REFUSED, Refused, attempt, back_to
+from app.web.rendering import Crumb, render
 from app.web.visiting import Visitor, together
 
 PAGE = 100
@@ -40,9 +40,9 @@ async def create_tag(visitor: NamedDependency[Visitor], project: FromPath[str]) 
             message=check_message(visitor.form.get("message", "").strip(), visitor.services.settings),
         )
 
-    refused = await refusal_of("tag", write())
-    if refused is not None:
-        return await _tags(visitor, project, refused=refused)
+    done = await attempt("tag", write())
+    if isinstance(done, Refused):
+        return await _tags(visitor, project, refused=done)
     return back_to(project, "/tags", "tagged", name=name)
 
 
@@ -55,12 +55,11 @@ async def _tags(
         ledger.list_tags(token, project=project, after=position_of(cursor, str) or "", page_size=PAGE + 1),
         visitor.services.reviews.read_rules(token, project=project),
     )
-    home = home_of(here, await visitor.me())
     return await render(
         visitor,
         "settings/tags.html",
         title=f"Tags of {here.name}",
-        crumbs=[Crumb("Projects", "/"), Crumb(here.name, home), Crumb("Tags")],
+        crumbs=[Crumb("Tags")],
         project=here,
         tab="tags",
         status=200 if refused is None else REFUSED,

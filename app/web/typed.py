@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from app.api.media_types import media_type_of
 from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item
+from app.media_types import suggested_media_type
 from app.model import normal_path
 from app.supabase.upload import Upload
 from app.web import messages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.model import Change, Project
     from app.web.visiting import Visitor
 
@@ -30,6 +32,17 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
     base: str = ""
     message: str = ""
     ends: Literal["lf", "crlf"] = "lf"
+
+    @classmethod
+    def sent(cls, fields: Mapping[str, str], path: str | None) -> Typed:
+        """What a form was sent with, of the document at a path; of a new one (None) the path is a field."""
+        return cls(
+            path=fields.get("path", "") if path is None else path,
+            text=fields.get("text", ""),
+            base="" if path is None else fields.get("base", ""),
+            message=fields.get("message", ""),
+            ends="crlf" if fields.get("ends") == "crlf" else "lf",
+        )
 
     def content(self) -> bytes:
         """The text's bytes, with the line ends of the document."""
@@ -58,7 +71,7 @@ async def save(
         base=typed.base or None,
         merged_from=merged_from,
         create=not typed.base,
-        media_type=media_type_of(None, path),
+        media_type=suggested_media_type(path),
         upload=Upload.of(content),
     )
     return await write_change(

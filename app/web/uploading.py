@@ -8,7 +8,6 @@ shown them.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -21,10 +20,12 @@ from app.api.writing import write_change
 from app.errors import VersoError
 from app.flows.add_change import Item, check_change
 from app.flows.side_by_side import side_by_side
+from app.media_types import suggested_media_type
 from app.model import Change, Project, normal_path
 from app.web import messages, notices
 from app.web.forms import PageForm
-from app.web.rendering import Crumb, home_of, render
+from app.web.rendering import Crumb, render
+from app.web.shown import in_url
 from app.web.visiting import Sender, Visitor
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ async def upload_files(sender: NamedDependency[Sender], project: FromPath[str]) 
         here = await visitor.services.ledger.read_project(visitor.token, project=project)
         fields = form.fields
         if not form.files:
-            raise_or = VersoError("bad_change", "Choose a file first.")
-            return await _refused(visitor, here=here, error=raise_or)
+            nothing = VersoError("bad_change", "Choose a file first.")
+            return await _refused(visitor, here=here, error=nothing)
         try:
             items = _items(form)
             proposed = messages.uploaded([item.path or "" for item in items])
@@ -81,11 +82,11 @@ async def upload_files(sender: NamedDependency[Sender], project: FromPath[str]) 
             change = await _write(visitor, here=here, items=items, message=message)
         except VersoError as error:
             return await _refused(visitor, here=here, error=error)
-    home = home_of(here, await visitor.me())
+    home = await visitor.home(here)
     where = fields.get("to") or fields.get("folder", "").strip("/")
     if fields.get("to") or (change is not None and len(change.versions) == 1):
         where = fields.get("to") or (change.versions[0].path if change is not None else where)
-    address = f"{home}/files/{quote(where, safe='/')}" if where else home
+    address = f"{home}/files/{in_url(where)}" if where else home
     return go_on(visitor.request, address, [_notice(change)])
 
 
@@ -98,11 +99,8 @@ async def upload_page(
     status: int = 200,
 ) -> Response[Any]:
     """The form, with what was given and what was wrong with it."""
-    home = home_of(here, await visitor.me())
     to = given.get("to", "")
-    crumbs = [Crumb("Projects", "/"), Crumb(here.name, home)]
-    if to:
-        crumbs.append(Crumb(to, f"{home}/files/{quote(to, safe='/')}"))
+    crumbs = [Crumb(to, f"/files/{in_url(to)}")] if to else []
     return await render(
         visitor,
         "documents/upload.html",
@@ -153,12 +151,12 @@ def _items(form: PageForm) -> list[Item]:
         file = form.files[0]
         path = normal_path(to)
         # What a browser thinks of a file's name is no better than what our table says of the document's.
-        kind = media_type_of(None, path)
+        kind = suggested_media_type(path)
         return [Item(path=path, base=fields.get("base") or None, media_type=kind, upload=file.upload)]
     items = []
     for file in form.files:
         path = normal_path(_path(fields, file.name))
-        kind = media_type_of(None, path)
+        kind = suggested_media_type(path)
         if kind == "application/octet-stream":
             kind = media_type_of(file.media_type, path)
         items.append(Item(path=path, media_type=kind, upload=file.upload))

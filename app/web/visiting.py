@@ -22,9 +22,10 @@ from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check
 from app.api.services import Services, provide_actor
 from app.api.witness import remember_actor
 from app.errors import VersoError
+from app.model import Project
 from app.supabase.answers import Me
 from app.supabase.identity import Actor
-from app.web.rendering import Pages
+from app.web.rendering import Pages, home_of
 
 FIELD = "csrf_token"
 """The name of the token's field in every form."""
@@ -56,6 +57,10 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
         As it was at most RECENT_SECONDS ago; whoever changes it says `pages.recent.forget(token)`.
         """
         return await self.asked
+
+    async def home(self, project: Project) -> str:
+        """The address of a project's pages: by its slug, or by its id."""
+        return home_of(project, await self.me())
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):

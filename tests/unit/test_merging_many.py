@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import VersoError
 from app.flows.add_change import Item
-from app.flows.merge import AT_ONCE, add_change_merging
+from app.flows.merge import AT_ONCE, Merging, add_change_merging
 from app.settings import Settings
 from app.supabase.blobs import Blobs
 from app.supabase.cache import BlobCache
@@ -59,18 +59,15 @@ async def refusal_of(rows: Rows, upload: Upload) -> VersoError:
     cache = BlobCache(None, limit=1 << 20)
     try:
         async with TextWorkers() as workers, asyncio.timeout(20):
+            who = Actor(id="a", email=None, token="t", expires_at=0)
             with pytest.raises(VersoError) as refused:
                 await add_change_merging(
-                    Ledger(pool),
-                    Blobs(pool, cache),
-                    workers,
-                    actor=Actor(id="a", email=None, token="t", expires_at=0),
+                    Merging(Ledger(pool), Blobs(pool, cache), workers, who, limit=1 << 20),
                     project="p",
                     items=[Item(path=f"{n}.md", base="0" * 64, upload=upload) for n in range(ITEMS)],
                     message="",
                     idempotency_key=None,
                     concurrency=4,
-                    limit=1 << 20,
                 )
     finally:
         await pool.close()

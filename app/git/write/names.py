@@ -2,7 +2,7 @@
 
 Git takes no `.git` for a name, nor what some file systems hold for the same, and no tag that is a folder of
 another one. Such a name has its dots, tildes and backslashes as %XX. What already looks so is escaped once
-more, so two names never become one, and `plain_name` gives each of them back.
+more, so two names never become one.
 """
 
 from __future__ import annotations
@@ -28,11 +28,6 @@ def git_name(name: str) -> str:
     if _is_refused(name):
         return _escaped(name)
     return name.replace("%", "%25") if "%" in name and _is_refused(_plain(name)) else name
-
-
-def plain_name(name: str) -> str:
-    """What `git_name` made the name of."""
-    return unquote(name) if "%" in name and _is_refused(_plain(name)) else name
 
 
 def tag_ref(name: str, taken: set[str]) -> str:

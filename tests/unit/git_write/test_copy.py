@@ -11,6 +11,7 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from app.errors import VersoError
 from app.git.write.copy import STATE, GitCopy
-from app.git.write.names import _is_refused, git_name, plain_name
+from app.git.write.names import _is_refused, _plain, git_name
 from app.model import ActorKind, MirroredChange, Tag
 from tests.unit.git_write.history import PROJECT, START, ZOE, History, add, delete, edit, move, restore
 
@@ -153,6 +154,11 @@ def test_names_and_times_that_git_cannot_say_are_in_the_header(tmp_path: Path) -
 
 
 HOSTILE = [".git", ".GIT", ".git/config", "a/.Git", "git~1", ".git.", ".git ", ".git::$INDEX", ".g\u200cit", "x\\.git", "%2Egit", "%252Egit", "%25", ".gitignore", "a%2Eb", "git"]  # fmt: skip
+
+
+def plain_name(name: str) -> str:
+    """What `git_name` made the name of: that there is such a function means that no two names become one."""
+    return unquote(name) if "%" in name and _is_refused(_plain(name)) else name
 
 
 def test_paths_that_git_refuses_get_names_that_it_takes(tmp_path: Path) -> None:
