@@ -160,6 +160,24 @@ def test_a_base_of_another_document_is_none(project: Project, heads: list[dict[s
     assert answer.status_code == 404, answer.text
 
 
+def test_what_names_a_version_is_no_base(project: Project, heads: list[dict[str, Any]]) -> None:
+    editor, first = project.people.editor, heads[0]
+    editor.post(f"{project.url}/tags", json={"name": "named", "at": first["hash"]}).raise_for_status()
+    url = f"/v1/documents/{first['document']}"
+    patch = {"Content-Type": "text/x-diff"}
+    diff = editor.get(f"{url}/diff", params={"from": 1, "to": 2}).text
+    for name in ("named", "v1", "1", "latest", first["change"]["hash"]):
+        match = {"If-Match": f'"{name}"'}
+        for refused in (
+            merging(project, "a.md", BASE + "more\n", name),
+            editor.post(f"{url}/merge", content=BASE, headers=match),
+            editor.patch(url, content=diff, headers=match | patch),
+            editor.post(f"{url}/restore", json={"version": 1, "lines": "3"}, headers=match),
+        ):
+            assert refused.status_code in {404, 412, 422}, (name, refused.text)
+    assert len(project.history(first["document"])) == 2
+
+
 @pytest.mark.parametrize("role", ["reviewer", "reader"])
 def test_who_may_not_write_may_not_merge(project: Project, heads: list[dict[str, Any]], role: str) -> None:
     refused = merging(project, "a.md", BASE, heads[0]["hash"], by=project.people.members()[role])
