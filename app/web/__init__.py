@@ -8,6 +8,7 @@
     notices    one sentence that a page leaves for the next one
     faults     refusals as pages; 401 leads to the sign-in
     shown      times, sizes, names and addresses as people read them
+    acts       what an entry of the audit trail says, in words
 
 One module a family of pages (`projects`, `overview`, `documents`, `history`, …), with its templates in
 templates/<family>/ and its tests in tests/web/test_<family>.py; docs/pages.md says how to add one. Pages

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from app.model import ActorKind
 from app.model.pipelines import StageReport
 from app.supabase.reviews import Comment
+from app.web.acts import act, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,6 +223,8 @@ def _day(moment: datetime) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "act": act,
+    "why": why,
     "who": who,
     "person": person,
     "spoken_by": spoken_by,

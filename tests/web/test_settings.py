@@ -112,6 +112,7 @@ async def test_the_audit_trail_is_filtered_and_paged(web: Site, project: Project
     await click_through(page.get_by_role("button", name="Filter"))
     await expect(page.locator(".trail .kind")).to_have_text(["member.added"] * 3)
     about = " ".join(await page.locator(".trail tbody th").all_inner_texts())
+    assert "Added a member" in about
     assert f"{project.people.reader.handle}, role reader" in about
     assert project.people.reader.id not in about
     answer = await page.request.get(await page.get_by_role("link", name="CSV").get_attribute("href") or "")
