@@ -6,14 +6,13 @@ bases and results (git's blob names) is checked. Where the head has moved on sin
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
 from app.errors import VersoError
 from app.flows.add_change import Item
 from app.flows.read_content import read_whole
 from app.flows.side_by_side import side_by_side
-from app.model import normal_path
+from app.model import nfc, normal_path
 from app.supabase.upload import Upload
 from app.text.errors import PatchRejectedError, PatchUnreadableError, TookTooLongError
 
@@ -86,7 +85,7 @@ async def patch_version(
     if patch.new_path is None:
         return Item(document=version.document, base=version.hash, delete=True)
     # Names of local files are nobody's business: only a patch that speaks of this path can move it.
-    is_named = unicodedata.normalize("NFC", patch.old_path or "") == version.path
+    is_named = nfc(patch.old_path or "") == version.path
     return Item(
         document=version.document,
         base=version.hash,

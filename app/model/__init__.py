@@ -26,6 +26,7 @@ from app.model.rules import (
     is_sha256,
     is_slug,
     is_tag_name,
+    nfc,
     normal_media_type,
     normal_path,
 )
@@ -101,6 +102,7 @@ __all__ = [
     "is_sha256",
     "is_slug",
     "is_tag_name",
+    "nfc",
     "normal_media_type",
     "normal_path",
     "version_canonical",

@@ -10,8 +10,8 @@ import ntpath
 import os
 import posixpath
 import re
-import unicodedata
 
+from app.model import nfc
 from app.model.modes import ORDINARY, SUBMODULE
 
 _OURS = frozenset({".git", ".verso-work", ".verso"})
@@ -28,7 +28,7 @@ def kept_out(path: str, *, mode: str = ORDINARY, windows: bool = os.name == "nt"
     if mode == SUBMODULE:
         return "is a submodule of the Git repository that it came from"
     for segment in path.split("/"):
-        plain = _IGNORABLE.sub("", unicodedata.normalize("NFC", segment)).casefold()
+        plain = _IGNORABLE.sub("", nfc(segment)).casefold()
         # On Windows a name ends before its last dots and blanks, and before a colon (a stream of the file).
         ended = plain.partition(":")[0].rstrip(" .")
         if ended in _OURS or _SHORT.match(ended):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import VersoError
-from app.model import MAX_PATH_BYTES, canonical_time, is_sha256, is_slug, normal_media_type, normal_path
+from app.model import MAX_PATH_BYTES, canonical_time, is_sha256, is_slug, nfc, normal_media_type, normal_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,25 @@ def test_a_path_is_its_normal_form_or_refused(path: str) -> None:
     assert 1 <= len(normal.encode()) <= MAX_PATH_BYTES
     assert all(segment not in {"", ".", ".."} for segment in normal.split("/"))
     assert not any(unicodedata.category(each) in {"Cc", "Zl", "Zp", "Cs"} for each in normal)
+
+
+MARKS = st.sampled_from(
+    "ae\u1100\u1161\u0300\u0301\u0327\u0345\u0344\u0340\u0f71\u0f72\u0f73\u0f74\u0f81\u05b0\u3099\u1fb7/"
+)
+
+
+@given(st.text(MARKS | st.characters(), max_size=30))
+def test_marks_that_are_put_in_order_before_are_normalised_to_the_same(text: str) -> None:
+    assert nfc(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("marks", ["\u0300\u0327", "\u0f73"])
+def test_marks_in_any_number_cost_what_their_length_does(marks: str) -> None:
+    """They cost the square of it: a change with such a path stopped the process for hours."""
+    began = time.process_time()
+    refused(marks * 500_000)
+    nfc("a" + marks * 20_000)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("path", ["", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "./a", "a/.", "a/.."])

@@ -13,7 +13,8 @@ Where that meets a name that is there already in the same folder, the other one 
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from app.model import nfc
 
 _PLAIN = re.compile(rb"[ -~]+\Z")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -31,7 +32,7 @@ def name_of(raw: bytes) -> str:
         except UnicodeDecodeError:
             name = raw.decode("latin-1")
     escaped = _CONTROL.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
-    return unicodedata.normalize("NFC", escaped)
+    return nfc(escaped)
 
 
 def shown(raw: bytes) -> str:
