@@ -74,7 +74,7 @@ async def create_project(visitor: NamedDependency[Visitor]) -> Response[Any]:
 
 def slug_of(name: str) -> str:
     """A short name made of a name's letters and digits; of a name in other letters alone, of its hash."""
-    plain = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", name.casefold()))
+    plain = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", name[:200].casefold()))
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].strip("-")
     return slug or (hashlib.sha256(name.encode()).hexdigest()[:8] if name else "")
 
