@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,8 @@ _MOST_ADDRESSES = 10_000
 _UNAUTHENTICATED = 401
 _REFUSED = range(400, 500)
 _CREDENTIALS = frozenset({b"authorization", b"cookie"})
+_SIGN_IN = re.compile("/+auth/")
+"""Routes are found however many slashes stand between their words."""
 _UNCOUNTED = ("/health/",)
 """Balancers ask these, and must not be told that the service is gone because somebody attacks it."""
 
@@ -114,7 +117,7 @@ class Limiter:
             if message["type"] == "http.response.start" and _is_failure(scope, message["status"]):
                 self._failures.take(address, self._clock())
                 self._refusals.note(
-                    "sign_in" if scope["path"].startswith("/auth/") else "token", address, self._clock()
+                    "sign_in" if _SIGN_IN.match(scope["path"]) else "token", address, self._clock()
                 )
             await send(message)
 
@@ -151,7 +154,7 @@ def _token_of(field: bytes) -> str | None:
 def _is_failure(scope: Any, status: int) -> bool:
     if status == _UNAUTHENTICATED and any(name in _CREDENTIALS for name, _ in scope["headers"]):
         return True  # who shows nothing guesses nothing
-    return scope["method"] == "POST" and scope["path"].startswith("/auth/") and status in _REFUSED
+    return scope["method"] == "POST" and _SIGN_IN.match(scope["path"]) is not None and status in _REFUSED
 
 
 async def _refuse(scope: Any, send: Send, wait: float, whose: str) -> None:

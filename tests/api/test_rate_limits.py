@@ -114,6 +114,18 @@ def test_failures_from_an_address_shut_out_guesses_and_not_those_who_are_signed_
         assert httpx.get(f"{api.url}/health/ready", trust_env=False).status_code == 200
 
 
+def test_a_guessed_password_is_a_failure_however_its_address_is_written(limited: Callable[..., Api]) -> None:
+    api = limited(failure_rate=0.001, failure_burst=3)
+    form = {"email": "a@example.com", "password": "guess", "state": "none"}
+    answers = [
+        httpx.post(
+            api.url + path, data=form, headers={"Sec-Fetch-Site": "same-origin"}, trust_env=False
+        ).status_code
+        for path in ("/auth/password", "//auth/password", "/auth//password", "//auth//password")
+    ]
+    assert answers == [400] * 3 + [429]
+
+
 def test_who_shows_no_token_fails_at_nothing_and_has_the_address_s_rate(limited: Callable[..., Api]) -> None:
     api = limited(failure_rate=0.001, failure_burst=1, address_rate=0.001, address_burst=10)
     answers = [httpx.get(f"{api.url}/v1/me", trust_env=False).status_code for _ in range(12)]
