@@ -7,14 +7,12 @@ back, and nobody computes for a client who has left.
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from app.apart import start_apart
 from app.errors import VersoError
 from app.git.serve.refs import advertised_refs
 from app.git.serve.worker import DAMAGED
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 PIECE = 256 * 1024
-_HOME = Path(__file__).parents[2]
-"""Where `app` is: a checkout needn't be installed."""
 
 
 class GitServer:
@@ -59,7 +55,7 @@ class GitServer:
             self._sync.repository(actor, project=project, tags=False) as path,
             _Place(self._slots) as place,
         ):
-            process = await _started(path)
+            process = await start_apart("app.git.serve.worker", str(path), errors=True, buffer=PIECE)
             said = asyncio.ensure_future(_read_all(process.stderr))
 
             def give_up() -> None:
@@ -107,24 +103,6 @@ class _Place:
         if not self.left:
             self.left = True
             self._places.release()
-
-
-async def _started(path: Path) -> asyncio.subprocess.Process:
-    # Not this process's environment: who answers strangers' requests needs no keys.
-    paths = [str(_HOME), *filter(None, sys.path)]
-    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # a folder `app` where the server was started is not this one
-        "-m",
-        "app.git.serve.worker",
-        str(path),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PYTHONPATH": os.pathsep.join(paths), **kept},
-        limit=PIECE,
-    )
 
 
 async def _exchanged(process: asyncio.subprocess.Process, request: bytes) -> AsyncIterator[bytes]:

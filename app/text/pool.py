@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from app.apart import start_apart
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.worker import LENGTH_BYTES, READY, Answer
 
@@ -98,19 +96,7 @@ class WorkerPool:
             self._idle.append(worker)
 
     async def _start(self) -> Process:
-        # Not the parent's environment: a process that reads strangers' texts needs no keys.
-        paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
-        kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # a folder `app` where the server was started is not this one
-            "-m",
-            "app.text.worker",
-            str(self._memory_bytes),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={"PYTHONPATH": os.pathsep.join(paths), **kept},
-        )
+        worker = await start_apart("app.text.worker", str(self._memory_bytes))
         try:
             ready = worker.stdout is not None and await worker.stdout.read(1) == READY
         except BaseException:

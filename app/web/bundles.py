@@ -8,17 +8,14 @@ had sent it. Whoever stops listening ends it; what was written by then is whole 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
+from app.apart import start_apart
 from app.api.imports import typed
 from app.errors import VersoError
 from app.flows.import_changes import ImportRun
@@ -27,6 +24,7 @@ from app.sources.git import frames
 from app.supabase.intake import Intake, LimitExceededError
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from app.api.services import Services
@@ -36,10 +34,6 @@ log = structlog.get_logger(__name__)
 
 MEMORY = 3 << 30
 """Address space of a reader: an object of the largest size with its delta and base, and three batches."""
-_HOME = Path(__file__).parents[2]
-"""Where `app` is: a checkout needn't be installed."""
-_KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "TMPDIR")
-"""What a reader gets of the environment: no keys, no addresses, no one's Git configuration."""
 _MOST_SAID = 64 * 1024
 _PAGE = 1000
 _CHANGES = 200
@@ -220,15 +214,8 @@ def _decoded(data: bytes | msgspec.Raw, kind: Any) -> Any:
 @asynccontextmanager
 async def _started(seconds: float) -> AsyncIterator[Process]:
     """A reader, which is gone at the end whatever happened."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.sources.git.worker", str(MEMORY), str(int(seconds) + 1)),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        cwd=_HOME,
-        limit=frames.PIECE,
-        env={name: os.environ[name] for name in _KEPT if name in os.environ},
-    )
+    limits = str(MEMORY), str(int(seconds) + 1)
+    process = await start_apart("app.sources.git.worker", *limits, errors=True, buffer=frames.PIECE)
     said = asyncio.ensure_future(_said_by(process))
     try:
         yield process
