@@ -8,7 +8,7 @@ import msgspec
 
 from app.errors import VersoError
 from app.flows.search import BLANKS
-from app.flows.texts import read_bytes, store_texts, text_of
+from app.flows.texts import has_words, read_bytes, store_texts, text_of
 from app.supabase.insights import Origin  # msgspec reads the annotation
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ class _Reader:
             )
             if data is None:
                 continue
-            # bytes.split() splits at the same six blanks as BLANKS does.
-            decided[content.sha256] = self._needle in b" ".join(data.split())
+            decided[content.sha256] = await has_words(data, self._needle)
             if text_of(data) is not None:
                 found.append((content.sha256, data))
         if found:
