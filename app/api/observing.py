@@ -15,7 +15,7 @@ from litestar.enums import ScopeType
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.api.cookies import without_escapes
-from app.api.problems import MEDIA_TYPE, problem_body
+from app.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_body
 from app.errors import VersoError
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ DEFAULT_HEADERS = (
 HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
 """Where the service's address is https; other hosts of its domain are their operators' business."""
 
+_FAULT = "Something went wrong in Verso itself. The log has it under this request_id."
+_STOPPING = (
+    "The server was stopped before this was done, so it is not known whether anything was written. Read what "
+    "is there first; what you sent with an Idempotency-Key may be sent again, and is written once."
+)
 CLIENT_LEFT = 499
 """The status of a request that got no answer, as nginx has it."""
 
@@ -156,14 +161,19 @@ class Observer:
         """
         if isinstance(error, asyncio.CancelledError):
             self._log.warning("cut_off", request_id=request_id, begun=begun)
+            told = VersoError("server_stopping", _STOPPING)
+        else:
+            self._log.error("escaped", request_id=request_id, begun=begun, exc_info=error)
+            told = VersoError("internal", _FAULT)
+        if begun:
             return
-        self._log.error("escaped", request_id=request_id, begun=begun, exc_info=error)
-        if not begun:
-            sentence = "Something went wrong in Verso itself. The log has it under this request_id."
-            body = msgspec.json.encode(problem_body(VersoError("internal", sentence), request_id))
-            headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
-            await send({"type": "http.response.start", "status": 500, "headers": headers})
-            await send({"type": "http.response.body", "body": body, "more_body": False})
+        problem = problem_body(told, request_id)
+        body = msgspec.json.encode(problem)
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+        if problem["status"] == 503:  # noqa: PLR2004
+            headers.append((b"retry-after", b"%d" % RETRY_AFTER_SECONDS))
+        await send({"type": "http.response.start", "status": problem["status"], "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _note(
         self, scope: Any, *, status: int, size: int, seconds: float, request_id: str, round_trips: int

@@ -184,7 +184,7 @@ def _successes(
 
 def _codes(operation: dict[str, Any], extra: Operation, *, method: str, public: bool) -> set[str]:
     codes = (
-        {"internal", *extra.refuses}
+        {"internal", "server_stopping", *extra.refuses}
         | (set() if operation["operationId"] in _NEVER_LIMITED else {"too_many_requests"})
         | ({"supabase_unavailable"} if operation["operationId"] in {"ready", "head_ready"} else set())
     )

@@ -192,6 +192,7 @@ PROBLEMS = {
     "git_busy": Problem(503, "The project's repository is being brought up to date"),
     "git_damaged": Problem(502, "The project's repository was damaged"),
     "git_read_only": Problem(403, "Git reads here, and writes nowhere"),
+    "server_stopping": Problem(503, "The server is stopping"),
     "disk_full": Problem(507, "The server's disk is full"),
     "internal": Problem(500, "A fault in Verso"),
 }

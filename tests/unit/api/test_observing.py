@@ -53,12 +53,20 @@ async def test_a_failure_in_the_middle_of_an_answer_leaves_it_unfinished() -> No
     assert (request["status"], request["bytes"]) == (200, 4)
 
 
-@pytest.mark.parametrize("messages", [(), (START, PIECE)], ids=["before", "within"])
-async def test_what_the_server_cuts_off_is_no_fault(messages: tuple[Any, ...]) -> None:
-    sent, (cut, request) = await observed(*messages, error=asyncio.CancelledError())
-    assert len(sent) == len(messages)
-    assert (cut["event"], cut["begun"], cut["log_level"]) == ("cut_off", bool(messages), "warning")
-    assert request["status"] == (200 if messages else 499)
+async def test_what_the_server_cuts_off_within_its_answer_is_no_fault() -> None:
+    sent, (cut, request) = await observed(START, PIECE, error=asyncio.CancelledError())
+    assert len(sent) == 2
+    assert (cut["event"], cut["begun"], cut["log_level"]) == ("cut_off", True, "warning")
+    assert request["status"] == 200
+
+
+async def test_what_the_server_cuts_off_before_its_answer_is_told_that_it_stops() -> None:
+    (start, body), (cut, request) = await observed(error=asyncio.CancelledError())
+    problem = json.loads(body["body"])
+    assert (start["status"], problem["code"]) == (503, "server_stopping")
+    assert b"retry-after" in dict(start["headers"])
+    assert (cut["event"], cut["begun"], cut["log_level"]) == ("cut_off", False, "warning")
+    assert request["status"] == 503
 
 
 async def test_what_ends_the_process_ends_it() -> None:
