@@ -22,13 +22,14 @@ from tests.webhooks.receiver import Receiver
 from tests.webhooks.working import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def dev(copy_of_first: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    with Dev(copy_of_first(tmp_path_factory.mktemp("dev"))) as running:
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A first run, as a newcomer has it."""
+    with Dev(tmp_path_factory.mktemp("dev") / "data") as running:
         yield running
 
 
@@ -149,8 +150,8 @@ def blocks_of(*pages: str) -> str:
     )
 
 
-def test_the_pages_of_the_api_and_of_review_work_when_pasted(dev: Dev, tmp_path: Path) -> None:
-    script = blocks_of("http.md", "review.md").replace(".verso/", f"{dev.data}/")
+def test_the_pages_of_the_api_and_of_reviews_work_when_pasted(dev: Dev, tmp_path: Path) -> None:
+    script = blocks_of("http.md", "review.md", "reviews.md").replace(".verso/", f"{dev.data}/")
     site = dev.values["api"].removeprefix("http://")
     done = subprocess.run(
         ["bash", "-euc", script.replace("127.0.0.1:8000", site)],
