@@ -79,7 +79,9 @@ async def test_a_webhook_is_changed_on_its_page(web: Site, project: Project) -> 
     await check_page(await web.page("owner", f"/p/{project.slug}/webhooks"))
     await save(Kinds="change.*, stage.reported", **{"Path begins with": "docs/", "What it is for": "Builds"})
     assert "is changed" in await page.get_by_role("status").inner_text()
-    now = next(each for each in project.people.owner.get(hooks).json() if each["id"] == made.json()["id"])
+    now = next(
+        each for each in project.people.owner.get(hooks).json()["items"] if each["id"] == made.json()["id"]
+    )
     assert now["url"] == f"https://example.com/{mark}/b"
     assert now["kinds"] == ["change.*", "stage.reported"]
     assert (now["prefix"], now["description"]) == ("docs/", "Builds")

@@ -89,14 +89,13 @@ document.addEventListener("click", (event) => {
   if (table) opened[table.open ? "delete" : "add"](table.closest("figure").id); // it opens or closes after this
 });
 
-export function drawAll() {
+function drawAll() {
   for (const figure of document.querySelectorAll("figure.plot")) {
     figure.querySelector("details").open = opened.has(figure.id);
     draw(figure);
   }
 }
 
-addEventListener("DOMContentLoaded", drawAll);
-if (document.readyState === "complete") drawAll();
+drawAll();
 dark.addEventListener("change", drawAll);
 document.addEventListener("verso:shown", drawAll);
