@@ -68,7 +68,7 @@ class Agents:
         )
 
     async def list_agents(
-        self, token: str, *, project: str, after: str | None = None, page_size: int = 1000
+        self, token: str, *, project: str, after: str | None, page_size: int
     ) -> list[Agent]:
         """A project's agents by name, the revoked ones last; `after` is a `position`."""
         return await self._pool.call(

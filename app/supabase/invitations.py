@@ -112,7 +112,7 @@ class Invitations:
         await self._pool.rpc(token, "revoke_invitation", {"project": project, "invitation": invitation})
 
     async def list_my_invitations(
-        self, token: str, *, after: str | None = None, page_size: int = 1000
+        self, token: str, *, after: str | None, page_size: int
     ) -> list[MyInvitation]:
         """The caller's open invitations, newest first; `after` is the `position` of the last one seen."""
         return await self._pool.call(

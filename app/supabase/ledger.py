@@ -267,8 +267,8 @@ class Ledger:
         token: str,
         *,
         project: str,
-        after: str | None = None,
-        page_size: int = 1000,
+        after: str | None,
+        page_size: int,
         agents: bool = True,
     ) -> list[Member]:
         """A project's members, owners first; without its agents people only. `after` is a `position`."""

@@ -120,7 +120,7 @@ class Webhooks:
         self._pool = pool
 
     async def list_webhooks(
-        self, token: str, *, project: str, after: str | None = None, page_size: int = 1000
+        self, token: str, *, project: str, after: str | None, page_size: int
     ) -> list[Webhook]:
         """A project's webhooks, oldest first; `after` is the `position` of the last one seen. Owners only."""
         return await self._pool.call(

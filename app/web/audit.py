@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from app.supabase.audit import AuditEntry
 
 PAGE = 50
+MEMBERS = 1000
+"""As many as the database gives at once."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}")
 
@@ -46,9 +48,9 @@ async def list_audit(
 ) -> Response[Any]:
     """Who did what in a project; for owners."""
     services, token = visitor.services, visitor.token
-    here, members, found = await together(
+    here, names, found = await together(
         services.ledger.read_project(token, project=project),
-        services.ledger.list_members(token, project=project),
+        _names(visitor, project),
         services.audit.list_audit(
             token,
             project=project,
@@ -72,7 +74,7 @@ async def list_audit(
         own=False,
         **_facts(
             found,
-            names={each.person.id: each.person.name or each.person.handle for each in members},
+            names=names,
             asked={"kind": kind, "person": person, "from": first_day, "to": last_day},
             table=f"/v1/projects/{here.id}/audit",
             later=cursor is not None,
@@ -117,6 +119,20 @@ async def list_my_audit(
     )
 
 
+async def _names(visitor: Visitor, project: str) -> dict[str, str | None]:
+    """What the members of a project are called, by their ids."""
+    names: dict[str, str | None] = {}
+    after: str | None = None
+    while True:
+        found = await visitor.services.ledger.list_members(
+            visitor.token, project=project, after=after, page_size=MEMBERS
+        )
+        names |= {each.person.id: each.person.name or each.person.handle for each in found}
+        if len(found) < MEMBERS:
+            return names
+        after = found[-1].position
+
+
 def _about(entry: AuditEntry, names: Mapping[str, str | None]) -> str:
     """What an event was about: whom, and its plain fields. Ids say nothing to people."""
     if entry.witness != "event":
@@ -158,16 +174,17 @@ def _facts(
 
 
 def _begin(day: str) -> datetime | None:
-    return _at(day, time.min)
+    return _at(day)
 
 
 def _end(day: str) -> datetime | None:
-    return _at(day, time.max)
+    return _at(day, days=1)
 
 
-def _at(day: str, moment: time) -> datetime | None:
-    """A day (UTC) as forms send it; an empty field is none."""
+def _at(day: str, *, days: int = 0) -> datetime | None:
+    """The beginning of a day (UTC) as forms send it, or of one after it; an empty field is none."""
     try:
-        return datetime.combine(date.fromisoformat(day), moment, UTC) if day.strip() else None
-    except ValueError:
+        begin = datetime.combine(date.fromisoformat(day), time.min, UTC) if day.strip() else None
+        return begin and begin + timedelta(days=days)
+    except (ValueError, OverflowError):
         raise VersoError("bad_value", "A day is written as 2026-11-22.") from None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.supabase.webhooks import KeyedWebhook
 
 PAGE = 50
+"""Attempts on a page. A project has at most 20 webhooks: they are on one."""
 OVERLAP = 86_400
 _SETTINGS, _WEBHOOKS = Crumb("Settings", "/settings"), Crumb("Webhooks", "/webhooks")
 _NO_STORE = {"Cache-Control": "private, no-store"}
@@ -113,7 +114,7 @@ async def list_deliveries(
 async def _hooks(visitor: Visitor, project: str, *, refused: Refused | None = None) -> Response[Any]:
     here, hooks = await together(
         visitor.services.ledger.read_project(visitor.token, project=project),
-        visitor.services.webhooks.list_webhooks(visitor.token, project=project),
+        visitor.services.webhooks.list_webhooks(visitor.token, project=project, after=None, page_size=PAGE),
     )
     return await render(
         visitor,
@@ -140,7 +141,7 @@ async def _deliveries(
     services, token = visitor.services, visitor.token
     here, hooks, found = await together(
         services.ledger.read_project(token, project=project),
-        services.webhooks.list_webhooks(token, project=project),
+        services.webhooks.list_webhooks(token, project=project, after=None, page_size=PAGE),
         services.webhooks.list_deliveries(
             token,
             project=project,

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from app.api.links import cursor_of, position_of
 from app.api.people import ProfileEdit
 from app.errors import VersoError
 from app.web import notices
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from app.model import Project
 
 ACTS = 8
+INVITATIONS = 50
 _WRONG = {
     "handle": "A handle is 1 to 40 of a-z 0-9 . _ -, beginning and ending with a letter or digit.",
     "name": "A name has 1 to 200 characters, on one line.",
@@ -83,9 +85,12 @@ async def answer_invitation(
 
 
 async def _me(visitor: Visitor, *, refused: Refused | None = None) -> Response[Any]:
+    after = position_of(visitor.request.query_params.get("cursor"), str)
     me, invitations, acts = await together(
         visitor.services.ledger.me(visitor.token),
-        visitor.services.invitations.list_my_invitations(visitor.token),
+        visitor.services.invitations.list_my_invitations(
+            visitor.token, after=after, page_size=INVITATIONS + 1
+        ),
         visitor.services.audit.list_my_audit(visitor.token, page_size=ACTS),
     )
     known = {"handle": me.handle or "", "name": me.name or "", "avatar_url": me.avatar_url or ""}
@@ -96,7 +101,10 @@ async def _me(visitor: Visitor, *, refused: Refused | None = None) -> Response[A
         crumbs=[Crumb("Your account")],
         status=200 if refused is None else REFUSED,
         profile=known | ({name: visitor.form[name] for name in known if name in visitor.form}),
-        invitations=invitations,
+        invitations=invitations[:INVITATIONS],
+        following=cursor_of(invitations[INVITATIONS - 1].position)
+        if len(invitations) > INVITATIONS
+        else None,
         acts=acts,
         refused=refused,
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
+from app.api.links import cursor_of, position_of
 from app.api.same_site import own_url
 from app.errors import VersoError
 from app.flows import keep_agents
@@ -23,7 +25,8 @@ from app.web.visiting import Visitor, together
 if TYPE_CHECKING:
     from app.supabase.invitations import Invitation
 
-INVITATIONS = 200
+PAGE = 100
+"""Members, agents and open invitations on a page, of each."""
 PAST = 50
 """Of the newest invitations those that are over, however they ended."""
 _NO_STORE = {"Cache-Control": "private, no-store"}
@@ -81,7 +84,7 @@ async def set_member(
     if isinstance(done, Refused):
         return await _people(visitor, project, refused=done)
     visitor.pages.recent.forget(visitor.token)
-    return back_to(project, "/people", "member_changed")
+    return back_to(project, f"/people{_place(visitor)}", "member_changed")
 
 
 @post("/p/{project:str}/people/{person:str}/remove", status_code=303)
@@ -96,7 +99,7 @@ async def remove_member(
     if isinstance(done, Refused):
         return await _people(visitor, project, refused=done)
     if person != visitor.actor.id:
-        return back_to(project, "/people", "member_removed")
+        return back_to(project, f"/people{_place(visitor)}", "member_removed")
     visitor.pages.recent.forget(visitor.token)
     return Redirect("/", status_code=303, cookies=[notices.leave("left", name=here.name)])
 
@@ -109,7 +112,7 @@ async def revoke_invitation(
     await visitor.services.invitations.revoke_invitation(
         visitor.token, project=project, invitation=invitation
     )
-    return back_to(project, "/people", "invitation_revoked")
+    return back_to(project, f"/people{_place(visitor)}", "invitation_revoked")
 
 
 @post("/p/{project:str}/agents", status_code=200)
@@ -164,26 +167,42 @@ async def revoke_agent(
         project=project,
         agent=agent,
     )
-    return back_to(project, "/people", "agent_revoked", name=revoked.agent.name)
+    return back_to(project, f"/people{_place(visitor)}", "agent_revoked", name=revoked.agent.name)
 
 
 async def _people(visitor: Visitor, project: str, *, refused: Refused | None = None) -> Response[Any]:
     services, token = visitor.services, visitor.token
+    query = visitor.request.query_params
+    # One list goes on; the two others are at their beginnings.
+    at = {query.get("of", "members"): query.get("cursor")}
     here, members, agents = await together(
         services.ledger.read_project(token, project=project),
-        services.ledger.list_members(token, project=project),
-        services.agents.list_agents(token, project=project),
+        services.ledger.list_members(
+            token,
+            project=project,
+            after=position_of(at.get("members"), str),
+            page_size=PAGE + 1,
+            agents=False,
+        ),
+        services.agents.list_agents(
+            token, project=project, after=position_of(at.get("agents"), str), page_size=PAGE + 1
+        ),
     )
     owns = here.role is Role.owner
     invitations: list[Invitation] = []
     newest: list[Invitation] = []
     if owns:
         invited = services.invitations.list_invitations
+        before = position_of(at.get("invitations"), int)
         invitations, newest = await together(
-            invited(token, project=here.id, ended=False, before=None, page_size=INVITATIONS),
+            invited(token, project=here.id, ended=False, before=before, page_size=PAGE + 1),
             invited(token, project=here.id, ended=True, before=None, page_size=PAST),
         )
-    programs = {each.id for each in agents}
+    following = {
+        "members": cursor_of(members[PAGE - 1].position) if len(members) > PAGE else None,
+        "agents": cursor_of(agents[PAGE - 1].position) if len(agents) > PAGE else None,
+        "invitations": cursor_of(invitations[PAGE - 1].sequence) if len(invitations) > PAGE else None,
+    }
     return await render(
         visitor,
         "people/list.html",
@@ -192,9 +211,12 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
         project=here,
         tab="people",
         status=200 if refused is None else REFUSED,
-        members=[each for each in members if each.person.id not in programs],
-        agents=agents,
-        invitations=invitations,
+        members=members[:PAGE],
+        all_of_them=not at.get("members") and not following["members"],
+        agents=agents[:PAGE],
+        invitations=invitations[:PAGE],
+        following=following,
+        place=_place(visitor),
         past=[each for each in newest if each.state is not InvitationState.pending],
         owns=owns,
         keyed=services.accounts.can_act,
@@ -217,6 +239,13 @@ async def _credential(visitor: Visitor, project: str, kept: KeptAgent) -> Respon
         kept=kept,
         server=own_url(visitor.request, visitor.services.settings),
     )
+
+
+def _place(visitor: Visitor) -> str:
+    """The query of the page that somebody is on: what they change there leads back to it."""
+    query = visitor.request.query_params
+    asked = {name: query[name] for name in ("of", "cursor") if query.get(name)}
+    return f"?{urlencode(asked)}" if asked else ""
 
 
 def _named(text: str) -> str:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from app.model import ChangeSummary, Project
 
 PAGE = 50
+TOLD = 3
+"""Invitations that the list of projects names."""
 
 
 @get("/")
@@ -96,7 +98,7 @@ async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
     services = visitor.services
     found, invitations, me = await together(
         services.ledger.list_projects(visitor.token, after=position_of(cursor, str), page_size=PAGE + 1),
-        services.invitations.list_my_invitations(visitor.token),
+        services.invitations.list_my_invitations(visitor.token, after=None, page_size=TOLD + 1),
         visitor.me(),
     )
     shown, following = found[:PAGE], None
@@ -113,7 +115,8 @@ async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
         "projects/list.html",
         title="Projects",
         rows=rows,
-        invitations=invitations,
+        invitations=invitations[:TOLD],
+        invited_further=len(invitations) > TOLD,
         following=following,
         first=cursor is None and not found,
     )

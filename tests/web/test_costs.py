@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -86,6 +88,19 @@ def cost(site: Site, api: Api) -> Callable[[str], int]:
             return api.cost(client.get(path))
 
     return count
+
+
+def test_all_members_are_on_pages(site: Site, large: dict[str, str]) -> None:
+    cookies = {each["name"]: each["value"] for each in site.states["editor"]["cookies"]}
+    seen: list[str] = []
+    following: str | None = f"/p/{large['project']}/people"
+    with httpx.Client(base_url=site.url, cookies=cookies, trust_env=False, timeout=30) as client:
+        while following is not None:
+            page = client.get(following).raise_for_status().text
+            seen += re.findall(r'id="member-([^"]+)"', page)
+            more = re.search(r'href="([^"]*of=members[^"]*)"', page)
+            following = None if more is None else html.unescape(more[1])
+    assert len(seen) == len(set(seen)) == MEMBERS + 4
 
 
 @pytest.mark.parametrize("page", PAGES)
