@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +17,7 @@ from app.api.same_site import TOKEN_HEADER, check_same_site, check_token, safe_n
 from app.api.services import Services
 from app.api.witness import note_act
 from app.errors import VersoError
+from app.supabase.identity import TokenEndedError
 
 SMALL_FORM = 16 * 1024
 """The most bytes of a form that anybody may send: 8 MiB of `%41` took a second of everybody's time."""
@@ -102,7 +104,9 @@ async def refresh_page_session(
         raise VersoError("session_ended", "Nobody is signed in here. Sign in.")
     check_same_site(request, settings)
     check_token(form.get("csrf_token", request.headers.get(TOKEN_HEADER)), token)
-    session = await services.auth.refresh(renewed)
+    with suppress(TokenEndedError):
+        await services.identity.verify(token)
+    session = await services.auth.renew(token, renewed)
     set_cookies(request, cookies.session_cookies(settings, session))
     if pages.wants_page(request):
         return onward(safe_next(form.get("next")))

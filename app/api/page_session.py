@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from app.api import cookies
 from app.api.same_site import SAFE_METHODS, TOKEN_HEADER, check_same_site, check_token
 from app.errors import VersoError
+from app.supabase.identity import TokenEndedError
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -45,13 +46,15 @@ async def page_actor(
 async def fresh_actor(
     request: Request[Any, Any, Any], token: str, *, identity: Identity, auth: Auth, settings: Settings
 ) -> Actor:
-    """The account of an access token from a cookie, by the next token when that one ends."""
+    """The account of an access token from a cookie, by the next token when that one ends.
+
+    Raises VersoError as `page_actor`, `unauthenticated` also for a token that Auth never signed: there is no
+    session to go on with.
+    """
     known: Actor | None = None
     try:
         known = await identity.verify(token)
-    except VersoError as error:
-        if error.code != "unauthenticated":
-            raise
+    except TokenEndedError as error:
         refused = error
     if known is not None and known.expires_at - REFRESHED_BEFORE_SECONDS > time.time():
         return known
@@ -61,7 +64,7 @@ async def fresh_actor(
             return known
         raise refused
     try:
-        session = await auth.refresh(renewed)
+        session = await auth.renew(token, renewed)
     except VersoError as error:
         if error.code == "session_ended":
             set_cookies(request, cookies.no_session(settings))

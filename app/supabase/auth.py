@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -28,6 +29,8 @@ API_VERSION = "2024-01-01"
 REMEMBERED_SECONDS = 10.0
 """How long a refresh is told to those who come late with the old token; Auth's own reuse interval."""
 METHODS_SECONDS = 60.0
+MOST_OVER = 10_000
+"""How many tokens of ended sessions are remembered."""
 _ENDED = frozenset(
     {
         "refresh_token_not_found",
@@ -103,6 +106,7 @@ class Auth:
         self._browser_url = (settings.supabase_public_url or settings.supabase_url).rstrip("/")
         self._clock = clock
         self._refreshes: dict[bytes, tuple[asyncio.Task[PageSession], float]] = {}
+        self._over: OrderedDict[bytes, None] = OrderedDict()
         self._methods: tuple[Methods, float] | None = None
 
     def authorize_url(self, *, redirect_to: str, challenge: str) -> str:
@@ -153,6 +157,23 @@ class Auth:
         except AuthRefusedError as error:
             if error.auth_code not in _SILENT:
                 raise
+
+    async def renew(self, access_token: str, refresh_token: str) -> PageSession:
+        """The next session in place of that of a verified token. What is over once is not asked for again.
+
+        Auth lets this server refresh so often: who made refresh tokens up would take that from everybody.
+        """
+        key = hashlib.sha256(access_token.encode()).digest()
+        if key in self._over:
+            raise refusal("session_not_found")
+        try:
+            return await self.refresh(refresh_token)
+        except VersoError as error:
+            if error.code == "session_ended":
+                self._over[key] = None
+                if len(self._over) > MOST_OVER:
+                    self._over.popitem(last=False)
+            raise
 
     async def refresh(self, refresh_token: str) -> PageSession:
         """The next session in place of one whose access token ends, asked for once however many want it."""

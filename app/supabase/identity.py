@@ -45,6 +45,13 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
 
 
+class TokenEndedError(VersoError):
+    """`unauthenticated` of a token that Auth signed for this service, and that has expired since."""
+
+    def __init__(self) -> None:
+        super().__init__("unauthenticated", "The access token has expired. Refresh it or sign in again.")
+
+
 class Identity:
     """Verifies access tokens of one Supabase project."""
 
@@ -67,8 +74,8 @@ class Identity:
     async def verify(self, token: str) -> Actor:
         """The actor of an access token.
 
-        Raises VersoError `unauthenticated` with the reason, or `supabase_unavailable` when the keys
-        cannot be had.
+        Raises VersoError `unauthenticated` with the reason (TokenEndedError for one that has expired), or
+        `supabase_unavailable` when the keys cannot be had.
         """
         if len(token) > MAX_TOKEN_LENGTH:
             raise _refused("The access token is too long to be one.")
@@ -76,7 +83,7 @@ class Identity:
         known = self._remembered.get(digest)
         if known is not None:
             if known.expires_at + LEEWAY_SECONDS < self._clock():
-                raise _refused("The access token has expired. Refresh it or sign in again.")
+                raise TokenEndedError
             return known
         claims = await self._claims(token)
         actor = Actor(
@@ -113,7 +120,7 @@ class Identity:
                 options={"require": ["exp", "sub", "aud", "iss"]},
             )
         except jwt.ExpiredSignatureError:
-            raise _refused("The access token has expired. Refresh it or sign in again.") from None
+            raise TokenEndedError from None
         except jwt.InvalidAudienceError:
             raise _refused("The access token is for another audience.") from None
         except jwt.InvalidIssuerError:

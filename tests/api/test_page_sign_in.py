@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from app.api import cookies
 from app.api.same_site import safe_next
 from tests.api.browser import Browser
 from tests.api.world import Api, Contract, code_of
@@ -220,6 +221,23 @@ def test_many_begun_sign_ins_do_not_fill_the_browser(browser: Browser) -> None:
         browser.begin("/" + "x" * 900)
     assert len(browser.cookies["verso-flows"]) < 4096 - 20
     assert browser.sign_in(somebody()).status_code == 200
+
+
+def test_a_session_that_auth_never_made_is_not_asked_for(api: Api, contract: Contract) -> None:
+    """Auth lets a server refresh so often: with made-up cookies a stranger would use that up for everybody."""
+    before = api.metric(r'verso_supabase_requests_total\{service="auth"\}')
+    for number in range(10):
+        fields = {"Cookie": f"verso-access=a.b.{number}; verso-refresh=r{number}", "Accept": "text/html"}
+        page = httpx.get(f"{api.url}/", headers=fields, trust_env=False)
+        assert page.status_code in {200, 303}
+        asked = httpx.get(f"{api.url}/v1/me", headers={"Cookie": fields["Cookie"]}, trust_env=False)
+        assert code_of(asked) == "unauthenticated"
+        contract.check(asked)
+        csrf = cookies.csrf_token(f"a.b.{number}")
+        own = {"Sec-Fetch-Site": "same-origin", "X-CSRF-Token": csrf, "Cookie": fields["Cookie"]}
+        again = httpx.post(f"{api.url}/auth/refresh", headers=own, trust_env=False)
+        assert code_of(again) == "unauthenticated"
+    assert api.metric(r'verso_supabase_requests_total\{service="auth"\}') == before
 
 
 @pytest.mark.parametrize("value", ["", "x", "e30=", "W1siYSJdXQ==", "%00", "é".encode("latin-1"), "[" * 3000])

@@ -67,6 +67,18 @@ async def test_the_late_get_the_same_for_a_while_and_the_too_late_ask(auth: Auth
     assert len(auth._refreshes) == 1
 
 
+async def test_a_session_that_is_over_is_not_asked_for_again(auth: Auth, upstream: Upstream) -> None:
+    upstream.status = 400
+    upstream.go_on.set()
+    for number in range(5):
+        with pytest.raises(VersoError) as refused:
+            await auth.renew("ended", f"made up {number}")
+        assert refused.value.code == "session_ended"
+    assert len(upstream.asked) == 1
+    upstream.status = 200
+    assert (await auth.renew("another", "r0")).refresh_token == "r2"
+
+
 async def test_who_leaves_takes_the_answer_from_nobody(auth: Auth, upstream: Upstream) -> None:
     leaving, staying = (asyncio.create_task(auth.refresh("r0")) for _ in range(2))
     await asyncio.sleep(0.01)
