@@ -63,6 +63,12 @@ EXIT_OF = {
     "no_working_folder": Exit.USAGE,
 }
 """Codes with an exit code of their own; every other refusal is 1."""
+_PLACES = (
+    ("GET /v1/projects lists yours", "`verso whoami` lists yours"),
+    ("GET /v1/me/invitations lists yours", "`verso invitations list` lists yours"),
+    ("GET /v1/me shows", "`verso whoami` shows"),
+)
+"""Where a sentence of the API sends programs to an address, people at a terminal are sent to a command."""
 
 
 def json_option(command: F) -> F:
@@ -153,8 +159,11 @@ def _end(refusal: VersoError, *, as_json: bool) -> NoReturn:
         except OSError:
             drop_output()
     if not told:
+        sentence = refusal.sentence
+        for address, command in _PLACES:
+            sentence = sentence.replace(address, command)
         with suppress(OSError):  # then the exit code has to say it
-            click.echo(f"verso: {safe_lines(refusal.sentence)}", err=True)
+            click.echo(f"verso: {safe_lines(sentence)}", err=True)
     sys.exit(EXIT_OF.get(refusal.code, Exit.REFUSED))
 
 

@@ -36,6 +36,21 @@ def test_what_others_wrote_moves_nobodys_cursor(capsys: pytest.CaptureFixture[st
     assert told.splitlines() == [harmless, f"verso: {harmless}"]
 
 
+def test_people_are_sent_to_a_command_where_programs_are_sent_to_an_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sentence = "There is no such project, or you are not a member of it. GET /v1/projects lists yours."
+    for as_json in (False, True):
+        with pytest.raises(SystemExit), telling(as_json=as_json):
+            raise VersoError("project_not_found", sentence)
+    said, told = capsys.readouterr()
+    assert (
+        told
+        == "verso: There is no such project, or you are not a member of it. `verso whoami` lists yours.\n"
+    )
+    assert json.loads(said)["error"]["sentence"] == sentence
+
+
 def test_programs_get_what_was_written(capsys: pytest.CaptureFixture[str]) -> None:
     with telling(as_json=True) as out:
         out.tell({"message": EVIL})
