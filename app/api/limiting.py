@@ -154,7 +154,7 @@ def _token_of(field: bytes) -> str | None:
 def _is_failure(scope: Any, status: int) -> bool:
     if status == _UNAUTHENTICATED and any(name in _CREDENTIALS for name, _ in scope["headers"]):
         return True  # who shows nothing guesses nothing
-    return scope["method"] == "POST" and _SIGN_IN.match(scope["path"]) is not None and status in _REFUSED
+    return _SIGN_IN.match(scope["path"]) is not None and status in _REFUSED
 
 
 async def _refuse(scope: Any, send: Send, wait: float, whose: str) -> None:

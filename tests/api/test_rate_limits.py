@@ -114,8 +114,10 @@ def test_failures_from_an_address_shut_out_guesses_and_not_those_who_are_signed_
         assert httpx.get(f"{api.url}/health/ready", trust_env=False).status_code == 200
 
 
-def test_a_guessed_password_is_a_failure_however_its_address_is_written(limited: Callable[..., Api]) -> None:
-    api = limited(failure_rate=0.001, failure_burst=3)
+def test_a_guess_is_a_failure_however_its_address_is_written(limited: Callable[..., Api]) -> None:
+    api = limited(failure_rate=0.001, failure_burst=4)
+    callback = f"{api.url}/auth/callback?state=made-up&code=guess"
+    assert httpx.get(callback, trust_env=False).status_code == 400
     form = {"email": "a@example.com", "password": "guess", "state": "none"}
     answers = [
         httpx.post(
