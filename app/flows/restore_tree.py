@@ -53,7 +53,7 @@ async def restore_tree(
     if len(planned.items) > limit:
         raise VersoError(
             "too_many_files",
-            f"This would write {len(planned.items):,} documents; one change writes at most {limit:,}. "
+            f"This would write more than {limit:,} documents, which is what one change may hold. "
             "Restore it folder by folder.",
             limit=limit,
         )

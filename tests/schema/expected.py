@@ -113,7 +113,7 @@ PARTS = {
             "read_document_at",
             "read_versions",
         },
-        on_behalf={"file_answer", "live_version"},
+        on_behalf={"file_answer", "tree_pairs"},
     ),
     "attributions": Part(
         history={"attributions", "settled_attributions"},

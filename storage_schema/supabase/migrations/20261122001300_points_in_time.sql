@@ -1,54 +1,9 @@
 -- Between two points, and back to one: what changed in a project, its whole tree with where the bytes are,
 -- and the change that would bring an earlier tree back.
 
--- Each document that a range of changes touched, as it was before and after: null where it wasn't live.
-create function public.compare_trees(
-  project text, from_point text, to_point text default null, prefix text default '', after text default null, page_size integer default 200)
-returns jsonb
-language plpgsql stable
-set search_path = ''
-as $$
-declare
-  target uuid := private.project_id(project);
-  older bigint := private.change_at(target, from_point);
-  newer bigint := private.change_at(target, to_point);
-  low bigint := least(older, newer);
-  high bigint := greatest(older, newer);
-  touched uuid[];
-begin
-  -- A few changes are read through; of many it costs less to ask each document that changed since.
-  if high - low <= 100 then
-    touched := array(select distinct v.document_id from public.versions v
-      where v.project_id = target and v.change_sequence > low and v.change_sequence <= high);
-  else
-    touched := array(select d.id from public.documents d where d.project_id = target and d.head_sequence > low);
-  end if;
-  return jsonb_build_object('from', older, 'to', newer, 'pairs', (
-    with states as materialized (
-      select t.document_id, private.live_version(t.document_id, older) as before, private.live_version(t.document_id, newer) as behind
-      from unnest(touched) t (document_id)
-    ),
-    named as (
-      -- What left a path comes before what took it: a patch is applied in this order.
-      select s.document_id, s.before, s.behind,
-             coalesce(b.path, a.path)::text || ' ' || (s.behind is not null)::integer || s.document_id as place,
-             a.path as old_path, b.path as new_path
-      from states s
-      left join lateral (select * from public.versions x where x.hash = s.before offset 0) a on true
-      left join lateral (select * from public.versions x where x.hash = s.behind offset 0) b on true
-      where s.before is distinct from s.behind
-        and (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type
-          or a.mode is distinct from b.mode)
-        and (a.path ^@ prefix or b.path ^@ prefix)
-    )
-    select coalesce(jsonb_agg(jsonb_build_object('place', n.place,
-        'from', public.version_answer(n.before), 'to', public.version_answer(n.behind)) order by n.place collate "C"), '[]')
-    from (select * from named where compare_trees.after is null or place collate "C" > compare_trees.after
-          order by place collate "C" limit private.page_rows(page_size)) n));
-end
-$$;
-comment on function public.compare_trees is
-  '{from, to, pairs: [{place, from, to}]}: the documents that differ between two points, in order of their paths, a page at a time; after is the place of the last one seen.';
+-- Each document that differs, as it was at both points: null where it wasn't live. Its place is its path at the newer
+-- point, or where it was when it isn't there any more or lies elsewhere than below the prefix. What left a path comes
+-- before what took it: a patch is applied in this order.
 
 create function private.live_version(document uuid, upto bigint)
 returns text
@@ -60,6 +15,109 @@ as $$
   order by v.change_sequence desc limit 1
 $$;
 comment on function private.live_version is 'The hash of a document''s version after a change; null where it wasn''t there or was deleted.';
+
+-- With its owner's rights, and the caller asked once. Few documents are asked one by one; of many it costs less to go from
+-- path to path and compare what was there: a page costs what the paths cost that it passes by, however many follow.
+create function private.tree_pairs(project uuid, older bigint, newer bigint, prefix text, after text, size integer)
+returns table (place text, before text, behind text)
+language plpgsql stable security definer
+set search_path = ''
+as $$
+declare
+  few constant integer := 20000;  -- twice what a change may hold
+  low bigint := least(older, newer);
+  seen text collate "C" := coalesce(left(after, -38), '');
+  touched uuid[];
+begin
+  if not exists (select from private.my_memberships m where m.project_id = tree_pairs.project) then
+    return;
+  end if;
+  touched := array(
+    select v.document_id from public.versions v
+    where v.project_id = tree_pairs.project and v.change_sequence > low and v.change_sequence <= greatest(older, newer) limit few + 1);
+  if cardinality(touched) > few then
+    touched := array(
+      select d.id from public.documents d where d.project_id = tree_pairs.project and d.head_sequence > low limit few + 1);
+  end if;
+  if cardinality(touched) <= few then
+    return query
+      with states as materialized (
+        select t.id, private.live_version(t.id, older) as before, private.live_version(t.id, newer) as behind
+        from (select distinct u.id from unnest(touched) u (id)) t
+      ), named as (
+        select s.before, s.behind, case when b.path ^@ tree_pairs.prefix then b.path else a.path end::text collate "C" as path,
+               coalesce(b.path ^@ tree_pairs.prefix, false)::integer || s.id::text as rank
+        from states s
+        left join lateral (select * from public.versions x where x.hash = s.before offset 0) a on true
+        left join lateral (select * from public.versions x where x.hash = s.behind offset 0) b on true
+        where s.before is distinct from s.behind
+          and (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type
+            or a.mode is distinct from b.mode)
+          and (a.path ^@ tree_pairs.prefix or b.path ^@ tree_pairs.prefix)
+      )
+      select n.path || ' ' || n.rank, n.before, n.behind from named n
+      where tree_pairs.after is null or (n.path, n.path || ' ' || n.rank) > (seen, tree_pairs.after collate "C")
+      order by n.path, n.rank collate "C" limit size;
+    return;
+  end if;
+  return query
+    with recursive walk (path) as (
+      (select t.path::text from public.tree_entries t
+       where t.project_id = tree_pairs.project and t.path >= greatest(tree_pairs.prefix collate "C", seen) order by t.path limit 1)
+      union all
+      select (select t.path::text from public.tree_entries t
+              where t.project_id = tree_pairs.project and t.path > w.path order by t.path limit 1)
+      from walk w where w.path ^@ tree_pairs.prefix
+    )
+    select w.path || ' ' || p.rank, p.before, p.behind
+    from walk w
+    join lateral (
+      select (select t from public.tree_entries t
+              where t.project_id = tree_pairs.project and t.path = w.path and t.sequence <= older order by t.sequence desc limit 1) as was,
+             (select t from public.tree_entries t
+              where t.project_id = tree_pairs.project and t.path = w.path and t.sequence <= newer order by t.sequence desc limit 1) as now
+      offset 0) e on (e.was).version is distinct from (e.now).version
+    cross join lateral (
+      -- What was here and is not, or lies elsewhere.
+      select '0' || (e.was).document_id as rank, (e.was).version::text as before, gone.behind
+      from (select private.live_version((e.was).document_id, newer) as behind) gone
+      left join public.versions b on b.hash = gone.behind
+      where (e.was).version is not null and (gone.behind is null or not b.path ^@ tree_pairs.prefix)
+      union all
+      -- What is here, and was another version, or nowhere.
+      select '1' || (e.now).document_id, came.before, (e.now).version::text
+      from (select private.live_version((e.now).document_id, older) as before) came
+      left join public.versions a on a.hash = came.before
+      join public.versions b on b.hash = (e.now).version
+      where (a.sha256 is distinct from b.sha256 or a.path is distinct from b.path or a.media_type is distinct from b.media_type
+        or a.mode is distinct from b.mode)
+      offset 0) p
+    where w.path ^@ tree_pairs.prefix and (tree_pairs.after is null or w.path > seen or w.path || ' ' || p.rank > tree_pairs.after collate "C")
+    limit size;
+end
+$$;
+comment on function private.tree_pairs is
+  'The first so many documents of a project of the caller''s that differ between two changes: their versions at both, in order of their places.';
+
+create function public.compare_trees(
+  project text, from_point text, to_point text default null, prefix text default '', after text default null, page_size integer default 200)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  target uuid := private.project_id(project);
+  older bigint := private.change_at(target, from_point);
+  newer bigint := private.change_at(target, to_point);
+begin
+  return jsonb_build_object('from', older, 'to', newer, 'pairs', (
+    select coalesce(jsonb_agg(jsonb_build_object('place', n.place,
+        'from', public.version_answer(n.before), 'to', public.version_answer(n.behind)) order by n.n), '[]')
+    from private.tree_pairs(target, older, newer, prefix, after, private.page_rows(page_size)) with ordinality n (place, before, behind, n)));
+end
+$$;
+comment on function public.compare_trees is
+  '{from, to, pairs: [{place, from, to}]}: the documents that differ between two points, in order of their paths, a page at a time; after is the place of the last one seen.';
 
 -- A tree for readers of bytes: as list_tree, each entry with the objects that may hold its content.
 create function public.list_contents(
@@ -87,45 +145,25 @@ as $$
 declare
   target uuid := private.project_id(project);
   upto bigint := private.change_at(target, at);
-  -- The paths below the prefix one by one, as list_tree walks: however long their history is.
-  tree text[] := array(
-    with recursive walk (path) as (
-      (select t.path::text from public.tree_entries t
-       where t.project_id = target and t.path >= prefix collate "C" order by t.path limit 1)
-      union all
-      select (select t.path::text from public.tree_entries t
-              where t.project_id = target and t.path > w.path order by t.path limit 1)
-      from walk w where w.path ^@ prefix
-    )
-    select e.version
-    from (select (select t.version from public.tree_entries t
-                  where t.project_id = target and t.path = w.path and t.sequence <= upto
-                  order by t.sequence desc limit 1) as version
-          from walk w where w.path ^@ prefix) e
-    where e.version is not null);
+  newest bigint := private.change_at(target, null);
 begin
   return jsonb_build_object('sequence', upto, 'items', (
-    with past as materialized (
-      select v.document_id, v.number, v.path, v.sha256, v.media_type, v.mode
-      from unnest(tree) t (version)
-      join public.versions v on v.hash = t.version
-    )
     select coalesce(jsonb_agg(i.item order by i.path), '[]') from (
-      select p.path, jsonb_build_object('document', d.id, 'base', d.head, 'restore', p.number, 'path', p.path) as item
-      from past p
-      join public.documents d on d.id = p.document_id
-      join public.versions h on h.hash = d.head
-      where not d.live or d.path <> p.path or h.sha256 is distinct from p.sha256 or h.media_type is distinct from p.media_type
-        or h.mode is distinct from p.mode
-      union all
-      select d.path, jsonb_build_object('document', d.id, 'base', d.head, 'delete', true)
-      from public.documents d
-      where d.project_id = target and d.live and d.path ^@ prefix
-        and d.id not in (select document_id from past)) i));
+      select case when w.was then v.path else d.path end as path,
+             jsonb_build_object('document', d.id, 'base', d.head)
+             || case when w.was then jsonb_build_object('restore', v.number, 'path', v.path) else '{"delete": true}' end as item
+      from (select p.before, coalesce(p.before, p.behind) as version
+            from private.tree_pairs(target, upto, newest, prefix, null, 10001) p offset 0) n
+      -- One by one: a join of all would rather read every document there is. And coalesce is done before, because row
+      -- security holds it for leaky.
+      cross join lateral (select * from public.versions x where x.hash = n.version offset 0) v
+      cross join lateral (select * from public.documents x where x.id = v.document_id offset 0) d
+      -- What has come here from elsewhere goes, too.
+      cross join lateral (select n.before is not null and v.path ^@ prefix as was) w) i));
 end
 $$;
 comment on function public.plan_restore is
-  '{sequence, items}: what commit_change needs to bring a folder or the whole project back to a point. Empty when it is there already.';
+  '{sequence, items}: what commit_change needs to bring a folder or the whole project back to a point; no more than 10,001 items, one more than it takes. Empty when it is there already.';
 
 -- Any two documents, each by its id or by the path that it has at a point.
 create function private.file_answer(project uuid, file text, at text)
@@ -196,4 +234,4 @@ revoke execute on function public.compare_trees, public.list_contents, public.pl
 grant execute on function public.compare_trees, public.list_contents, public.plan_restore, public.read_document_at,
   public.compare_files, public.read_versions to authenticated;
 revoke execute on all functions in schema private from public;
-grant execute on function private.live_version, private.file_answer to authenticated;
+grant execute on function private.tree_pairs, private.file_answer to authenticated;
