@@ -8,6 +8,7 @@ import pytest
 
 from app.model import is_tag_name
 from tests.schema.world import refused
+from tests.stack import REPOSITORY
 
 if TYPE_CHECKING:
     from tests.schema.world import World
@@ -104,6 +105,15 @@ async def test_an_owner_whose_account_is_gone_is_no_owner_to_leave_a_project_to(
     await world.sql("delete from auth.users where id = $1", team.editor.id, role="supabase_auth_admin")
     refusal = await refused(world.rpc(team.owner, "remove_member", project=team.id, person=team.owner.handle))
     assert refusal.code == "last_owner"
+
+
+async def test_an_operator_makes_an_owner_with_the_sql_of_the_page(world, team):
+    page = (REPOSITORY / "docs" / "schema.md").read_text()
+    given = page.partition("```sql")[2].partition("```")[0].replace("<project id>", team.id)
+    for person in (team.editor, team.outsider):
+        await world.sql(given.replace("<handle>", person.handle))
+        found = await world.rpc(person, "read_project", project=team.id)
+        assert found["role"] == "owner"
 
 
 async def test_anyone_leaves_and_only_owners_send_others_away(world, team):
