@@ -10,10 +10,7 @@ import asyncio
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -26,9 +23,12 @@ from urllib.parse import quote
 import bcrypt
 import httpx
 
+from tests.api.process import start_service
 from tests.stack import REPOSITORY
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
     from tests.stack import Stack
 
 PROBLEM = "application/problem+json"
@@ -62,34 +62,31 @@ class Api:
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("VERSO_")}
         self._environment = inherited | stack.env | {f"VERSO_{k.upper()}": str(v) for k, v in given.items()}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkServerProcess | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--no-access-log"]
-        command += ["--fd", str(self._listener.fileno()), "--log-level", "warning"]
-        command += ["--no-server-header", "--no-proxy-headers"]
-        # As `verso serve` has it, too: after five seconds a busy machine meets the next request on its way.
-        command += ["--timeout-keep-alive", "75"]
         # As `verso serve` has it: what uvicorn says goes through the service's own log.
         log_config = self.directory / "log.json"
         log_config.write_text(json.dumps({"version": 1, "disable_existing_loggers": False}))
-        command += ["--log-config", str(log_config)]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                env=self._environment,
-                cwd=REPOSITORY,
-                stdout=log,
-                stderr=log,
-                pass_fds=(self._listener.fileno(),),
-            )
+        options = ["--no-access-log", "--log-level", "warning", "--log-config", str(log_config)]
+        options += ["--no-server-header", "--no-proxy-headers"]
+        # As `verso serve` has it, too: after five seconds a busy machine meets the next request on its way.
+        options += ["--timeout-keep-alive", "75"]
+        self.log.touch()
+        self._process = start_service(
+            self._listener,
+            directory=REPOSITORY,
+            log=self.log,
+            environment=self._environment,
+            options=options,
+        )
         deadline = time.monotonic() + 60
         while True:
             try:
                 ready = httpx.get(f"{self.url}/health/ready", timeout=30)
                 assert ready.status_code == 200, ready.text
             except httpx.TransportError:
-                assert self._process.poll() is None, self.log.read_text()
+                assert self._process.is_alive(), self.log.read_text()
                 assert time.monotonic() < deadline, self.log.read_text()
                 time.sleep(0.05)
             else:
@@ -97,24 +94,28 @@ class Api:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(5)
+        self._process.terminate()
+        if self.ended(15) is None:
+            self.kill()
         self._listener.close()
 
     @property
     def pid(self) -> int:
         assert self._process is not None
+        assert self._process.pid is not None
         return self._process.pid
+
+    def ended(self, seconds: float) -> int | None:
+        """Wait for its end: the exit status, a signal's number below zero, or None when it goes on."""
+        assert self._process is not None
+        self._process.join(seconds)
+        return self._process.exitcode
 
     def kill(self) -> None:
         """End it as a crash would. It can be entered again, on the same listening socket."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(5)
+        self._process.join(5)
 
     def log_lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._written()]
