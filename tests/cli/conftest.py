@@ -12,7 +12,7 @@ import pytest
 from tests.cli.running import Dev
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +28,5 @@ def first_run() -> Iterator[Dev]:
 @pytest.fixture
 def loaded(first_run: Dev, tmp_path: Path) -> Path:
     """A data directory with the demo in it, of the test's own."""
-    return copy_of(first_run, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def copy_of_first(first_run: Dev) -> Callable[[Path], Path]:
-    return lambda directory: copy_of(first_run, directory)
-
-
-def copy_of(first_run: Dev, directory: Path) -> Path:
     # A socket can't be copied, and is made anew.
-    return Path(shutil.copytree(first_run.data, directory / "data", ignore=shutil.ignore_patterns("run")))
+    return Path(shutil.copytree(first_run.data, tmp_path / "data", ignore=shutil.ignore_patterns("run")))
