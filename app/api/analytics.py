@@ -10,6 +10,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from app.api.conditions import CHOSEN_FORM
 from app.api.services import Services
 from app.api.spreadsheets import csv_answer, wants_csv
 from app.supabase.analytics import AnalyticsRow, Period, Times
@@ -34,7 +35,6 @@ By = Annotated[
 Form = Annotated[
     Literal["json", "csv"] | None, QueryParameter(name="format", description="Stronger than Accept.")
 ]
-_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
 _PARTS = ("start", "stage", "actor", "project")
 _TIMES = tuple(Times.__struct_fields__)
 
@@ -108,11 +108,11 @@ async def _answer(
     as_csv = wants_csv(request, form)
     rows = await services.rollups.read_analytics(actor.token, project=project, period=period)
     if as_csv:
-        return csv_answer(*_table(rows), name="analytics", headers=_HEADERS)
+        return csv_answer(*_table(rows), name="analytics", headers=CHOSEN_FORM)
     told = Analytics(
         first_day=period.first_day, last_day=period.last_day, group=period.step, by=period.part, rows=rows
     )
-    return Response(told, headers=_HEADERS)
+    return Response(told, headers=CHOSEN_FORM)
 
 
 def _table(rows: list[AnalyticsRow]) -> tuple[list[str], list[list[Any]]]:

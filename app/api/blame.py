@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.accepting import wanted_type
-from app.api.conditions import etag_of, is_unchanged
+from app.api.conditions import CHOSEN_FORM, etag_of, is_unchanged
 from app.api.diff_forms import PATCH_HEADERS
 from app.api.files import At
 from app.api.services import Services
@@ -63,11 +63,7 @@ async def blame_document(
     )
     blame = blamed.blame
     tag = f"{blame.version.hash}-{first}-{last or ''}-{blame.source}-{'t' if as_text else 'j'}"
-    headers = {
-        "ETag": etag_of(tag),
-        "Cache-Control": "private, no-cache",
-        "Vary": "Accept, Authorization, Cookie",
-    }
+    headers = {"ETag": etag_of(tag), **CHOSEN_FORM}
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
     if not as_text:

@@ -18,6 +18,10 @@ _LIST = re.compile(
 )
 
 
+CHOSEN_FORM = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
+"""What caches are told of an answer that comes in several forms."""
+
+
 def etag_of(version_hash: str) -> str:
     """The ETag of a version."""
     return f'"{version_hash}"'

@@ -12,7 +12,7 @@ from litestar.enums import HttpMethod
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.bodies import take_struct
-from app.api.conditions import base_of, document_tag, etag_of, is_unchanged, needed_base
+from app.api.conditions import CHOSEN_FORM, base_of, document_tag, etag_of, is_unchanged, needed_base
 from app.api.content import FOREVER, answer_content
 from app.api.diff_forms import (
     Context,
@@ -318,11 +318,7 @@ async def compare_versions(
     before = "" if compared.older is None else compared.older.version.hash
     shape = f"{context}-{ignore.value}-{granularity.value}-{view.value}-{form.rpartition('/')[2]}"
     tag = f"{before[:32]}-{compared.newer.version.hash[:32]}-{shape}"
-    headers = {
-        "ETag": etag_of(tag),
-        "Cache-Control": "private, no-cache",
-        "Vary": "Accept, Authorization, Cookie",
-    }
+    headers = {"ETag": etag_of(tag), **CHOSEN_FORM}
     if is_unchanged(request, tag):
         return Response(None, status_code=304, headers=headers)
     return await pair_answer(

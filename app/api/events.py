@@ -13,6 +13,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response.base import ASGIResponse
 
 from app.api.accepting import wanted_type
+from app.api.conditions import CHOSEN_FORM
 from app.api.diff_forms import comparing_with
 from app.api.links import next_link
 from app.api.paging import Limit, page_size
@@ -102,8 +103,7 @@ async def list_events(
         finder = _finder(services, actor, page)
         items = [await finder.find(row) or row for row in items]
     following = page.scanned if page.scanned < page.newest else None
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
-    headers |= next_link(request, following, name="after")
+    headers = CHOSEN_FORM | next_link(request, following, name="after")
     return Response(EventPage(items=items, next=following, newest=page.newest), headers=headers)
 
 
@@ -190,8 +190,8 @@ class _Sender(ASGIResponse):
 
     def __init__(self, stream: EventStream, *, abort: Any) -> None:
         headers = {
+            **CHOSEN_FORM,
             "Cache-Control": "no-store",
-            "Vary": "Accept, Authorization, Cookie",
             "X-Accel-Buffering": "no",  # nginx would keep events back until it has a page of them
         }
         super().__init__(headers=headers, media_type=STREAM)

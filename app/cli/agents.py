@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -27,13 +26,11 @@ from app.cli.secret_key import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from app.cli.exits import Teller
     from app.client.api import Api
     from app.flows.keep_agents import KeptAgent
-    from app.supabase.accounts import Accounts
-    from app.supabase.agents import Agents
 
 T = TypeVar("T")
 
@@ -94,11 +91,15 @@ def add_agent(
             if key is None:
                 kept = client.post(_url(project), {"name": name, "role": role}, kind=KeptAgent)
             else:
-                hands = _Hands(client, supabase, key, token)
-                kept = hands.take(
-                    lambda known, accounts, token: make_agent(
-                        known, accounts, token, project=project, name=name, role=Role(role)
-                    )
+                kept = _by_key(
+                    make_agent,
+                    client,
+                    token,
+                    supabase=supabase,
+                    key=key,
+                    project=project,
+                    name=name,
+                    role=Role(role),
                 )
         _tell(out, kept, f"{kept.agent.name} is {kept.agent.role} of {project}")
 
@@ -125,11 +126,8 @@ def rotate_agent(
             if key is None:
                 kept = client.post(f"{_url(project, agent)}/rotate", kind=KeptAgent)
             else:
-                hands = _Hands(client, supabase, key, token)
-                kept = hands.take(
-                    lambda known, accounts, token: rotate_agent(
-                        known, accounts, token, project=project, agent=agent
-                    )
+                kept = _by_key(
+                    rotate_agent, client, token, supabase=supabase, key=key, project=project, agent=agent
                 )
         _tell(out, kept, f"{kept.agent.name} has another credential")
 
@@ -153,11 +151,8 @@ def revoke_agent(
             if key is None:
                 gone = client.send("DELETE", _url(project, agent), kind=RevokedAgent, again=True)
             else:
-                hands = _Hands(client, supabase, key, token)
-                gone = hands.take(
-                    lambda known, accounts, token: revoke_agent(
-                        known, accounts, token, project=project, agent=agent
-                    )
+                gone = _by_key(
+                    revoke_agent, client, token, supabase=supabase, key=key, project=project, agent=agent
                 )
         told = f"{gone.agent.name} is revoked: it has no rights any more."
         if not gone.account_closed:
@@ -168,45 +163,42 @@ def revoke_agent(
         out.tell(gone, told)
 
 
-@dataclass(frozen=True)
-class _Hands:
-    """Supabase itself, without the server: the caller's own token to the database, the secret key to Auth."""
+def _by_key(
+    step: Callable[..., Coroutine[Any, Any, T]],
+    client: Api,
+    token: str,
+    *,
+    supabase: str | None,
+    key: str,
+    **what: Any,
+) -> T:
+    """A step of `keep_agents` at Supabase itself: with the caller's token, and the secret key to Auth."""
+    import asyncio
 
-    client: Api
-    supabase: str | None
-    key: str
-    token: str
+    from app.client.auth import where_to_sign_in
+    from app.errors import VersoError
+    from app.settings import Settings
+    from app.supabase.accounts import Accounts
+    from app.supabase.agents import Agents
+    from app.supabase.pool import Pool
 
-    def take(self, step: Callable[[Agents, Accounts, str], Awaitable[T]]) -> T:
-        """Take a step."""
-        import asyncio
+    if supabase is None:
+        # Not what the server says: the key must go nowhere that its holder didn't name.
+        raise VersoError("bad_usage", "Say which Supabase the secret key is of: SUPABASE_URL, or --supabase.")
+    quiet_logs()
+    settings = Settings(
+        supabase_url=checked_address(supabase),
+        supabase_publishable_key=where_to_sign_in(client).publishable_key,
+    )
 
-        from app.client.auth import where_to_sign_in
-        from app.errors import VersoError
-        from app.settings import Settings
-        from app.supabase.accounts import Accounts
-        from app.supabase.agents import Agents
-        from app.supabase.pool import Pool
+    async def run() -> T:
+        pool = Pool(settings)
+        try:
+            return await step(Agents(pool), Accounts(pool.http, pool.url, key), token, **what)
+        finally:
+            await pool.close()
 
-        if self.supabase is None:
-            # Not what the server says: the key must go nowhere that its holder didn't name.
-            raise VersoError(
-                "bad_usage", "Say which Supabase the secret key is of: SUPABASE_URL, or --supabase."
-            )
-        quiet_logs()
-        settings = Settings(
-            supabase_url=checked_address(self.supabase),
-            supabase_publishable_key=where_to_sign_in(self.client).publishable_key,
-        )
-
-        async def run() -> T:
-            pool = Pool(settings)
-            try:
-                return await step(Agents(pool), Accounts(pool.http, pool.url, self.key), self.token)
-            finally:
-                await pool.close()
-
-        return asyncio.run(run())
+    return asyncio.run(run())
 
 
 @contextmanager

@@ -227,7 +227,7 @@ class Api:
         with self.stream(
             method, path, content=content, query=query, headers=headers, key=key, again=again
         ) as response:
-            return Answer(response.status_code, response.headers, b"".join(self._pieces(response, path)))
+            return Answer(response.status_code, response.headers, b"".join(self.pieces(response)))
 
     @contextmanager
     def stream(
@@ -252,15 +252,12 @@ class Api:
 
     def pieces(self, response: httpx.Response) -> Iterator[bytes]:
         """The body of an open answer as it comes. Raises VersoError `unreachable` when it breaks off."""
-        return self._pieces(response, response.request.url.path)
-
-    def _pieces(self, response: httpx.Response, path: str) -> Iterator[bytes]:
         try:
             for piece in response.iter_bytes():
                 self.traffic.received_bytes += len(piece)
                 yield piece
         except httpx.TransportError as error:
-            raise self._unreachable(path, error) from error
+            raise self._unreachable(response.request.url.path, error) from error
         except httpx.DecodingError as error:
             raise _not_understood(error) from None
 
