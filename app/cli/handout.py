@@ -42,6 +42,8 @@ def dev_json(
         "people": {
             role: {
                 "id": person.id,
+                "handle": person.handle,
+                "name": person.name,
                 "email": person.email,
                 "password": person.password,
                 "access_token": person.access_token,
@@ -124,7 +126,7 @@ def welcome(values: Mapping[str, Any], data: DataDirectory, *, seconds: float) -
     if values["people"]:
         parts.append(f"\nThe people of the project {values['project']}:\n")
         parts += [
-            f"  {role:<16} {person['email']:<24} password {person['password']}"
+            f"  {role:<16} {person['name']:<16} {person['email']:<22} password {person['password']}"
             for role, person in values["people"].items()
         ]
         parts.append("\nTry it, in another terminal, as the editor:\n")

@@ -29,6 +29,8 @@ class Person(msgspec.Struct, frozen=True):
     """A demo person who is signed in."""
 
     id: str
+    handle: str
+    name: str
     email: str
     password: str
     access_token: str
@@ -59,7 +61,14 @@ def _sign_in(auth: Site, publishable_key: str, account: Account) -> Person:
         about = {"full_name": account.name, "handle": account.handle}
         answer = auth.ask("POST", "/auth/v1/signup", value=known | {"data": about}, headers=key)
     session = answer.json()
-    return Person(session["user"]["id"], account.email, account.password, session["access_token"])
+    return Person(
+        id=session["user"]["id"],
+        handle=account.handle,
+        name=account.name,
+        email=account.email,
+        password=account.password,
+        access_token=session["access_token"],
+    )
 
 
 class Seeding:

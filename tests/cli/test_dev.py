@@ -101,7 +101,7 @@ def test_what_is_printed_is_where_things_are(dev: Dev) -> None:
     ):
         assert shown in dev.output
     for person in values["people"].values():
-        assert person["email"] in dev.output
+        assert f"{person['name']:<16} {person['email']}" in dev.output
         assert person["password"] in dev.output
     assert "laptops and demos" in dev.output
     assert httpx.get(values["openapi"]).status_code == 200
