@@ -33,6 +33,7 @@ from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from app.api.rates import Rate, address_of
 from app.api.witness import note_limit
 from app.errors import VersoError
+from app.text.pool import ASKED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,7 @@ class Limiter:
                 note_limit(Request(scope), self._app.state.services, token=self._token(scope) or "")
                 await _refuse(scope, send, wait, "Your account")
             else:
+                ASKED_BY.set(account)
                 await self._app(scope, receive, send)
             return
         address = address_of(scope, hops=self._settings.trusted_hops)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Coroutine
 
+ASKED_BY: ContextVar[str | None] = ContextVar("asked_by", default=None)
+"""Whose texts are computed with here, as far as that is known."""
 _DYING_S = 1.0
 _RETIRING_BYTES = 16 * 1024 * 1024
 
@@ -23,11 +27,14 @@ _RETIRING_BYTES = 16 * 1024 * 1024
 class WorkerPool:
     """At most so many processes of `app.text.worker`, each with so much address space.
 
-    Who finds them all busy waits in line, `wait_s` seconds at most.
+    Who finds them all busy waits in line, `wait_s` seconds at most. Nobody has all of them at once, where
+    there are several: else one with texts that take long would keep everybody else waiting.
     """
 
     def __init__(self, *, workers: int, memory_bytes: int, wait_s: float) -> None:
         self._slots = asyncio.Semaphore(workers)
+        self._most_of_one = max(1, workers - 1)
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._wait_s = wait_s
         self._memory_bytes = memory_bytes
         self._idle: list[Process] = []
@@ -50,17 +57,19 @@ class WorkerPool:
         order, or if the pool is closed; WorkersBusyError if no worker gets free in time; RuntimeError if
         none can be started.
         """
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise WorkersBusyError(
-                f"All workers were busy with other texts for {self._wait_s:g} s. Ask again in a moment."
-            ) from None
-        try:
+        whose = ASKED_BY.get()
+        async with AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout(self._wait_s):
+                    if whose is not None:
+                        share = self._shares.setdefault(whose, asyncio.Semaphore(self._most_of_one))
+                        await turn.enter_async_context(share)
+                    await turn.enter_async_context(self._slots)
+            except TimeoutError:
+                raise WorkersBusyError(
+                    f"All workers were busy with other texts for {self._wait_s:g} s. Ask again in a moment."
+                ) from None
             return await self._ask(order, deadline_s)
-        finally:
-            self._slots.release()
 
     async def _ask(self, order: bytes, seconds: float) -> Answer:
         while not self._closed:

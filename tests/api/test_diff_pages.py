@@ -149,11 +149,13 @@ def test_a_diff_ends_when_its_client_goes(
 
 
 def test_who_finds_all_workers_busy_is_told_to_come_back(project: Project, slow: Api, endless: str) -> None:
-    token = project.people.reader.token
-    holding = [start(slow, f"{endless}?context={number}", token, DIFF) for number in (1, 2)]
+    one, other, third = (
+        each.token for each in (project.people.reader, project.people.editor, project.people.reviewer)
+    )
+    holding = [start(slow, endless, token, DIFF) for token in (one, other)]  # nobody has all of them
     assert until(lambda: len(busy(slow)) == 2)
     with httpx.Client(
-        base_url=slow.url, headers={"Authorization": f"Bearer {token}", **DIFF}, timeout=30
+        base_url=slow.url, headers={"Authorization": f"Bearer {third}", **DIFF}, timeout=30
     ) as late:
         for url in (
             f"{endless}?context=9",

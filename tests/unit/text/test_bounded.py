@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import random
 import shutil
@@ -19,6 +20,7 @@ from app.text.errors import BinaryMergeError, PatchRejectedError, PatchUnreadabl
 from app.text.hunks import diff_hunks
 from app.text.merge import merge
 from app.text.patch import apply_patch, parse_patch
+from app.text.pool import ASKED_BY
 from app.text.tasks import Unified
 from app.text.unified import unified_diff
 
@@ -181,6 +183,21 @@ async def test_more_calls_than_workers_wait_for_their_turn(workers):
     patches = await asyncio.gather(*(workers.unified(LARGE, CHANGED, **NAMES) for _ in range(6)))
     assert set(patches) == {unified_diff(LARGE, CHANGED, **NAMES)}
     assert len(children()) <= 2
+
+
+async def test_nobody_has_all_workers_however_many_texts_take_long(workers):
+    def asked_by(name, *texts):
+        here = contextvars.copy_context()
+        here.run(ASKED_BY.set, name)
+        return asyncio.create_task(workers.unified(*texts, **NAMES), context=here)
+
+    endless = [asked_by("one", *hopeless()) for _ in range(3)]
+    await asyncio.to_thread(wait_for_work)
+    assert await asked_by("another", LARGE, CHANGED) == unified_diff(LARGE, CHANGED, **NAMES)
+    assert not any(each.done() for each in endless)
+    for each in endless:
+        each.cancel()
+    await asyncio.wait(endless)
 
 
 async def test_a_worker_has_none_of_the_parents_secrets(workers, monkeypatch):
