@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from app.local.binaries import PostgresMissing, find_binaries
+from app.local.cluster import create_cluster
 from app.local.database import UNREACHABLE
 from app.local.ownership import DataDirectoryInUse
 from app.local.postgres import Postgres, PostgresError
@@ -57,8 +58,24 @@ def until(condition, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cluster that no server has run on: to copy it takes a tenth of what making one takes."""
+    directory = tmp_path_factory.mktemp("made")
+    create_cluster(find_binaries(), directory)
+    return directory / "pg"
+
+
+@pytest.fixture
+def data(made: Path, tmp_path: Path) -> Path:
+    """A data directory with a cluster in it, for a server that needn't make one."""
+    shutil.copytree(made, tmp_path / "data" / "pg")
+    return tmp_path / "data"
+
+
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[Postgres]:
+    """A server that makes its cluster, unless the test has `data`."""
     server = Postgres(tmp_path / "data")
     yield server
     server.stop()
@@ -92,18 +109,18 @@ async def test_a_cluster_is_made_once_and_keeps_its_data(tmp_path: Path, bin_dir
         server.stop()
 
 
-async def test_nothing_listens_on_tcp_without_a_port(postgres: Postgres):
+async def test_nothing_listens_on_tcp_without_a_port(data: Path, postgres: Postgres):
     postgres.start()
     assert await value(postgres, "show listen_addresses") == ""
     connections = psutil.Process(postgres.pid).net_connections("inet")
     assert connections == []
 
 
-async def test_with_a_port_loopback_takes_the_password_and_nothing_else(tmp_path: Path):
+async def test_with_a_port_loopback_takes_the_password_and_nothing_else(data: Path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = Postgres(tmp_path, port=port)
+    server = Postgres(data, port=port)
     server.start()
     try:
         statement = f"create role postgres login password '{server.password}'"
@@ -115,7 +132,7 @@ async def test_with_a_port_loopback_takes_the_password_and_nothing_else(tmp_path
             await asyncpg.connect(server.url().replace(server.password, "wrong"))
         addresses = {connection.laddr.ip for connection in psutil.Process(server.pid).net_connections("inet")}
         assert addresses == {"127.0.0.1"}
-        assert (tmp_path / "postgres.password").stat().st_mode & 0o777 == 0o600
+        assert (data / "postgres.password").stat().st_mode & 0o777 == 0o600
     finally:
         server.stop()
 
@@ -159,7 +176,7 @@ async def test_the_users_own_environment_does_not_reach_the_server(
     assert await value(postgres, "show fsync") == "on"
 
 
-def test_a_second_owner_is_refused_in_words(postgres: Postgres):
+def test_a_second_owner_is_refused_in_words(data: Path, postgres: Postgres):
     postgres.start()
     script = (
         "import sys; from pathlib import Path; from app.local.postgres import Postgres\n"
@@ -175,20 +192,20 @@ def test_a_second_owner_is_refused_in_words(postgres: Postgres):
     assert psutil.pid_exists(postgres.pid)
 
 
-async def test_kill_9_of_the_owner_takes_the_server_along_and_loses_nothing(tmp_path: Path):
+async def test_kill_9_of_the_owner_takes_the_server_along_and_loses_nothing(data: Path):
     script = (
         "import sys, time; from pathlib import Path; from app.local.postgres import Postgres\n"
         "server = Postgres(Path(sys.argv[1])); server.start(); print(server.pid, flush=True); time.sleep(60)"
     )
-    owner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen([sys.executable, "-c", script, str(data)], stdout=subprocess.PIPE, text=True)
     assert int(owner.stdout.readline())
-    server = Postgres(tmp_path)
+    server = Postgres(data)
     await value(server, "create table kept (n int)")
     await value(server, "insert into kept values (1)")
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    until(lambda: servers_on(tmp_path) == [])
+    until(lambda: servers_on(data) == [])
     server.start()
     try:
         assert await value(server, "select count(*) from kept") == 1
@@ -196,17 +213,17 @@ async def test_kill_9_of_the_owner_takes_the_server_along_and_loses_nothing(tmp_
         server.stop()
 
 
-async def test_a_new_owner_may_start_the_moment_the_old_one_was_killed(tmp_path: Path):
+async def test_a_new_owner_may_start_the_moment_the_old_one_was_killed(data: Path):
     script = (
         "import sys, time; from pathlib import Path; from app.local.postgres import Postgres\n"
         "server = Postgres(Path(sys.argv[1])); server.start(); print(server.pid, flush=True); time.sleep(60)"
     )
-    owner = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen([sys.executable, "-c", script, str(data)], stdout=subprocess.PIPE, text=True)
     owner.stdout.readline()
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    server = Postgres(tmp_path)
+    server = Postgres(data)
     server.start()
     try:
         assert await value(server, "select 1") == 1
@@ -214,7 +231,7 @@ async def test_a_new_owner_may_start_the_moment_the_old_one_was_killed(tmp_path:
         server.stop()
 
 
-async def test_after_kill_9_under_load_every_acknowledged_row_is_there(postgres: Postgres):
+async def test_after_kill_9_under_load_every_acknowledged_row_is_there(data: Path, postgres: Postgres):
     postgres.start()
     await value(postgres, "create table kept (n int primary key)")
     conn = await asyncpg.connect(postgres.dsn("supabase_admin"))
@@ -231,7 +248,7 @@ async def test_after_kill_9_under_load_every_acknowledged_row_is_there(postgres:
     assert acknowledged > 500
 
 
-def test_the_pid_of_an_unrelated_process_in_a_stale_file_does_not_matter(postgres: Postgres):
+def test_the_pid_of_an_unrelated_process_in_a_stale_file_does_not_matter(data: Path, postgres: Postgres):
     postgres.start()
     pid_file = postgres.data_dir / "pg" / "postmaster.pid"
     stale = pid_file.read_text().splitlines()
@@ -261,11 +278,11 @@ def test_a_server_that_cannot_start_tells_its_log(tmp_path: Path):
     working.stop()
 
 
-def test_programs_of_another_major_version_are_refused_in_words(tmp_path: Path):
-    server = Postgres(tmp_path)
+def test_programs_of_another_major_version_are_refused_in_words(data: Path):
+    server = Postgres(data)
     server.start()
     server.stop()
-    version = tmp_path / "pg" / "PG_VERSION"
+    version = data / "pg" / "PG_VERSION"
     version.write_text("14\n")
     with pytest.raises(PostgresMissing, match="was made by PostgreSQL 14"):
         server.start()
