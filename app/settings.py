@@ -195,9 +195,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(
                     f"{variable_name(name)} must be 1 to {ceiling:,}: the database refuses more."
                 )
-        if not 1 <= self.default_page_size <= self.max_page_size <= 1000:  # noqa: PLR2004
+        # The database gives 1000 at once, and one more than a page says whether another follows.
+        if not 1 <= self.default_page_size <= self.max_page_size <= 999:  # noqa: PLR2004
             raise SettingsError(
-                "VERSO_DEFAULT_PAGE_SIZE and VERSO_MAX_PAGE_SIZE must be 1 to 1000, in that order."
+                "VERSO_DEFAULT_PAGE_SIZE and VERSO_MAX_PAGE_SIZE must be 1 to 999, in that order."
             )
         if self.event_heartbeat <= 0 or not 0 < self.event_recheck <= 60:  # noqa: PLR2004
             raise SettingsError(

@@ -53,7 +53,7 @@ def test_values_are_of_their_types() -> None:
         ("VERSO_MAX_FILES_PER_CHANGE", "0"),
         ("VERSO_MAX_FILES_PER_CHANGE", "10001"),
         ("VERSO_MAX_MESSAGE_LENGTH", "65537"),
-        ("VERSO_MAX_PAGE_SIZE", "1001"),
+        ("VERSO_MAX_PAGE_SIZE", "1000"),
         ("VERSO_DEFAULT_PAGE_SIZE", "201"),
         ("VERSO_EVENT_HEARTBEAT", "0"),
         ("VERSO_EVENT_RECHECK", "0"),
