@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from app.client.api import Api
     from app.sources.listing import Source
 
-MOST_ITEMS = 1000
+MOST_ITEMS = 10_000
 """Items of one change, as the API takes them unless its operator set less."""
 MOST_BYTES = 1024 * MIB
 """Bytes of one change: a connection that breaks has not all of it to send again."""

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from app.client.api import Api
-from app.client.import_folder import Imported, import_source
+from app.client.import_folder import MOST_ITEMS, Imported, import_source
 from app.errors import VersoError
+from app.settings import Settings
 from app.sources.filters import Filter
 from app.sources.listing import Limits
 from app.sources.opening import open_source
@@ -145,6 +146,11 @@ def test_a_dry_run_says_the_same_and_writes_nothing(api, project, tmp_path):
     assert tree(project) == {}
     done = bring(api, project, tmp_path)
     assert (planned.added, planned.bytes, planned.needed_changes) == (done.added, done.bytes, 1)
+
+
+def test_one_change_is_as_many_files_as_the_api_takes_unless_told_otherwise():
+    taken = Settings(supabase_url="http://x", supabase_publishable_key="x").max_files_per_change
+    assert taken == MOST_ITEMS
 
 
 def test_what_is_too_much_for_one_change_says_so_and_goes_on_where_it_was(
