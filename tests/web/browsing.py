@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Error as BrowserError
 
 from tests.api.world import People
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Locator, Page
+    from playwright.async_api import Browser, Locator, Page, ViewportSize
 
     from tests.api.world import Person
 
@@ -23,9 +26,22 @@ FLAGS = [
     "--renderer-process-limit=1",
 ]
 ROLES = ("owner", "editor", "reviewer", "reader", "outsider")
-NARROW = {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1280, "height": 720}
+"""What a page has unless it is told."""
+NARROW: ViewportSize = {"width": 360, "height": 740}
+KEPT = 8
+"""Pages that wait for the next test, at most: each is a process of Chromium's."""
 PATIENCE_MS = 30_000
 """How long a page is waited for, whatever is waited for on it."""
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A page, whose it is, and what kind of page; none is `apart`."""
+
+    page: Page
+    role: str | None
+    kind: str | None
 
 
 class Site:
@@ -36,34 +52,74 @@ class Site:
         self.url = url
         self.states = states
         self.people = people
-        self._open: list[BrowserContext] = []
+        self._lent: list[Lent] = []
+        self._kept: list[Lent] = []
         self._complaints: list[str] = []
 
     def members(self) -> People:
         return People(*(self.people[role] for role in ROLES))
 
-    async def page(self, role: str | None, path: str | None = None, **options: Any) -> Page:
-        """A page in a context of its own, as somebody or (None) as a stranger.
+    async def page(
+        self, role: str | None, path: str | None = None, *, apart: bool = False, **options: Any
+    ) -> Page:
+        """A page in a context that no other has, as somebody or (None) as a stranger.
 
-        Options are the context's: viewport, color_scheme, java_script_enabled, …
+        Options are the context's: viewport, color_scheme, java_script_enabled, … An earlier test may have had the
+        page, whose cookies and storage are as they were: a new one takes Chromium four times as long. Who adds
+        routes or listeners, or other media, asks for one `apart`, which nobody has had or will have.
         """
-        state = {} if role is None else {"storage_state": self.states[role]}
-        context = await self.browser.new_context(base_url=self.url, **state, **options)
-        context.set_default_timeout(PATIENCE_MS)
-        self._open.append(context)
-        page = await context.new_page()
-        page.on("pageerror", lambda error: self._complaints.append(str(error)))
-        page.on("console", lambda said: self._note(said.type, said.text))
+        kind = None if apart else f"{role} {sorted(options.items())}"
+        for each in reversed(self._kept):
+            if each.kind == kind:
+                self._kept.remove(each)
+                page = each.page
+                break
+        else:
+            page = await self._new_page(role, options)
+        self._lent.append(Lent(page, role, kind))
         if path is not None:
             await page.goto(path)
         return page
 
+    async def close(self, page: Page) -> None:
+        """Done with a page."""
+        [lent] = [each for each in self._lent if each.page is page]
+        self._lent.remove(lent)
+        if lent.kind is not None and await self._emptied(lent):
+            self._kept.append(lent)
+        else:
+            await page.context.close()
+        while len(self._kept) > KEPT:
+            await self._kept.pop(0).page.context.close()
+
     async def close_all(self) -> None:
-        for context in self._open:
-            await context.close()
-        self._open.clear()
+        for each in list(self._lent):
+            await self.close(each.page)
         complaints, self._complaints = self._complaints, []
         assert not complaints, complaints
+
+    async def _new_page(self, role: str | None, options: dict[str, Any]) -> Page:
+        state = {} if role is None else {"storage_state": self.states[role]}
+        context = await self.browser.new_context(base_url=self.url, **state, **options)
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: self._complaints.append(str(error)))
+        page.on("console", lambda said: self._note(said.type, said.text))
+        return page
+
+    async def _emptied(self, lent: Lent) -> bool:
+        """Let a page be as it was before its test, if it can be."""
+        page = lent.page
+        with suppress(BrowserError):
+            if page.context.pages == [page] and page.url.startswith(f"{self.url}/"):
+                # Elsewhere first: it may keep something while it is left.
+                await page.goto("/health/live")
+                await page.evaluate("localStorage.clear(), sessionStorage.clear()")
+                await page.context.clear_cookies()
+                if lent.role is not None:
+                    await page.context.add_cookies(self.states[lent.role]["cookies"])
+                return True
+        return False
 
     def _note(self, kind: str, text: str) -> None:
         # A page that answers 404 on purpose is told of in the console as well.
@@ -71,19 +127,14 @@ class Site:
             self._complaints.append(f"{kind}: {text}")
 
 
-async def sign_in(browser: Browser, url: str, login: str) -> Any:
-    """Sign in with GitHub, by clicking from the first page on; return the browser's cookies."""
-    context = await browser.new_context(base_url=url)
-    page = await context.new_page()
+async def sign_in(page: Page, login: str) -> None:
+    """Sign a stranger in with GitHub, by clicking from the first page on."""
     await page.goto("/")
     await page.get_by_role("main").get_by_role("link", name="Sign in").click()
     await page.get_by_role("link", name="Sign in with GitHub").click()
     await page.get_by_label("Or as any GitHub login").fill(login)
     await page.get_by_role("button", name="Sign in", exact=True).click()
-    await page.wait_for_url(f"{url}/")
-    state = await context.storage_state()
-    await context.close()
-    return state
+    await page.wait_for_url("/", wait_until="domcontentloaded")
 
 
 def session_of(state: Any) -> dict[str, Any]:
@@ -116,9 +167,14 @@ async def check_page(page: Page) -> None:
 
 async def check_everywhere(site: Site, role: str | None, path: str) -> None:
     """The checks of a page in light and dark, wide and narrow."""
-    page = await site.page(role, path, viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = await site.page(role, path)
     await check_page(page)
-    await page.set_viewport_size(NARROW)
-    await page.emulate_media(color_scheme="dark")
-    await page.goto(path)
-    await check_page(page)
+    try:
+        await page.set_viewport_size(NARROW)
+        await page.emulate_media(color_scheme="dark")
+        await page.goto(path)
+        await check_page(page)
+    finally:
+        await page.set_viewport_size(WIDE)
+        await page.emulate_media(color_scheme="light")
+    await site.close(page)

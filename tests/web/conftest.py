@@ -56,7 +56,14 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 async def site(browser: Browser, api: Api, contract: Contract) -> AsyncIterator[Site]:
     """Everybody has signed in once, by clicking; tests start with their cookies."""
-    states = {role: await sign_in(browser, api.url, role) for role in ROLES}
+    context = await browser.new_context(base_url=api.url)
+    page = await context.new_page()
+    states = {}
+    for role in ROLES:
+        await context.clear_cookies()
+        await sign_in(page, role)
+        states[role] = await context.storage_state()
+    await context.close()
     people = {role: Person(api, session_of(state), contract) for role, state in states.items()}
     yield Site(browser, api.url, states, people)
     for person in people.values():

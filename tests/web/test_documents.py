@@ -164,7 +164,7 @@ async def test_the_colours_that_somebody_chose_are_there_from_the_first_byte(web
 
 @pytest.mark.parametrize("path", ["", "/history", "/files/docs/plan.md", "/files/code.py", "/upload"])
 async def test_a_first_view_stays_below_100_kb(web: Site, written: Project, path: str) -> None:
-    page = await web.page("editor")
+    page = await web.page("editor", apart=True)
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("Network.enable")
     sizes: list[float] = []

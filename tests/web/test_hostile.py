@@ -169,36 +169,38 @@ SHOWN = (
 )
 
 
+@pytest.fixture(scope="module")
+async def watched(site: Site) -> AsyncIterator[Watched]:
+    """One page, for what does it no harm."""
+    async with watching(site) as one:
+        yield one
+
+
 @pytest.mark.parametrize("which", SHOWN)
-async def test_a_page_that_shows_harm_does_none(site: Site, harmful: dict[str, str], which: str) -> None:
-    async with watching(site) as watched:
-        page = watched.page
-        answer = await page.goto(harmful[which])
-        assert answer is not None
-        assert answer.status == 200
-        policy = answer.headers["content-security-policy"]
-        assert "script-src 'self';" in policy
-        assert "unsafe" not in policy
-        await watched.settle()
-        assert urlsplit(page.url).path == urlsplit(harmful[which]).path
-        # Nothing of a document's own is an element that could act.
-        assert (
-            await page.locator("main :is(script, iframe, object, embed, base, meta, link, style)").count()
-            == 0
-        )
-        assert (
-            await page.locator(f"[href^='{EVIL}/']:not(a), [src^='{EVIL}'], form[action^='{EVIL}']").count()
-            == 0
-        )
-        on_handlers = """() => Array.from(document.querySelectorAll("*")).flatMap(each =>
-          Array.from(each.attributes, one => one.name)).filter(name => name.startsWith("on") || name === "style")"""
-        assert await page.evaluate(on_handlers) == []
-        links = await page.evaluate(
-            "Array.from(document.querySelectorAll('[href]'), each => each.href ?? '')"
-        )
-        schemes = {str(each).partition(":")[0].lower() for each in links if isinstance(each, str)}
-        assert schemes <= {"http", "https", "mailto"}, schemes
-        assert await page.locator("#main").is_visible()
+async def test_a_page_that_shows_harm_does_none(
+    watched: Watched, harmful: dict[str, str], which: str
+) -> None:
+    page = watched.page
+    answer = await page.goto(harmful[which])
+    assert answer is not None
+    assert answer.status == 200
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+    await watched.settle()
+    assert urlsplit(page.url).path == urlsplit(harmful[which]).path
+    # Nothing of a document's own is an element that could act.
+    assert await page.locator("main :is(script, iframe, object, embed, base, meta, link, style)").count() == 0
+    assert (
+        await page.locator(f"[href^='{EVIL}/']:not(a), [src^='{EVIL}'], form[action^='{EVIL}']").count() == 0
+    )
+    on_handlers = """() => Array.from(document.querySelectorAll("*")).flatMap(each =>
+      Array.from(each.attributes, one => one.name)).filter(name => name.startsWith("on") || name === "style")"""
+    assert await page.evaluate(on_handlers) == []
+    links = await page.evaluate("Array.from(document.querySelectorAll('[href]'), each => each.href ?? '')")
+    schemes = {str(each).partition(":")[0].lower() for each in links if isinstance(each, str)}
+    assert schemes <= {"http", "https", "mailto"}, schemes
+    assert await page.locator("#main").is_visible()
 
 
 async def open_raw(watched: Watched, address: str, *, without: tuple[str, ...]) -> dict[str, str]:

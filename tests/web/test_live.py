@@ -104,7 +104,7 @@ async def test_who_else_is_there_is_told_and_goes(web: Site, fresh: Project) -> 
 
 
 async def test_a_page_that_can_t_follow_any_more_says_so_until_it_can(web: Site, fresh: Project) -> None:
-    page = await web.page("reader")
+    page = await web.page("reader", apart=True)
     await page.route("**/events?*", lambda route: route.fulfill(status=401))
     await page.goto(f"/p/{fresh.slug}")
     await expect(page.locator("#ended")).to_contain_text("not kept up to date")

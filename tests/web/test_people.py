@@ -167,7 +167,7 @@ async def test_how_an_invitation_ended_is_told_to_owners(web: Site) -> None:
 
 async def test_an_agent_s_credential_is_shown_once(keyed_web: Site, project: Project) -> None:
     name = f"writer-{uuid.uuid4().hex[:6]}"
-    page = await keyed_web.page("owner", f"/p/{project.slug}/people", java_script_enabled=False)
+    page = await keyed_web.page("owner", f"/p/{project.slug}/people", apart=True, java_script_enabled=False)
     for given in ("Not a name!", name):
         if await page.locator("details.make").get_attribute("open") is None:
             await page.locator("summary", has_text="New agent").click()
@@ -184,7 +184,7 @@ async def test_an_agent_s_credential_is_shown_once(keyed_web: Site, project: Pro
     await row.locator("summary").click()
     await click_through(row.get_by_role("button", name="New credential"))
     assert json.loads(await page.get_by_label("Credential").input_value())["password"] != first["password"]
-    shown = await keyed_web.page("owner", f"/p/{project.slug}/people")
+    shown = await keyed_web.page("owner", f"/p/{project.slug}/people", apart=True)
     await check_page(shown)
     await row_of(shown, name).locator("summary").click()
     await click_through(row_of(shown, name).get_by_role("button", name=re.compile("Revoke")))

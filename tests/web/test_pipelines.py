@@ -71,7 +71,7 @@ async def test_the_board_tells_where_sessions_stand_and_leads_to_them(
 async def test_plots_are_drawn_from_the_tables_behind_them(
     web: Site, project: Project, completed: str
 ) -> None:
-    page = await web.page("reader", f"/p/{project.slug}/pipelines")
+    page = await web.page("reader", f"/p/{project.slug}/pipelines", apart=True)
     await page.locator(".plot canvas").first.wait_for()
     await expect(page.locator(".plot canvas")).to_have_count(4)
     assert await page.locator(".plot details[open]").count() == 0

@@ -40,7 +40,7 @@ async def test_a_stranger_is_led_to_the_sign_in_and_back(web: Site, written: Pro
 
 async def test_signing_out_ends_at_the_first_page(web: Site) -> None:
     leaver = await web.page(None)
-    await leaver.context.add_cookies((await sign_in(web.browser, web.url, "leaver"))["cookies"])
+    await sign_in(leaver, "leaver")
     await leaver.goto("/new")
     await leaver.locator("summary", has_text="Your account").click()
     await leaver.get_by_role("button", name="Sign out").click()

@@ -124,11 +124,10 @@ async def test_the_audit_trail_is_filtered_and_paged(web: Site, project: Project
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 async def test_somebody_who_is_invited_accepts(web: Site, project: Project, *, scripts: bool) -> None:
     login = f"guest-{uuid.uuid4().hex[:8]}"
-    state = await sign_in(web.browser, web.url, login)
+    page = await web.page(None, java_script_enabled=scripts)
+    await sign_in(page, login)
     asked = {"role": "reviewer", "github_login": login}
     project.people.owner.post(f"{project.url}/invitations", json=asked).raise_for_status()
-    page = await web.page(None, java_script_enabled=scripts)
-    await page.context.add_cookies(state["cookies"])
     await page.goto("/")
     if scripts:
         await check_page(page)
@@ -144,10 +143,8 @@ async def test_somebody_who_is_invited_accepts(web: Site, project: Project, *, s
 
 async def test_a_profile_is_changed_and_a_refusal_keeps_what_was_typed(web: Site) -> None:
     login = f"me-{uuid.uuid4().hex[:8]}"
-    state = await sign_in(web.browser, web.url, login)
     page = await web.page(None)
-    await page.context.add_cookies(state["cookies"])
-    await page.goto("/")
+    await sign_in(page, login)
     await page.locator("summary", has_text="Your account").click()
     await click_through(page.get_by_role("link", name="Your account"))
     await check_page(page)

@@ -170,7 +170,7 @@ async def test_line_ends_stay_what_they_were_and_nothing_changed_is_no_version(
 
 async def test_unsaved_work_is_warned_of_and_kept(web: Site, project: Project) -> None:
     project.written("kept.md", "before\n")
-    page = await web.page("editor", f"/p/{project.slug}/edit/kept.md")
+    page = await web.page("editor", f"/p/{project.slug}/edit/kept.md", apart=True)
     warnings: list[str] = []
 
     async def leave(dialog: object) -> None:
@@ -191,7 +191,7 @@ async def test_a_session_that_ends_while_somebody_writes_takes_nothing_typed_alo
     web: Site, project: Project
 ) -> None:
     first = project.written("ends.md", "before\n")
-    page = await web.page("editor", f"/p/{project.slug}/edit/ends.md")
+    page = await web.page("editor", f"/p/{project.slug}/edit/ends.md", apart=True)
     cookies = await page.context.cookies()
     await page.get_by_label("Text").fill("typed\n")
     await page.get_by_label("What changed").fill("A reason")
