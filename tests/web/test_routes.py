@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ import pytest
 
 from app.web.router import ROUTES
 from tests.api.world import sign_in
-from tests.attacks.world import Row, filled, read_table, telling
+from tests.attacks.world import PLACEHOLDER, Row, filled, read_table, telling
 from tests.web.asks import FORMS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.api.world import Project
     from tests.stack import Stack
     from tests.web.browsing import Site
@@ -23,6 +26,7 @@ TABLE = Path(__file__).with_name("routes.txt")
 ROWS = read_table(TABLE.read_text())
 POSTED = [row for row in ROWS if row.method == "POST" and row.template != "/theme"]
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
+OF_DOCUMENTS = {"content", "document", "version", "path", "number", "comment", "sequence"}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +50,37 @@ def things(project: Project, stack: Stack) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def standing(project: Project, things: dict[str, str]) -> Callable[[Row], dict[str, str]]:
+    """What requests that change nothing name: they share one thing of each kind."""
+    made: dict[tuple[str, frozenset[str]], dict[str, str]] = {}
+
+    def of(row: Row) -> dict[str, str]:
+        kind = (row.template.rpartition("/")[2] if row.method == "POST" else "", frozenset(named(row)))
+        if kind not in made:
+            made[kind] = own_things(project, row)
+        return things | made[kind]
+
+    return of
+
+
+def named(row: Row) -> set[str]:
+    """What a route's address and form name."""
+    return set(PLACEHOLDER.findall(row.template + json.dumps(FORMS.get(row.route))))
+
+
 def own_things(project: Project, row: Row) -> dict[str, str]:
-    """A document of a cell's own, with two versions; of undelete, a deleted one."""
+    """What a route names, of a cell's own: a document with two versions; of undelete, a deleted one."""
+    names = {"invitation": invitation(project, row)}
+    if "session" in named(row):
+        slug = f"s-{uuid.uuid4().hex[:8]}"
+        session = {"slug": slug, "type": "blueprint", "root": f"sessions/{slug}"}
+        project.people.editor.post(f"{project.url}/sessions", json=session).raise_for_status()
+        names |= {"session": slug, "stage": "intent"}
+    return names | own_document(project, row) if named(row) & OF_DOCUMENTS else names
+
+
+def own_document(project: Project, row: Row) -> dict[str, str]:
     path = f"{uuid.uuid4().hex}.md"
     first = project.written(path, "one")
     version = project.written(path, "two", base=first["hash"])
@@ -62,16 +95,12 @@ def own_things(project: Project, row: Row) -> dict[str, str]:
         "version": version["hash"],
         "path": path,
         "number": "1",
+        "sequence": str(version["change"]["sequence"]),
     }
     if "{comment}" in row.template:
         said = project.people.reviewer.post(f"/v1/versions/{version['hash']}/comments", json={"body": "Why?"})
         names["comment"] = said.json()["id"]
-    if "{session}" in row.template:
-        slug = f"s-{uuid.uuid4().hex[:8]}"
-        session = {"slug": slug, "type": "blueprint", "root": f"sessions/{slug}"}
-        project.people.editor.post(f"{project.url}/sessions", json=session).raise_for_status()
-        names |= {"session": slug, "stage": "intent"}
-    return names | {"invitation": invitation(project, row), "sequence": str(version["change"]["sequence"])}
+    return names
 
 
 def invitation(project: Project, row: Row) -> str:
@@ -126,23 +155,23 @@ def test_every_page_has_a_row() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.route)
 def test_each_role_gets_what_the_table_says(
-    row: Row, site: Site, project: Project, things: dict[str, str]
+    row: Row, site: Site, project: Project, things: dict[str, str], standing: Callable[[Row], dict[str, str]]
 ) -> None:
-    names = dict.fromkeys(row.cells, things)
-    if row.method == "POST" and "{project}" in row.template:
-        names = {role: things | own_things(project, row) for role in row.cells}
-    elif "{" in row.template:
-        names = dict.fromkeys(row.cells, things | own_things(project, row))
-    assert {role: outcome(ask(site, row, role, names[role])) for role in row.cells} == row.cells
+    got = {}
+    for role, cell in row.cells.items():
+        changes = row.method == "POST" and cell.isdigit()
+        names = things | own_things(project, row) if changes else standing(row)
+        got[role] = outcome(ask(site, row, role, names))
+    assert got == row.cells
 
 
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if "{project}" in row.template], ids=lambda row: row.route
 )
 def test_an_outsider_is_told_of_what_is_there_what_is_told_of_nothing(
-    row: Row, site: Site, project: Project, things: dict[str, str]
+    row: Row, site: Site, standing: Callable[[Row], dict[str, str]]
 ) -> None:
-    things = things | own_things(project, row) | {"unique": "same"}
+    things = standing(row) | {"unique": "same"}
     missing = {name: str(uuid.uuid4()) for name in ("project", "document", "comment")}
     nothing = things | missing | {"version": "0" * 64}
     for accept in ("text/html", "*/*"):
@@ -158,9 +187,9 @@ def test_an_outsider_is_told_of_what_is_there_what_is_told_of_nothing(
 
 @pytest.mark.parametrize("row", POSTED, ids=lambda row: row.route)
 def test_a_form_without_the_session_s_token_or_from_elsewhere_writes_nothing(
-    row: Row, site: Site, project: Project, things: dict[str, str]
+    row: Row, site: Site, standing: Callable[[Row], dict[str, str]]
 ) -> None:
-    names = things | own_things(project, row)
+    names = standing(row)
     assert outcome(ask(site, row, "owner", names, token=False)) == "csrf_token_needed"
     assert outcome(ask(site, row, "owner", names, **{"Sec-Fetch-Site": "cross-site"})) == "cross_site"
 
@@ -170,12 +199,12 @@ def without_tokens(page: str) -> list[str]:
 
 
 def test_every_page_has_the_policy_and_nothing_inline(
-    site: Site, project: Project, things: dict[str, str]
+    site: Site, standing: Callable[[Row], dict[str, str]]
 ) -> None:
     for row in ROWS:
         if row.method != "GET" or row.template.startswith("/static/"):
             continue
-        answer = ask(site, row, "owner", things | own_things(project, row))
+        answer = ask(site, row, "owner", standing(row))
         assert answer.status_code == 200, (row.route, answer.text)
         policy = answer.headers["content-security-policy"]
         assert "unsafe" not in policy, row.route
