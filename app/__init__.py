@@ -21,6 +21,7 @@ set of versions, numbered and hash-chained per project. The map, from the outsid
     trailers     who else wrote a change, by its message
     media_types  what kind of content a name suggests
     apart        processes of ours that read strangers' bytes
+    turns        turns at what takes long
     local        an embedded Supabase for laptops, tests and demos; knows nothing of the service
 
 Imports point downwards, `make check` holds them (pyproject.toml, import contracts with their reasons).

@@ -33,7 +33,7 @@ from app.api.problems import MEDIA_TYPE, PROBLEMS, problem_body
 from app.api.rates import Rate, address_of
 from app.api.witness import note_limit
 from app.errors import VersoError
-from app.text.pool import ASKED_BY
+from app.turns import ASKED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

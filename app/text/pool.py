@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 import msgspec
 
 from app.apart import start_apart
 from app.text.errors import TookTooLongError, WorkersBusyError
 from app.text.worker import LENGTH_BYTES, READY, Answer
+from app.turns import Turns
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Coroutine
 
-ASKED_BY: ContextVar[str | None] = ContextVar("asked_by", default=None)
-"""Whose texts are computed with here, as far as that is known."""
 _DYING_S = 1.0
 _RETIRING_BYTES = 16 * 1024 * 1024
 
@@ -27,14 +24,11 @@ _RETIRING_BYTES = 16 * 1024 * 1024
 class WorkerPool:
     """At most so many processes of `app.text.worker`, each with so much address space.
 
-    Who finds them all busy waits in line, `wait_s` seconds at most. Nobody has all of them at once, where
-    there are several: else one with texts that take long would keep everybody else waiting.
+    Who finds them all busy waits for a turn, `wait_s` seconds at most.
     """
 
     def __init__(self, *, workers: int, memory_bytes: int, wait_s: float) -> None:
-        self._slots = asyncio.Semaphore(workers)
-        self._most_of_one = max(1, workers - 1)
-        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns = Turns(workers)
         self._wait_s = wait_s
         self._memory_bytes = memory_bytes
         self._idle: list[Process] = []
@@ -57,14 +51,9 @@ class WorkerPool:
         order, or if the pool is closed; WorkersBusyError if no worker gets free in time; RuntimeError if
         none can be started.
         """
-        whose = ASKED_BY.get()
         async with AsyncExitStack() as turn:
             try:
-                async with asyncio.timeout(self._wait_s):
-                    if whose is not None:
-                        share = self._shares.setdefault(whose, asyncio.Semaphore(self._most_of_one))
-                        await turn.enter_async_context(share)
-                    await turn.enter_async_context(self._slots)
+                await turn.enter_async_context(self._turns.one(wait_s=self._wait_s))
             except TimeoutError:
                 raise WorkersBusyError(
                     f"All workers were busy with other texts for {self._wait_s:g} s. Ask again in a moment."

@@ -135,7 +135,7 @@ async def _import(visitor: Visitor, *, here: Project, form: PageForm) -> Respons
     fields, sent = form.fields, form.files[0]
     message = messages.message_of(visitor, fields.get("message", ""), proposed=messages.imported(sent.name))
     strip = 1 if fields.get("strip") else 0
-    async with visitor.pages.unpacking:
+    async with visitor.pages.unpacking.one():
         archive = await unpacked(sent.upload, visitor.services.settings, strip=strip)
     try:
         plan = await _plan(visitor, here=here, archive=archive, folder=_folder(fields))

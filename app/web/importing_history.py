@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from app.model import Project
 from app.sources.git.frames import Order, Outcome, Progressed
 from app.supabase.spool import PREFIX
 from app.supabase.upload import Upload
+from app.turns import Turns
 from app.web.bundles import BundleReader
 from app.web.forms import PageForm
 from app.web.importing import SHOWN, History, import_page
@@ -113,7 +114,9 @@ class _Run:
         turns = self._visitor.pages.reading
         upload = self._file.upload
         try:
-            yield Progressed(0, 0, "Waiting for others' imports" if turns.locked() else "Reading the bundle")
+            yield Progressed(
+                0, 0, "Waiting for others' imports" if turns.are_taken() else "Reading the bundle"
+            )
             async with _turn(turns):
                 with tempfile.TemporaryDirectory(
                     dir=self._visitor.services.settings.spool_dir, prefix=PREFIX
@@ -196,19 +199,16 @@ async def _check_first(visitor: Visitor, project: str) -> None:
 
 
 @asynccontextmanager
-async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await turns.acquire()
-    except TimeoutError:
-        raise VersoError(
-            "imports_busy",
-            "Others are importing histories just now. Nothing was done; try again in a minute.",
-        ) from None
-    try:
+async def _turn(turns: Turns) -> AsyncIterator[None]:
+    async with AsyncExitStack() as held:
+        try:
+            await held.enter_async_context(turns.one(wait_s=WAIT_SECONDS))
+        except TimeoutError:
+            raise VersoError(
+                "imports_busy",
+                "Others are importing histories just now. Nothing was done; try again in a minute.",
+            ) from None
         yield
-    finally:
-        turns.release()
 
 
 def _patterns(text: str) -> list[str]:

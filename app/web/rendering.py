@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from app.api.cookies import access_of, theme_of
 from app.api.pages import SIGN
 from app.model import Role
+from app.turns import Turns
 from app.web import notices, shown
 from app.web.assets import Assets, accepts_gzip
 from app.web.recent import Recent
@@ -82,8 +82,8 @@ class Pages:
     def __init__(self) -> None:
         self.assets = Assets.read()
         self.recent = Recent()
-        self.unpacking = asyncio.Semaphore(UNPACKED_AT_ONCE)
-        self.reading = asyncio.Semaphore(READ_AT_ONCE)
+        self.unpacking = Turns(UNPACKED_AT_ONCE)
+        self.reading = Turns(READ_AT_ONCE)
         self._templates = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,

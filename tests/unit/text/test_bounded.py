@@ -20,9 +20,9 @@ from app.text.errors import BinaryMergeError, PatchRejectedError, PatchUnreadabl
 from app.text.hunks import diff_hunks
 from app.text.merge import merge
 from app.text.patch import apply_patch, parse_patch
-from app.text.pool import ASKED_BY
 from app.text.tasks import Unified
 from app.text.unified import unified_diff
+from app.turns import ASKED_BY
 
 LARGE = b"".join(b"line %d\n" % number for number in range(40_000))
 CHANGED = LARGE.replace(b"7\n", b"seven\n")
