@@ -53,7 +53,11 @@ def wanted_form(request: Request[Any, Any, Any]) -> Form:
 
 
 def comparing_with(
-    services: Services, *, context: int, ignoring: Ignoring, granularity: Granularity
+    services: Services,
+    *,
+    context: int = 3,
+    ignoring: Ignoring = Ignoring.NOTHING,
+    granularity: Granularity = Granularity.WORD,
 ) -> Comparing:
     """How to compare, within what this service allows. Raises VersoError `bad_value`."""
     if not 0 <= context <= MAX_CONTEXT:

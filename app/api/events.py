@@ -23,8 +23,6 @@ from app.flows.event_filter import EventFilter, checked_kinds
 from app.flows.event_hunks import EventHunks
 from app.supabase.feed import EventRows
 from app.supabase.identity import Actor
-from app.text.lines import Ignoring
-from app.text.words import Granularity
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
@@ -144,7 +142,7 @@ async def _stream(
 
 
 def _finder(services: Services, actor: Actor, opened: EventRows) -> EventHunks:
-    comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
+    comparing = comparing_with(services)
     return EventHunks(services.ledger, comparing, actor=actor, project=opened.project)
 
 

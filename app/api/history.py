@@ -13,7 +13,7 @@ from litestar.response import Stream
 
 from app.api.bodies import check_idempotency_key, check_message
 from app.api.changes import ChangeWritten, check_sequence
-from app.api.conditions import etag_of, is_unchanged
+from app.api.conditions import CHOSEN_FORM, etag_of, is_unchanged
 from app.api.diff_forms import (
     PATCH_HEADERS,
     Context,
@@ -28,7 +28,7 @@ from app.api.diff_forms import (
 )
 from app.api.files import At
 from app.api.leaving import while_connected
-from app.api.links import cursor_of, next_link, position_of
+from app.api.links import cut, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.api.witness import note_act
@@ -160,7 +160,7 @@ async def _answer_trees(
     cursor: str | None,
 ) -> Response[Any]:
     form: Form = wanted_form(request)
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
+    headers = dict(CHOSEN_FORM)
     if form == "text/x-diff" and limit is None and cursor is None:
         patch = await while_connected(
             request, _whole_patch(services, actor, comparing, project=project, points=points, prefix=prefix)
@@ -176,8 +176,7 @@ async def _answer_trees(
         after=position_of(cursor, str),
         page_size=size + 1,
     )
-    pairs = compared.pairs[:size]
-    following = cursor_of(pairs[-1].place) if len(compared.pairs) > size else None
+    pairs, following = cut(compared.pairs, size, lambda each: each.place)
     headers |= next_link(request, following)
     if form == "text/x-diff":
         patch = await while_connected(request, compare_all_as_patch(comparing, actor=actor, pairs=pairs))
@@ -263,9 +262,8 @@ async def compare_files(
     compared = await services.ledger.compare_files(
         actor.token, project=project, older=_reference(older), newer=_reference(newer)
     )
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
     return await pair_answer(
-        request, comparing, actor=actor, sides=compared, form=form, view=view, headers=headers
+        request, comparing, actor=actor, sides=compared, form=form, view=view, headers=CHOSEN_FORM
     )
 
 

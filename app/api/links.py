@@ -62,12 +62,17 @@ def next_link(
 def page_of(
     request: Request[Any, Any, Any], found: list[T], size: int, place: Callable[[T], str | int]
 ) -> Response[Page[T]]:
-    """The first `size` of what was found, where one more was asked for: it says whether more follow.
+    """What was found as a page with its Link, cut as `cut` does it."""
+    items, following = cut(found, size, place)
+    return Response(Page(items, following), headers=next_link(request, following))
+
+
+def cut(found: list[T], size: int, place: Callable[[T], str | int]) -> tuple[list[T], str | None]:
+    """The first `size` of what was found, where one more was asked for, and the cursor of what follows these.
 
     `place` says where an entry stands in the list.
     """
-    following = cursor_of(place(found[size - 1])) if len(found) > size else None
-    return Response(Page(found[:size], following), headers=next_link(request, following))
+    return found[:size], cursor_of(place(found[size - 1])) if len(found) > size else None
 
 
 def version_url(version: VersionState) -> str:

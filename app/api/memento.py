@@ -16,7 +16,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.api.links import cursor_of, next_link, position_of, version_url
+from app.api.links import cut, next_link, position_of, version_url
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -104,8 +104,7 @@ async def read_timemap(
     found = await services.ledger.list_versions(
         actor.token, document=str(document), before=position_of(cursor, int), page_size=size + 1
     )
-    shown = found[:size]
-    following = cursor_of(shown[-1].number) if len(found) > size else None
+    shown, following = cut(found, size, lambda each: each.number)
     headers = next_link(request, following)
     own = quote(request.scope["path"])
     lines = []

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.files import At
-from app.api.links import Page, cursor_of, next_link, page_of, position_of
+from app.api.links import Page, cut, next_link, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.model import SLUG, Member, Project, Role, TreeEntry
@@ -211,6 +211,6 @@ async def list_tree(
         after=position_of(cursor, str) or "",
         page_size=size + 1,
     )
-    following = cursor_of(tree.entries[size - 1].path) if len(tree.entries) > size else None
-    page = TreePage(tree.sequence, tree.entries[:size], following)
+    entries, following = cut(tree.entries, size, lambda each: each.path)
+    page = TreePage(tree.sequence, entries, following)
     return Response(page, headers=next_link(request, following))

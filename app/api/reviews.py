@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.api.bodies import check_idempotency_key
 from app.api.files import At
-from app.api.links import Page, cursor_of, next_link, page_of, position_of
+from app.api.links import Page, cursor_of, cut, next_link, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -93,8 +93,8 @@ async def list_reviews(
     found: Reviewed = await services.reviews.list_reviews(
         actor.token, version=version, before=position_of(cursor, int), page_size=size + 1
     )
-    following = cursor_of(found.reviews[size - 1].sequence) if len(found.reviews) > size else None
-    page = ReviewPage(found.state, found.reviews[:size], following)
+    reviews, following = cut(found.reviews, size, lambda each: each.sequence)
+    page = ReviewPage(found.state, reviews, following)
     return Response(page, headers=next_link(request, following))
 
 

@@ -12,7 +12,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
 from app.supabase.audit import NOUNS
@@ -161,13 +161,14 @@ def _facts(
     said = {name: value for name, value in asked.items() if value}
     times = {name: at.isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
     told = {name: value for name, value in said.items() if name in {"kind", "person"}}
+    entries, following = cut(found, PAGE, lambda each: each.place)
     return {
-        "entries": found[:PAGE],
-        "about": {each.id: _about(each, names) for each in found},
+        "entries": entries,
+        "about": {each.id: _about(each, names) for each in entries},
         "asked": asked,
         "kinds": NOUNS,
         "query": urlencode(said),
-        "following": cursor_of(found[PAGE - 1].place) if len(found) > PAGE else None,
+        "following": following,
         "later": later,
         "table_url": f"{table}?{urlencode({'format': 'csv', **told, **times})}",
     }

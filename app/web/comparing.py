@@ -14,7 +14,7 @@ from litestar.params import FromPath, QueryParameter
 from app.api.changes import check_sequence
 from app.api.diff_forms import comparing_with
 from app.api.documents import side_of
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
 from app.flows.compare import Comparison, compare_all_as_hunks, compare_if_not_too_large, read_older
@@ -22,8 +22,6 @@ from app.flows.follow_comments import PlacedComment, follow_comments
 from app.model import Role
 from app.supabase.answers import Pair
 from app.text.html import View
-from app.text.lines import Ignoring
-from app.text.words import Granularity
 from app.web.diff_rows import Showing, Table, table_of
 from app.web.history import MOST_TAGS
 from app.web.rendering import Crumb, render
@@ -98,17 +96,15 @@ async def compare_versions(
     version = sides.newer.version
     if version.project != here.id:
         raise VersoError("document_not_found", "There is no such document in this project.")
-    comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
+    comparing = comparing_with(services)
     compared, threads = await together(
         compare_if_not_too_large(comparing, actor=visitor.actor, sides=sides),
         _threads(visitor, page.comments),
     )
     folds = frozenset(opened or ())
-    old = (
-        (await read_older(comparing, actor=visitor.actor, sides=[sides], compared=[compared]))[0]
-        if folds
-        else None
-    )
+    old = None
+    if folds:
+        [old] = await read_older(comparing, actor=visitor.actor, sides=[sides], compared=[compared])
     home = await visitor.home(here)
     address = f"{home}/documents/{document}/diff"
     chosen = {
@@ -149,7 +145,6 @@ async def compare_versions(
         view=view.value,
         address=address,
         said=said,
-        opened=sorted(folds),
         elsewhere=[each for each in threads if each.first.at_line not in shown],
         asked=comment,
         reviewed=page.reviews,
@@ -182,8 +177,8 @@ async def read_change(
         ),
         services.ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
     )
-    pairs = trees.pairs[:DOCUMENTS]
-    comparing = comparing_with(services, context=3, ignoring=Ignoring.NOTHING, granularity=Granularity.WORD)
+    pairs, following = cut(trees.pairs, DOCUMENTS, lambda each: each.place)
+    comparing = comparing_with(services)
     compared = await compare_all_as_hunks(comparing, actor=visitor.actor, pairs=pairs)
     home = await visitor.home(here)
     return await render(
@@ -198,7 +193,7 @@ async def read_change(
         files=list(_files(compared, pairs, view)),
         view=view.value,
         address=f"{home}/changes/{sequence}",
-        following=cursor_of(pairs[-1].place) if len(trees.pairs) > DOCUMENTS else None,
+        following=following,
         later=cursor is not None,
     )
 

@@ -27,7 +27,7 @@ from app.text.markdown import MAX_BYTES, Rendered
 from app.web.addresses import path_after
 from app.web.folders import list_folder, with_changes
 from app.web.history import verdicts_by
-from app.web.overview import RENDER_SECONDS, At, places_of, readme_of, view_of
+from app.web.overview import RENDER_SECONDS, At, places_of, view_of
 from app.web.rendering import Crumb, render
 from app.web.shown import in_url
 from app.web.visiting import Visitor, together
@@ -182,7 +182,6 @@ async def _elsewhere(
             view=view,
             rows=rows,
             more=folder.more,
-            readme=readme_of(rows),
             folder=path,
         )
     if error.code == "document_moved":

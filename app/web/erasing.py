@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
 from app.flows.erase_content import erase_content
@@ -108,6 +108,7 @@ async def _erasures(
             token, project=project, pending=False, before=position_of(cursor, int), page_size=PAGE + 1
         ),
     )
+    erasures, following = cut(found, PAGE, lambda each: each.sequence)
     return await render(
         visitor,
         "settings/erasures.html",
@@ -117,8 +118,8 @@ async def _erasures(
         tab="settings",
         status=200 if refused is None else REFUSED,
         owns=here.role is Role.owner,
-        erasures=found[:PAGE],
-        following=cursor_of(found[PAGE - 1].sequence) if len(found) > PAGE else None,
+        erasures=erasures,
+        following=following,
         preview=preview,
         shown=SHOWN,
         refused=refused,

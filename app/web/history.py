@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.errors import VersoError
 from app.model import LoggedChange, Tag, Version
@@ -67,7 +67,7 @@ async def list_changes(
         ),
         ledger.list_tags(token, project=project, after="", page_size=MOST_TAGS),
     )
-    following = cursor_of(found[PAGE - 1].sequence) if len(found) > PAGE else None
+    shown, following = cut(found, PAGE, lambda each: each.sequence)
     return await render(
         visitor,
         "history/changes.html",
@@ -75,7 +75,7 @@ async def list_changes(
         crumbs=[Crumb("History")],
         project=here,
         tab="history",
-        days=list(_by_day(found[:PAGE])),
+        days=list(_by_day(shown)),
         following=following,
         later=cursor is not None,
         tags=_at_changes(tags),
@@ -102,7 +102,7 @@ async def list_versions(
     here, about, found = page.project, page.document, page.versions
     if about.project != here.id:
         raise VersoError("document_not_found", "There is no such document in this project.")
-    following = cursor_of(found[VERSIONS - 1].number) if len(found) > VERSIONS else None
+    shown, following = cut(found, VERSIONS, lambda each: each.number)
     return await render(
         visitor,
         "history/versions.html",
@@ -110,7 +110,7 @@ async def list_versions(
         crumbs=[Crumb(about.path, f"/files/{in_url(about.path)}" if about.live else ""), Crumb("History")],
         project=here,
         about=about,
-        days=list(_by_day(found[:VERSIONS])),
+        days=list(_by_day(shown)),
         following=following,
         later=cursor is not None,
         tags=_at_changes(page.tags),

@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.api.webhooks import check_webhook_url
 from app.errors import VersoError
@@ -154,6 +154,7 @@ async def _deliveries(
     hook = next((each for each in hooks if each.id == webhook), None)
     if hook is None:
         raise VersoError("webhook_not_found", "The project has no such webhook.")
+    deliveries, following = cut(found, PAGE, lambda each: each.number)
     return await render(
         visitor,
         "settings/deliveries.html",
@@ -163,8 +164,8 @@ async def _deliveries(
         tab="settings",
         status=200 if refused is None else REFUSED,
         hook=hook,
-        deliveries=found[:PAGE],
-        following=cursor_of(found[PAGE - 1].number) if len(found) > PAGE else None,
+        deliveries=deliveries,
+        following=following,
         refused=refused,
         given=visitor.form if refused is not None else {},
     )

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.people import ProfileEdit
 from app.errors import VersoError
 from app.web import notices
@@ -94,6 +94,7 @@ async def _me(visitor: Visitor, *, refused: Refused | None = None) -> Response[A
         visitor.services.audit.list_my_audit(visitor.token, page_size=ACTS),
     )
     known = {"handle": me.handle or "", "name": me.name or "", "avatar_url": me.avatar_url or ""}
+    shown, following = cut(invitations, INVITATIONS, lambda each: each.position)
     return await render(
         visitor,
         "me/me.html",
@@ -101,10 +102,8 @@ async def _me(visitor: Visitor, *, refused: Refused | None = None) -> Response[A
         crumbs=[Crumb("Your account")],
         status=200 if refused is None else REFUSED,
         profile=known | ({name: visitor.form[name] for name in known if name in visitor.form}),
-        invitations=invitations[:INVITATIONS],
-        following=cursor_of(invitations[INVITATIONS - 1].position)
-        if len(invitations) > INVITATIONS
-        else None,
+        invitations=shown,
+        following=following,
         acts=acts,
         refused=refused,
     )

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.same_site import own_url
 from app.errors import VersoError
 from app.flows import keep_agents
@@ -198,11 +198,10 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
             invited(token, project=here.id, ended=False, before=before, page_size=PAGE + 1),
             invited(token, project=here.id, ended=True, before=None, page_size=PAST),
         )
-    following = {
-        "members": cursor_of(members[PAGE - 1].position) if len(members) > PAGE else None,
-        "agents": cursor_of(agents[PAGE - 1].position) if len(agents) > PAGE else None,
-        "invitations": cursor_of(invitations[PAGE - 1].sequence) if len(invitations) > PAGE else None,
-    }
+    following: dict[str, str | None] = {}
+    members, following["members"] = cut(members, PAGE, lambda each: each.position)
+    agents, following["agents"] = cut(agents, PAGE, lambda each: each.position)
+    invitations, following["invitations"] = cut(invitations, PAGE, lambda each: each.sequence)
     return await render(
         visitor,
         "people/list.html",
@@ -211,10 +210,10 @@ async def _people(visitor: Visitor, project: str, *, refused: Refused | None = N
         project=here,
         tab="people",
         status=200 if refused is None else REFUSED,
-        members=members[:PAGE],
+        members=members,
         all_of_them=not at.get("members") and not following["members"],
-        agents=agents[:PAGE],
-        invitations=invitations[:PAGE],
+        agents=agents,
+        invitations=invitations,
         following=following,
         place=_place(visitor),
         past=[each for each in newest if each.state is not InvitationState.pending],

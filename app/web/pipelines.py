@@ -12,7 +12,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect
 
 from app.api.analytics import period_of
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.api.pipelines import place_of
 from app.model import SessionStatus, Stage
@@ -136,6 +136,7 @@ async def read_session(
         ),
         services.ledger.read_session(token, project=project, session=session),
     )
+    shown, following = cut(reports, REPORTS, lambda each: each.number)
     home = await visitor.home(here)
     return await render(
         visitor,
@@ -148,8 +149,8 @@ async def read_session(
         about=about,
         standings=standing.stages,
         statuses=[each.value for each in SessionStatus],
-        reports=reports[:REPORTS],
-        following=cursor_of(reports[REPORTS - 1].number) if len(reports) > REPORTS else None,
+        reports=shown,
+        following=following,
         later=cursor is not None,
         address=f"{home}/sessions/{standing.session.slug}",
     )
@@ -204,9 +205,10 @@ async def _figures(visitor: Visitor, project: str | None, period: Period, *, by:
 
 
 def _facts(board: list[Pipeline], figures: Figures, place: Callable[[Pipeline], str]) -> dict[str, Any]:
+    shown, following = cut(board, ROWS, place)
     return {
-        "board": board[:ROWS],
-        "following": cursor_of(place(board[ROWS - 1])) if len(board) > ROWS else None,
+        "board": shown,
+        "following": following,
         "figures": figures,
         "stages": [each.value for each in Stage],
     }

@@ -12,7 +12,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.api.projects import NewProject
 from app.errors import VersoError
@@ -101,9 +101,7 @@ async def _home(visitor: Visitor, *, cursor: str | None) -> Response[Any]:
         services.invitations.list_my_invitations(visitor.token, after=None, page_size=TOLD + 1),
         visitor.me(),
     )
-    shown, following = found[:PAGE], None
-    if len(found) > PAGE:
-        following = cursor_of(f"{shown[-1].slug} {shown[-1].id}")
+    shown, following = cut(found, PAGE, lambda each: f"{each.slug} {each.id}")
     latest = await services.glances.list_summaries(
         visitor.token, ((each.id, each.change_sequence) for each in shown if each.change_sequence)
     )

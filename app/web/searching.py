@@ -78,7 +78,6 @@ async def search_project(
         hits=[] if page is None else [shown_of(each) for each in page.items],
         missing=None if page is None or page.complete else page.missing,
         following=following,
-        later=cursor is not None,
     )
 
 

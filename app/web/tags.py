@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.api.bodies import check_message
-from app.api.links import cursor_of, position_of
+from app.api.links import cut, position_of
 from app.api.paging import Cursor
 from app.web.in_place import REFUSED, Refused, attempt, back_to
 from app.web.rendering import Crumb, render
@@ -55,6 +55,7 @@ async def _tags(
         ledger.list_tags(token, project=project, after=position_of(cursor, str) or "", page_size=PAGE + 1),
         visitor.services.reviews.read_rules(token, project=project),
     )
+    tags, following = cut(found, PAGE, lambda each: each.name)
     return await render(
         visitor,
         "settings/tags.html",
@@ -63,8 +64,8 @@ async def _tags(
         project=here,
         tab="tags",
         status=200 if refused is None else REFUSED,
-        tags=found[:PAGE],
-        following=cursor_of(found[PAGE - 1].name) if len(found) > PAGE else None,
+        tags=tags,
+        following=following,
         rules=rules,
         refused=refused,
         given=visitor.form if refused is not None else {},
