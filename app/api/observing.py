@@ -14,7 +14,7 @@ import structlog
 from litestar.enums import ScopeType
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.api.cookies import without_escapes
+from app.api.cookies import own_cookies
 from app.api.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem_body
 from app.errors import VersoError
 
@@ -117,7 +117,7 @@ class Observer:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        scope["headers"] = without_escapes(scope["headers"])
+        scope["headers"] = own_cookies(scope["headers"])
         scope["verso_request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         fields: list[tuple[bytes, bytes]] = []
         scope["verso_fields"] = fields  # type: ignore[typeddict-unknown-key]  # for the answer, whatever it is

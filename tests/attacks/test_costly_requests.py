@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import psutil
 import pytest
 
@@ -61,3 +62,17 @@ def test_the_fields_of_a_form_are_few_and_short_before_it_is_known_whose_they_ar
     head = f"POST /p/x/upload HTTP/1.1\r\nhost: 127.0.0.1:{api.port}\r\ncontent-length: {len(form) + 5}\r\n"
     head += "content-type: multipart/form-data; boundary=b\r\n\r\n"
     assert said in api.raw(head.encode() + form + b"--b--")
+
+
+def test_what_is_read_of_requests_is_not_kept(api: Api) -> None:
+    """The framework keeps what it has read of a thousand cookie fields and queries, whatever their length."""
+    names = "=;".join(map(str, range(9_000)))
+    process = psutil.Process(api.pid)
+    with httpx.Client(base_url=api.url, trust_env=False, timeout=60) as stranger:
+        stranger.get("/auth/session")
+        before = process.memory_info().rss
+        for number in range(80):
+            stranger.get("/auth/session", headers={"Cookie": f"verso-access={number}; {names}"})
+        assert process.memory_info().rss - before < 32 << 20
+        refused = stranger.get("/auth/login?" + "&".join(["a=b"] * 201))
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
