@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from tests.api.trees import DIFF, HTML
-from tests.api.world import Api, Project, code_of
+from tests.api.world import Api, Project, code_of, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.api.world import People
     from tests.stack import Stack
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -88,14 +89,22 @@ def slow(stack: Stack) -> Iterator[Api]:
         yield running
 
 
-@pytest.fixture
-def endless(project: Project) -> str:
-    """The address of a diff that takes many seconds."""
+@pytest.fixture(scope="module")
+def large(people: People) -> Project:
+    """A project with two versions of a file, whose difference takes many seconds."""
+    project = make_project(people)
     chance = random.Random(5)
-    texts = ["".join(f"{chance.randrange(700_000)}\n" for _ in range(1_400_000)) for _ in range(2)]
+    texts = ["\n".join(map(str, chance.choices(range(700_000), k=1_400_000))) for _ in range(2)]
     first = project.written("big.txt", texts[0])
     project.written("big.txt", texts[1], base=first["hash"])
-    return f"/v1/documents/{first['document']}/diff"
+    return project
+
+
+@pytest.fixture(scope="module")
+def endless(large: Project) -> str:
+    """The address of a diff that takes many seconds."""
+    (only,) = large.people.reader.get(f"{large.url}/tree").json()["items"]
+    return f"/v1/documents/{only['document']}/diff"
 
 
 def workers_of(api: Api) -> list[psutil.Process]:
@@ -136,9 +145,9 @@ def start(api: Api, url: str, token: str, headers: dict[str, str]) -> socket.soc
 
 @pytest.mark.parametrize("headers", [DIFF, HTML], ids=["patch", "page"])
 def test_a_diff_ends_when_its_client_goes(
-    project: Project, slow: Api, endless: str, headers: dict[str, str]
+    people: People, slow: Api, endless: str, headers: dict[str, str]
 ) -> None:
-    connection = start(slow, endless, project.people.reader.token, headers)
+    connection = start(slow, endless, people.reader.token, headers)
     assert until(lambda: busy(slow)), slow.log.read_text()
     (worker,) = busy(slow)
     connection.close()
@@ -148,9 +157,9 @@ def test_a_diff_ends_when_its_client_goes(
     assert not [line for line in slow.log_lines() if line.get("event") == "fault"]
 
 
-def test_who_finds_all_workers_busy_is_told_to_come_back(project: Project, slow: Api, endless: str) -> None:
+def test_who_finds_all_workers_busy_is_told_to_come_back(large: Project, slow: Api, endless: str) -> None:
     one, other, third = (
-        each.token for each in (project.people.reader, project.people.editor, project.people.reviewer)
+        each.token for each in (large.people.reader, large.people.editor, large.people.reviewer)
     )
     holding = [start(slow, endless, token, DIFF) for token in (one, other)]  # nobody has all of them
     assert until(lambda: len(busy(slow)) == 2)
@@ -159,13 +168,13 @@ def test_who_finds_all_workers_busy_is_told_to_come_back(project: Project, slow:
     ) as late:
         for url in (
             f"{endless}?context=9",
-            f"{project.url}/diff?from=1",
-            f"{project.url}/changes/2/diff?limit=9",
+            f"{large.url}/diff?from=1",
+            f"{large.url}/changes/2/diff?limit=9",
         ):
             refused = late.get(url)
             assert (refused.status_code, code_of(refused)) == (503, "workers_busy"), url
             assert int(refused.headers["retry-after"]) > 0
-        small = project.written("small.md", "small\n")
+        small = large.written("small.md", "small\n")
         assert late.get(f"/v1/documents/{small['document']}/diff").status_code == 200
     for connection in holding:
         connection.close()
