@@ -18,7 +18,7 @@ from litestar.params import FromPath
 from app.api.same_site import own_url
 from app.api.writing import write_change
 from app.errors import VersoError
-from app.flows.add_change import Item, check_change
+from app.flows.add_change import Item
 from app.media_types import suggested_media_type
 from app.model import LeftOut, Project, Role, TreeEntry, normal_path
 from app.model.imports import ImportState
@@ -29,7 +29,7 @@ from app.web.forms import PageForm
 from app.web.overview import At, view_of
 from app.web.rendering import Crumb, render
 from app.web.unpacking import Archive, Unpacked, unpacked
-from app.web.uploading import go_on, troubles_of
+from app.web.uploading import check_first, go_on, troubles_of
 from app.web.visiting import Sender, Visitor, together
 
 if TYPE_CHECKING:
@@ -104,19 +104,7 @@ async def import_archive(sender: NamedDependency[Sender], project: FromPath[str]
     form: PageForm
 
     async def check(visitor: Visitor, _name: str) -> None:
-        folder = _folder(form.fields)
-        item = Item(path=f"{folder}archive", create=True, media_type="application/octet-stream", pending=True)
-        try:
-            await check_change(
-                visitor.services.ledger,
-                actor=visitor.actor,
-                project=project,
-                items=[item],
-                idempotency_key=None,
-            )
-        except VersoError as error:
-            if error.code not in _REFUSALS:
-                raise
+        await check_first(visitor, project, path=f"{_folder(form.fields)}archive")
 
     with PageForm(sender, check) as form:
         visitor = await form.read()

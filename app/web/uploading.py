@@ -66,7 +66,7 @@ async def upload_files(sender: NamedDependency[Sender], project: FromPath[str]) 
     form: PageForm
 
     async def check(visitor: Visitor, name: str) -> None:
-        await _check_first(visitor, project, path=form.fields.get("to") or _path(form.fields, name))
+        await check_first(visitor, project, path=form.fields.get("to") or _path(form.fields, name))
 
     with PageForm(sender, check) as form:
         visitor = await form.read()
@@ -168,7 +168,7 @@ def _path(fields: Mapping[str, str], name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-async def _check_first(visitor: Visitor, project: str, *, path: str) -> None:
+async def check_first(visitor: Visitor, project: str, *, path: str) -> None:
     """Stop who may not write before their bytes travel. What is there already is told of at the end."""
     item = Item(path=normal_path(path), media_type="application/octet-stream", pending=True)
     try:
