@@ -26,8 +26,12 @@ from app.turns import ASKED_BY
 
 LARGE = b"".join(b"line %d\n" % number for number in range(40_000))
 CHANGED = LARGE.replace(b"7\n", b"seven\n")
-MILLION = b"".join(b"line %d of the text\n" % number for number in range(1_000_000))
 NAMES = {"old_path": "x", "new_path": "x"}
+
+
+def million():
+    """A million lines. It's made where it's needed: every worker reads every file of tests."""
+    return b"".join(b"line %d of the text\n" % number for number in range(1_000_000))
 
 
 def children():
@@ -156,9 +160,10 @@ async def test_a_worker_that_died_while_idle_is_replaced(workers):
 
 
 async def test_a_task_that_needs_too_much_memory_is_refused_and_the_next_one_done():
+    text = million()
     async with TextWorkers(workers=1, memory_bytes=400 << 20) as workers:
         with pytest.raises(TookTooLongError):
-            await workers.compute(Unified(MILLION, MILLION.replace(b"7", b"8"), "x", "x"))
+            await workers.compute(Unified(text, text.replace(b"7", b"8"), "x", "x"))
         assert await workers.unified(LARGE, CHANGED, **NAMES) == unified_diff(LARGE, CHANGED, **NAMES)
 
 
@@ -208,22 +213,28 @@ async def test_a_worker_has_none_of_the_parents_secrets(workers, monkeypatch):
     assert "SUPABASE_SECRET_KEY" not in worker.environ()
 
 
-WORDS = b" ".join(b"word%d" % number for number in range(550_000))
+def words():
+    return b" ".join(b"word%d" % number for number in range(550_000))
+
+
+def lettered(letter):
+    return b"".join(b"%c%d\n" % (letter, number) for number in range(100_000))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (MILLION, MILLION.replace(b"line 500000 ", b"line x ")),
-        (WORDS, WORDS.replace(b"word250000 ", b"other ")),
-        (b"x\n" * 100_000, b"x\n" * 99_000),
-        (b"".join(b"a%d\n" % n for n in range(100_000)), b"".join(b"b%d\n" % n for n in range(100_000))),
-        (b"\0" * 5_000_000, b"\0" * 4_000_000 + b"1"),
+        (million, lambda: million().replace(b"line 500000 ", b"line x ")),
+        (words, lambda: words().replace(b"word250000 ", b"other ")),
+        (lambda: b"x\n" * 100_000, lambda: b"x\n" * 99_000),
+        (lambda: lettered(b"a"), lambda: lettered(b"b")),
+        (lambda: b"\0" * 5_000_000, lambda: b"\0" * 4_000_000 + b"1"),
     ],
     ids=["a million lines", "one line of 5 MB", "100,000 equal lines", "nothing in common", "binary"],
 )
 async def test_every_input_has_an_answer_in_bounded_time(workers, old, new):
+    old, new = old(), new()
     async with asyncio.timeout(60):
         patch = await workers.unified(old, new, **NAMES, deadline_s=25)
         result = await workers.hunks(old, new, deadline_s=25)

@@ -7,6 +7,7 @@ from itertools import product
 
 import pygit2
 import pytest
+import pytest_asyncio
 
 from app.text.bounded import TextWorkers
 from app.text.errors import PatchUnreadableError
@@ -96,6 +97,12 @@ async def test_lines_forged_to_collide_cost_no_more_than_others():
     assert patch
 
 
+@pytest_asyncio.fixture(scope="module")
+async def workers():
+    async with TextWorkers(workers=1) as running:
+        yield running
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -112,13 +119,12 @@ async def test_lines_forged_to_collide_cost_no_more_than_others():
     ids=lambda line: line[:20].decode(),
 )
 @pytest.mark.parametrize("before", [b"", b"diff --git a/x b/x\n", b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"])
-async def test_no_line_of_a_patch_keeps_a_parser_busy(line, before):
+async def test_no_line_of_a_patch_keeps_a_parser_busy(workers, line, before):
     data = before + line * 3
-    async with TextWorkers(workers=1) as workers:
-        try:
-            files = await workers.parse_patch(data + b"x\n" * 33_000, deadline_s=5)
-        except PatchUnreadableError:
-            return
+    try:
+        files = await workers.parse_patch(data + b"x\n" * 33_000, deadline_s=5)
+    except PatchUnreadableError:
+        return
     assert all(file.path == "x" for file in files)
 
 
