@@ -12,8 +12,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from app.api.analytics import First, Form, Last, period_of
+from app.api.conditions import CHOSEN_FORM
 from app.api.gauges import MEDIA_TYPE, gauge_text
-from app.api.links import cursor_of, next_link, position_of
+from app.api.links import cut, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.api.spreadsheets import csv_answer, wants_csv
@@ -23,7 +24,6 @@ from app.supabase.identity import Actor
 Days = Annotated[
     int, QueryParameter(description="From so many days without a change on: 0 to 36,500.", ge=0, le=36_500)
 ]
-_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Cookie"}
 
 
 class Contested(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,11 +135,11 @@ async def _contested(
     found = await services.rollups.list_contested(
         actor.token, project=project, period=period, page_size=size + 1, after=position_of(cursor, str)
     )
-    following = cursor_of(found[size - 1].position) if len(found) > size else None
-    headers = _HEADERS | next_link(request, following)
+    items, following = cut(found, size, lambda each: each.position)
+    headers = CHOSEN_FORM | next_link(request, following)
     if as_csv:
-        return csv_answer(*_table(ContestedDocument, found[:size]), name="contested", headers=headers)
-    told = Contested(first_day=period.first_day, last_day=period.last_day, items=found[:size], next=following)
+        return csv_answer(*_table(ContestedDocument, items), name="contested", headers=headers)
+    told = Contested(first_day=period.first_day, last_day=period.last_day, items=items, next=following)
     return Response(told, headers=headers)
 
 
@@ -158,11 +158,11 @@ async def _stale(
     found = await services.rollups.list_stale(
         actor.token, project=project, days=days, page_size=size + 1, after=position_of(cursor, str)
     )
-    following = cursor_of(found[size - 1].position) if len(found) > size else None
-    headers = _HEADERS | next_link(request, following)
+    items, following = cut(found, size, lambda each: each.position)
+    headers = CHOSEN_FORM | next_link(request, following)
     if as_csv:
-        return csv_answer(*_table(StaleDocument, found[:size]), name="stale", headers=headers)
-    return Response(Stale(days=days, items=found[:size], next=following), headers=headers)
+        return csv_answer(*_table(StaleDocument, items), name="stale", headers=headers)
+    return Response(Stale(days=days, items=items, next=following), headers=headers)
 
 
 def _table(kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> tuple[list[str], list[list[Any]]]:

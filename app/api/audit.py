@@ -11,7 +11,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from app.api.links import Page, cursor_of, next_link, position_of
+from app.api.links import Page, cut, next_link, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.api.spreadsheets import csv_answer, csv_text, wants_csv
@@ -102,11 +102,11 @@ async def list_my_audit(
 def _answer(
     request: Request[Any, Any, Any], found: list[AuditEntry], *, size: int, as_csv: bool
 ) -> Response[Any]:
-    following = cursor_of(found[size - 1].place) if len(found) > size else None
+    items, following = cut(found, size, lambda each: each.place)
     headers = {"Cache-Control": "no-store", **next_link(request, following)}
     if not as_csv:
-        return Response(Page(found[:size], following), headers=headers)
-    return csv_answer(COLUMNS, map(_row, found[:size]), name="audit", headers=headers)
+        return Response(Page(items, following), headers=headers)
+    return csv_answer(COLUMNS, map(_row, items), name="audit", headers=headers)
 
 
 def csv_of(entries: Iterable[AuditEntry]) -> str:

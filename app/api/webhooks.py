@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
-from app.api.links import Page, cursor_of, next_link, page_of, position_of
+from app.api.links import Page, cut, next_link, page_of, position_of
 from app.api.paging import Cursor, Limit, page_size
 from app.api.services import Services
 from app.errors import VersoError
@@ -191,9 +191,9 @@ async def list_deliveries(
         page_size=size + 1,
         failed=failed,
     )
-    following = cursor_of(found[size - 1].number) if len(found) > size else None
+    items, following = cut(found, size, lambda each: each.number)
     headers = {"Cache-Control": "no-store", **next_link(request, following)}
-    return Response(Page(found[:size], following), headers=headers)
+    return Response(Page(items, following), headers=headers)
 
 
 def check_webhook_url(url: str, settings: Settings) -> None:
