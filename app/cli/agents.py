@@ -53,7 +53,7 @@ def list_agents(project: str, *, api: str | None, as_json: bool) -> None:
     """List a project's agents."""
     with telling(as_json) as out:
         with _open(api) as (client, _):
-            found = list(client.pages(_url(project), kind=dict[str, Any], limit=200))
+            found = list(client.pages(_url(project), kind=dict[str, Any]))
         out.tell(found, "\n".join(_told(each) for each in found) or f"{project} has no agents.")
 
 

@@ -29,7 +29,7 @@ def members() -> None:
 def list_members(project: str, *, api: str | None, as_json: bool) -> None:
     """List PROJECT's members, owners first."""
     with telling(as_json) as out, connect(api) as client:
-        found = list(client.pages(_url(project, "members"), kind=dict[str, Any], limit=200))
+        found = list(client.pages(_url(project, "members"), kind=dict[str, Any]))
         out.tell(found, "\n".join(_member(each) for each in found))
 
 

@@ -58,14 +58,14 @@ def list_stages(session: str | None, *, status: str | None, state: str | None, w
             if session is not None or project is not None:
                 raise VersoError("bad_usage", "--all is for every project: leave SESSION and --project out.")
             with connect(api) as client:
-                board = list(client.pages("/v1/pipelines", kind=Pipeline, limit=200, **filters))
+                board = list(client.pages("/v1/pipelines", kind=Pipeline, **filters))
             out.tell(
                 board, "\n".join(_told_row(row, named=True) for row in board) or "There are no sessions."
             )
             return
         with reach(api, project) as (client, home):
             if session is None:
-                found = client.pages(f"{home_of(home)}/pipelines", kind=Pipeline, limit=200, **filters)
+                found = client.pages(f"{home_of(home)}/pipelines", kind=Pipeline, **filters)
                 board = list(found)
                 out.tell(board, "\n".join(map(_told_row, board)) or "There are no such sessions.")
                 return
@@ -134,11 +134,12 @@ def stage_history(session: str, *, which: str | None, run: str | None, limit: in
         from itertools import islice
 
         from app.cli.reaching import reach
+        from app.client.api import PAGE
         from app.model.pipelines import StageReport
 
         with reach(api, project) as (client, home):
             url = f"{_stages_of(home, session)}/history"
-            pages = client.pages(url, kind=StageReport, stage=which, run=run, limit=min(limit, 200))
+            pages = client.pages(url, kind=StageReport, stage=which, run=run, limit=min(limit, PAGE))
             found = list(islice(pages, limit))
         out.tell(found, "\n".join(map(_told_report, found)) or "Nothing was reported.")
 

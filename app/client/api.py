@@ -29,6 +29,8 @@ TRIES = 5
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
+PAGE = 200
+"""Entries of a list that are asked for at once: what a server gives at most, unless it was told otherwise."""
 SILENCE_SECONDS = 120.0
 """How long an answer may take, or stand still: large changes are stored before they are answered."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -199,14 +201,26 @@ class Api:
         return answer.json(kind) if answer.body else None
 
     def pages(self, path: str, *, kind: type[T], **query: object) -> Iterator[T]:
-        """All entries of a list with cursors, page by page as they are asked for."""
-        cursor: str | None = None
+        """All entries of a list with cursors, page by page as they are asked for.
+
+        A page has 200 entries, unless `limit` is another number, or None for a list that takes none; and no
+        more than the server lets a page have (`VERSO_MAX_PAGE_SIZE`).
+        """
+        asked: dict[str, object] = {"limit": PAGE, **query}
         while True:
-            page = self.ask("GET", path, query={**query, "cursor": cursor}).json(Page[kind])  # type: ignore[valid-type]
+            try:
+                answer = self.ask("GET", path, query=asked)
+            except VersoError as error:
+                most = error.detail.get("limit")
+                if error.code != "bad_value" or most is None or most == asked["limit"]:
+                    raise
+                asked["limit"] = most
+                continue
+            page = answer.json(Page[kind])  # type: ignore[valid-type]
             yield from page.items
-            cursor = page.next
-            if cursor is None:
+            if page.next is None:
                 return
+            asked["cursor"] = page.next
 
     def ask(
         self,

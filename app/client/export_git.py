@@ -77,7 +77,7 @@ def export_git(api: Api, project: str, directory: Path, *, progress: Progress = 
             _take_contents(api, home, copy, copy.missing(page.items))
             copy.add_changes(page.items)
             progress(copy.newest.sequence if copy.newest else 0, page.newest, "changes")
-        copy.add_tags(api.pages(f"{home_of(home)}/tags", kind=Tag, limit=200))
+        copy.add_tags(api.pages(f"{home_of(home)}/tags", kind=Tag))
         copy.finish()
         newest, counts = copy.newest, copy.counts()
         return ExportedGit(

@@ -74,7 +74,7 @@ def fetch_history(api: Api, mirror: Mirror, project: str, *, progress: Progress 
 
 def fetch_tags(api: Api, mirror: Mirror, project: str) -> None:
     """Take in the tags; they never move, so what is here stays right."""
-    tags = list(api.pages(f"{home_of(project)}/tags", kind=Tag, limit=200))
+    tags = list(api.pages(f"{home_of(project)}/tags", kind=Tag))
     with mirror.store.writing() as sql:
         sql.executemany(
             "insert or ignore into tags values (?, ?)",

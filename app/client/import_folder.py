@@ -146,7 +146,7 @@ def _send(api: Api, project: str, batches: list[_Batch], message: str, progress:
 
 def read_tree(api: Api, project: str, prefix: str) -> dict[str, TreeEntry]:
     """What a project has below a folder, by path."""
-    entries = api.pages(f"{home_of(project)}/tree", kind=TreeEntry, prefix=prefix or None, limit=200)
+    entries = api.pages(f"{home_of(project)}/tree", kind=TreeEntry, prefix=prefix or None)
     return {entry.path: entry for entry in entries}
 
 

@@ -57,7 +57,7 @@ class Server:
 
     def commits(self) -> list[str]:
         """The imported commits in their order."""
-        pages = self._api.pages(f"{self._home}/imports/git/commits", kind=ImportedCommit, limit=200)
+        pages = self._api.pages(f"{self._home}/imports/git/commits", kind=ImportedCommit)
         return [each.origin_id for each in pages]
 
     def history(self, after: int) -> ChangesRead:
@@ -83,7 +83,7 @@ class Server:
 
     def tags(self) -> set[str]:
         """The names of the project's tags."""
-        return {tag.name for tag in self._api.pages(f"{self._home}/tags", kind=Tag, limit=200)}
+        return {tag.name for tag in self._api.pages(f"{self._home}/tags", kind=Tag)}
 
     def make_tag(self, tag: TagSent) -> None:
         """Make a tag."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.client.api import Api as Client
 from app.supabase.spool import PREFIX
 from tests.api.world import Api, Contract, Person, Project, code_of, read_answer
 
@@ -235,6 +236,8 @@ def test_a_page_is_so_long(editor: Person, project: Project) -> None:
     assert len(editor.get(tree).json()["items"]) == 4
     assert len(editor.get(tree, params={"limit": 10}).json()["items"]) == 10
     assert code_of(editor.get(tree, params={"limit": 11})) == "bad_value"
+    with Client(editor.api.url, editor.token) as client:  # which asks for 200 until it is told
+        assert len(list(client.pages(tree, kind=dict[str, Any]))) == 15
 
 
 def test_a_diff_beyond_its_limit_says_what_is_known(editor: Person, project: Project) -> None:

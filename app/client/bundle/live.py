@@ -71,7 +71,7 @@ def verify_project(
 
 
 def _all(api: Api, path: str) -> Iterator[dict[str, Any]]:
-    yield from api.pages(path, kind=dict[str, Any])
+    yield from api.pages(path, kind=dict[str, Any], limit=None)
 
 
 def _check_contents(

@@ -144,7 +144,7 @@ def _people(
     api: Api, home: str, project: ProjectFound, people: Mapping[str, str], *, exists: bool, dry_run: bool
 ) -> PeopleTold:
     """Make owners and editors of those whose account is known. Nobody's role is ever lowered."""
-    members = api.pages(f"{home_of(home)}/members", kind=Member, limit=200) if exists else []
+    members = api.pages(f"{home_of(home)}/members", kind=Member) if exists else []
     held = {member.person.handle: member.role for member in members}
     added: dict[str, str] = {}
     unknown: list[str] = []
@@ -175,9 +175,7 @@ def _sessions(
     api: Api, home: str, project: ProjectFound, *, exists: bool, dry_run: bool
 ) -> list[SessionTold]:
     """Start what isn't there: blueprints first, because features name them."""
-    there = (
-        {s.slug: s for s in api.pages(f"{home_of(home)}/sessions", kind=Session, limit=200)} if exists else {}
-    )
+    there = {s.slug: s for s in api.pages(f"{home_of(home)}/sessions", kind=Session)} if exists else {}
     decided = [_decided(session, project) for session in project.sessions.values()]
     told = []
     for session in sorted(decided, key=lambda each: each.type is not SessionType.blueprint):
