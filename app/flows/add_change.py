@@ -118,7 +118,13 @@ async def add_change(
         home = prepared.project
         if prepared.repeat_of is None:
             stored = await _store(
-                blobs, actor=actor, prepared=prepared, asked=asked, uploads=uploads, concurrency=concurrency
+                ledger,
+                blobs,
+                actor=actor,
+                prepared=prepared,
+                asked=asked,
+                uploads=uploads,
+                concurrency=concurrency,
             )
             if not stored and all(item.unchanged for item in prepared.items):
                 return None
@@ -139,6 +145,7 @@ async def add_change(
 
 
 async def _store(
+    ledger: Ledger,
     blobs: Blobs,
     *,
     actor: Actor,
@@ -159,7 +166,15 @@ async def _store(
             actor.token, project=prepared.project, upload=uploads[sha256], copies=wanted[sha256]
         )
 
-    stored = dict(await side_by_side(store, wanted, most=concurrency))
+    try:
+        stored = dict(await side_by_side(store, wanted, most=concurrency))
+    except VersoError as error:
+        if error.code == "forbidden":
+            # Storage never says why. The database knows what came between: archived, removed, erased.
+            await ledger.prepare_change(
+                actor.token, project=prepared.project, items=asked, idempotency_key=None
+            )
+        raise
     for item in asked:
         held = stored.get(item.get("sha256", ""))
         if held is not None and held.suffix is not None:

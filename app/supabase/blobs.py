@@ -204,8 +204,9 @@ class Blobs:
             )
         raise VersoError(
             "content_missing",
-            "The object that holds this version's bytes is not in storage. Tell the operator; uploading the "
-            "original content again repairs it.",
+            "The object that holds this version's bytes is not in storage, or is erased or taken from you in "
+            "this moment. Ask again; if it is said again, tell the operator: uploading the original content "
+            "again repairs it.",
             objects=[copy.name for copy in copies],
             sha256=key[1],
         )

@@ -94,6 +94,19 @@ async def test_a_token_that_expires_before_the_bytes_are_read_does_not_make_them
     assert (await world.get("read.md")).content == b"still there\n"
 
 
+async def test_who_is_refused_by_storage_is_told_what_came_between(world: World) -> None:
+    where = f"/v1/projects/{world.project}"
+    held = Hold()
+    world.proxy.rule("POST", "/rpc/prepare_change", held.after, times=1)
+    writing = asyncio.create_task(world.put("late.md", b"late\n"))
+    await held.reached.wait()
+    assert (await world.client.patch(where, json={"archived": True})).status_code == 200
+    held.release.set()
+    problem(await writing, 403, "project_archived")
+    assert (await world.client.patch(where, json={"archived": False})).status_code == 200
+    await _assert_nothing_half_done(world)
+
+
 async def _assert_nothing_half_done(world: World) -> None:
     assert await world.versions() == 0
     assert await world.rows("select 1 from public.blobs where project_id = $1") == []
