@@ -30,6 +30,8 @@ CHUNK = 1024 * 1024
 
 Key = tuple[str, str]
 """Project id and SHA-256."""
+Mark = tuple[int, int, int]
+"""A file's number, size and time of the last write."""
 
 
 class Content:
@@ -39,10 +41,14 @@ class Content:
     content any more: who was cancelled while it was opened never got it, and couldn't close it.
     """
 
-    def __init__(self, *, size: int, data: bytes | None = None, file: int | None = None) -> None:
+    def __init__(
+        self, *, size: int, data: bytes | None = None, file: int | None = None, mark: Mark | None = None
+    ) -> None:
         self.size = size
         self.data = data
         self._file = file
+        self._mark = mark
+        """Of the file when it was hashed."""
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes [start, stop) in pieces of at most 1 MiB; disk reads leave the event loop."""
@@ -51,8 +57,8 @@ class Content:
             return
         while start < stop:
             piece = await asyncio.to_thread(os.pread, self._descriptor(), min(CHUNK, stop - start), start)
-            if not piece:
-                raise OSError("A cached blob is shorter than it was.")
+            if not piece or _mark(self._descriptor()) != self._mark:
+                raise OSError("A cached blob was written to since it was hashed.")
             start += len(piece)
             yield piece
 
@@ -98,7 +104,7 @@ class BlobCache:
         self._memory_size = 0
         self._since: dict[Key, float] = {}
         self._files: OrderedDict[Key, int] = OrderedDict()
-        self._verified: dict[Key, tuple[int, int, int]] = {}
+        self._verified: dict[Key, Mark] = {}
         self._size = 0
         # What killed processes were fetching: nothing else would count it.
         clear_old(self.directory, longest_use=0)
@@ -141,15 +147,15 @@ class BlobCache:
         descriptor = os.open(path, os.O_RDONLY)
         if size > self._limit:
             path.unlink()  # too large to keep: it lives as long as its reader
-            return Content(size=size, file=descriptor)
+            return Content(size=size, file=descriptor, mark=_mark(descriptor))
         target = self._path(key)
         target.parent.mkdir(exist_ok=True, mode=0o700)
         path.replace(target)
-        os.utime(target)  # from here on it is old or new
-        self._verified[key] = _mark(descriptor)
+        os.utime(descriptor)  # from here on it is old or new
+        mark = self._verified[key] = _mark(descriptor)
         self._count(key, size)
         self._evict()
-        return Content(size=size, file=descriptor)
+        return Content(size=size, file=descriptor, mark=mark)
 
     async def forget(self, key: Key) -> None:
         """Drop a blob; whoever reads it now goes on."""
@@ -186,7 +192,7 @@ class BlobCache:
                     self._path(key).unlink(missing_ok=True)
                     return None
             self._verified[key] = mark
-        return Content(size=size, file=descriptor)
+        return Content(size=size, file=descriptor, mark=mark)
 
     def _older(self, keys: list[Key], before: float) -> list[Key]:
         older: list[Key] = []
@@ -223,7 +229,7 @@ def _found(directory: Path) -> Iterator[tuple[float, Path, int]]:
             yield known.st_mtime, path, known.st_size
 
 
-def _mark(descriptor: int) -> tuple[int, int, int]:
+def _mark(descriptor: int) -> Mark:
     """What tells that a file is another one, or was written to."""
     found = os.fstat(descriptor)
     return found.st_ino, found.st_size, found.st_mtime_ns

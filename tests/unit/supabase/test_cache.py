@@ -126,6 +126,17 @@ async def test_a_file_that_somebody_wrote_to_since_is_hashed_anew_and_not_served
     assert await read(cache, added(cache, b"good")) == b"good"
 
 
+async def test_a_file_that_somebody_writes_to_while_it_is_read_ends_the_reading(cache: BlobCache) -> None:
+    key = added(cache, b"good")
+    content = await cache.get(key)
+    assert content is not None
+    file = cache.directory / key[0] / key[1]
+    file.write_bytes(b"evil")
+    os.utime(file, (2, 2))
+    with content, pytest.raises(OSError, match="written to"):
+        await content.read()
+
+
 async def test_what_goes_while_a_cache_begins_is_not_there(tmp_path: Path) -> None:
     first = BlobCache(tmp_path / "cache", limit=100)
     key = added(first, b"good")
