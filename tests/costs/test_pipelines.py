@@ -141,3 +141,20 @@ async def test_a_report_costs_the_same_however_long_the_history(world, small, la
         for where in (small, large)
     ]
     assert costs[1] <= costs[0] * 1.25 + 20, costs
+
+
+MANY = """
+with p as (
+  insert into public.projects (slug, name, created_by)
+  select 'many-' || n, 'Many', '{person}' from generate_series(1, {count}) n returning id)
+insert into public.members (user_id, project_id, role, added_by) select '{person}', id, 'owner', '{person}' from p
+"""
+
+
+async def test_a_board_that_is_empty_costs_little_of_each_project(world):
+    """A member of 2,000 projects: each is looked up, and none asks for all of them anew."""
+    person, count = await world.person(), 2_000
+    async with world.pool.acquire() as conn, conn.transaction():
+        await conn.execute("set local session_replication_role = replica")
+        await conn.execute(MANY.format(person=person.id, count=count))
+    assert await pages(world, person, "list_all_pipelines(null, null, 'failed')", tables=TABLES) < count * 12

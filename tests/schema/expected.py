@@ -156,6 +156,7 @@ PARTS = {
         },
         on_behalf={
             "act_on_comment",
+            "comment_page",
             "comment_project",
             "create_comment",
             "create_review",
@@ -278,7 +279,14 @@ PARTS = {
             "read_stages",
             "report_stage",
         },
-        on_behalf={"pipeline_answer", "report_stage", "stage_report_page", "states_after", "states_from"},
+        on_behalf={
+            "all_pipelines_page",
+            "pipeline_answer",
+            "report_stage",
+            "stage_report_page",
+            "states_after",
+            "states_from",
+        },
     ),
     "analytics": Part(
         other_tables={"analytics_contested", "analytics_counts", "analytics_times"},

@@ -553,6 +553,32 @@ async def test_what_is_told_of_a_period_is_what_its_days_come_to(world, lived, s
         assert sorted(({**nothing, **row} for row in told), key=order) == sorted(by_hand, key=order)
 
 
+async def test_an_answer_of_very_many_rows_is_refused(world):
+    """400 days of each of 51 projects."""
+    person = await world.person()
+    asked = {"first_day": "2024-01-01", "last_day": "2025-02-03", "step": "day"}
+    async with world.pool.acquire() as conn, conn.transaction():
+        await conn.execute("set local session_replication_role = replica")
+        await conn.execute(
+            """
+            with p as (
+              insert into public.projects (slug, name, created_by)
+              select 'many-' || n, 'Many', $1::text::uuid from generate_series(1, 51) n returning id
+            ), m as (
+              insert into public.members (user_id, project_id, role, added_by)
+              select $1::text::uuid, id, 'owner', $1::text::uuid from p
+            )
+            insert into public.analytics_counts (project_id, level, start, actor, changes, versions)
+            select id, 'day', '2024-06-01', 'human', 1, 1 from p
+            """,
+            person.id,
+        )
+    refusal = await refused(world.rpc(person, "read_all_analytics", **asked, part="project"))
+    assert (refusal.status, refusal.code) == (422, "period_too_long")
+    rows = await world.rpc(person, "read_all_analytics", **asked)
+    assert sum(row["versions"] for row in rows) == 51
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [

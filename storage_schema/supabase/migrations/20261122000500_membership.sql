@@ -12,7 +12,7 @@ create view public.project_details with (security_invoker = true) as
          p.change_sequence, p.change_hash::text, p.event_sequence, m.role,
          m.created_at as joined_at, m.folders
   from public.projects p
-  join public.members m on m.project_id = p.id and m.user_id = (select auth.uid());
+  join private.my_memberships m on m.project_id = p.id;
 comment on view public.project_details is 'The caller''s projects, with their role.';
 revoke all on public.project_details from anon, authenticated, service_role;
 grant select on public.project_details to authenticated;

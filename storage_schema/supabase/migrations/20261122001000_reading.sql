@@ -492,9 +492,9 @@ begin
           and (author is null or wanted = case when c.origin_id is null then c.author_id else c.attributed_to end
             or lower(c.author_name) = lower(author) or lower(c.author_email) = lower(author))
           and (search is null or strpos(lower(c.message), lower(search)) > 0)
-          and exists (
-            select from public.versions v
-            where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix)
+          -- Not `exists`, which may be planned as a join that reads all of the project's versions.
+          and (select true from public.versions v
+               where v.project_id = target and v.change_sequence = c.sequence and v.path ^@ prefix limit 1)
         order by c.sequence desc limit size - cardinality(page)) w;
       exit when cardinality(page) >= size or recent <= above;
       -- Every path that begins so, and none else: a path has at most 1,024 bytes.

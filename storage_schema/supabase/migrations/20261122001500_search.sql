@@ -166,19 +166,31 @@ set search_path = ''
 as $$
 declare
   wanted tsquery := query && quote_literal(private.project_word(project))::tsquery;
+  page integer := private.page_rows(page_size);
+  -- Whoever imported a change is not its author.
+  theirs bigint[] := array(
+    select c.sequence from public.changes c
+    where c.project_id = project and c.author_id = search_versions.author and c.origin_id is null
+    union all
+    select c.sequence from public.changes c
+    where c.project_id = project and c.attributed_to = search_versions.author and c.origin_id is not null);
 begin
   perform private.require_role(project, 'reader');
   if latest then
     return array(
-      select v.hash from public.head_texts h
-      join public.documents d on d.id = h.document_id and d.live and d.head = h.version
-      join public.versions v on v.hash = h.version
-      where h.tsv @@ wanted and h.project_id = project and d.path ^@ prefix
-        and v.change_sequence > above and (v.change_sequence, -v.position) < (below, -below_position)
-        and (search_versions.author is null or search_versions.author = (
-          select case when c.origin_id is null then c.author_id else c.attributed_to end
-          from public.changes c where c.project_id = v.project_id and c.sequence = v.change_sequence))
-      order by v.change_sequence desc, v.position limit private.page_rows(page_size));
+      with found as materialized (
+        select d.head, d.head_sequence from public.head_texts h
+        join public.documents d on d.id = h.document_id and d.live and d.head = h.version
+        where h.tsv @@ wanted and h.project_id = project and d.path ^@ prefix
+          and d.head_sequence > above and d.head_sequence <= below
+          and (search_versions.author is null or d.head_sequence in (select u from unnest(theirs) u))
+      )
+      -- A common word is in every document: they are cut to the page's changes before their versions are looked at.
+      select v.hash from found f cross join lateral (select * from public.versions x where x.hash = f.head offset 0) v
+      where f.head_sequence >= coalesce((
+          select e.head_sequence from found e where e.head_sequence < below order by e.head_sequence desc offset page - 1 limit 1), 0)
+        and (v.change_sequence, -v.position) < (below, -below_position)
+      order by v.change_sequence desc, v.position limit page);
   end if;
   return array(
     select v.hash from public.texts t
@@ -186,10 +198,8 @@ begin
     join public.versions v on v.object_id = b.object_id
     where t.tsv @@ wanted and t.project_id = project and v.path ^@ prefix
       and v.change_sequence > above and (v.change_sequence, -v.position) < (below, -below_position)
-      and (search_versions.author is null or search_versions.author = (
-        select case when c.origin_id is null then c.author_id else c.attributed_to end
-          from public.changes c where c.project_id = v.project_id and c.sequence = v.change_sequence))
-    order by v.change_sequence desc, v.position limit private.page_rows(page_size));
+      and (search_versions.author is null or v.change_sequence in (select u from unnest(theirs) u))
+    order by v.change_sequence desc, v.position limit page);
 end
 $$;
 comment on function private.search_versions is 'Hashes of the versions that match, newest first: of heads only, or of all.';
@@ -198,10 +208,11 @@ grant execute on function private.search_versions to authenticated;
 -- Contents that a search can't see, by reason. Of the latest it costs what the project has documents.
 create function private.unsearched(project uuid, latest boolean, prefix text, not_text text[])
 returns table (sha256 text, size bigint, object_id uuid, reason text)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = ''
 as $$
 begin
+  perform private.require_role(project, 'reader');
   return query
     select distinct on (c.sha256) c.sha256::text, c.size, c.object_id, case
         when c.size > 524288 or c.no_words then 'too_large'

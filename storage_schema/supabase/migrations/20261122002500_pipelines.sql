@@ -666,16 +666,15 @@ $$;
 comment on function public.list_pipelines is
   'A project''s sessions by slug with where their stages stand: of a status, with a stage (any, or the named one) in a state. after is the last slug seen.';
 
--- Project by project, and no further than the page needs: what strangers have is never walked over.
-create function public.list_all_pipelines(
-  status public.session_status default null, stage public.stage default null, state public.stage_state default null,
-  after text default null, page_size integer default 50)
-returns jsonb
-language plpgsql stable
+-- Project by project, and no further than the page needs: what strangers have is never walked over. With its owner's
+-- rights, and the caller asked once: under row security each project would ask for all memberships anew.
+create function private.all_pipelines_page(
+  status public.session_status, stage public.stage, state public.stage_state, after text, size integer)
+returns uuid[]
+language plpgsql stable security definer
 set search_path = ''
 as $$
 declare
-  size integer := private.page_rows(page_size);
   page uuid[] := '{}';
   home record;
 begin
@@ -689,15 +688,28 @@ begin
       select s.id from public.sessions s
       where s.project_id = home.id
         and s.slug > case when starts_with(after, home.place || ' ') then split_part(after, ' ', 3) else '' end
-        and (list_all_pipelines.status is null or s.status = list_all_pipelines.status)
-        and (list_all_pipelines.state is null or exists (
+        and (all_pipelines_page.status is null or s.status = all_pipelines_page.status)
+        and (all_pipelines_page.state is null or exists (
           select from public.stages g
-          where g.project_id = home.id and g.session_id = s.id and g.state = list_all_pipelines.state
-            and (list_all_pipelines.stage is null or g.stage = list_all_pipelines.stage)))
+          where g.project_id = home.id and g.session_id = s.id and g.state = all_pipelines_page.state
+            and (all_pipelines_page.stage is null or g.stage = all_pipelines_page.stage)))
       order by s.slug limit size - cardinality(page));
     exit when cardinality(page) >= size;
   end loop;
-  return private.pipeline_answer(page);
+  return page;
+end
+$$;
+comment on function private.all_pipelines_page is 'A page of the sessions of all projects of the caller.';
+grant execute on function private.all_pipelines_page to authenticated;
+create function public.list_all_pipelines(
+  status public.session_status default null, stage public.stage default null, state public.stage_state default null,
+  after text default null, page_size integer default 50)
+returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+  return private.pipeline_answer(private.all_pipelines_page(status, stage, state, after, private.page_rows(page_size)));
 end
 $$;
 comment on function public.list_all_pipelines is

@@ -926,7 +926,7 @@ create trigger roll_up_remark after insert on public.reviews
   for each row execute function private.roll_up_remark();
 
 -- Reading -------------------------------------------------------------------------------------------
--- With the caller's rights: a row of a project that a policy hides adds nothing.
+-- Of the caller's projects: what others have adds nothing.
 
 -- Whole units to the nearest, and at both ends what is missing or, taken away again, what is too much, in finer ones: a year
 -- without its last ten days is that year less a week and three days. So no more than half of a unit is ever in pieces.
@@ -980,11 +980,12 @@ $$;
 comment on function private.units_of is 'What rows of rollups make up a period in groups of that step, or in none.';
 grant execute on function private.units_of to authenticated;
 
+-- With their owner's rights, and the caller asked once: a policy compares each row with all of the caller's projects.
 -- One span after the other: each is a piece of an index. Statistics don't know that days, months and years of a table are
 -- apart, so plans would be tempted to read all of it instead; nor would a plan for these very days be another one.
 create function private.counts_of(targets uuid[], first_day date, last_day date, step text, part text)
 returns setof public.analytics_counts
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = ''
 set timezone = 'UTC'
 set plan_cache_mode = 'force_generic_plan'
@@ -992,6 +993,7 @@ set enable_seqscan = 'off'
 as $$
 declare
   span record;
+  mine uuid[] := array(select u from unnest(targets) u intersect select m.project_id from private.my_memberships m);
 begin
   for span in select * from private.spans(first_day, last_day + 1, private.units_of(step)) loop
     return query
@@ -1010,7 +1012,7 @@ begin
            span.sign * sum(a.threads_resolved)::bigint, span.sign * sum(a.approvals)::bigint,
            span.sign * sum(a.changes_requested)::bigint, null::uuid
     from public.analytics_counts a
-    where a.project_id = any (targets) and a.level = span.level and a.start >= span.low and a.start < span.high
+    where a.project_id = any (mine) and a.level = span.level and a.start >= span.low and a.start < span.high
     group by 1, 3, 4, 5;
   end loop;
 end
@@ -1021,7 +1023,7 @@ grant execute on function private.counts_of to authenticated;
 create function private.times_of(targets uuid[], first_day date, last_day date, step text, part text)
 returns table (project_id uuid, period date, stage public.stage, actor public.actor_kind, figure public.analytics_time,
   n bigint, milliseconds bigint, sign integer, buckets integer[], upto integer[], p50 integer, p90 integer)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path = ''
 set timezone = 'UTC'
 set plan_cache_mode = 'force_generic_plan'
@@ -1029,6 +1031,7 @@ set enable_seqscan = 'off'
 as $$
 declare
   span record;
+  mine uuid[] := array(select u from unnest(targets) u intersect select m.project_id from private.my_memberships m);
   wanted text := case when part = 'actor' then 'actor' when part in ('stage', 'project,stage') then 'stage' else 'all' end;
 begin
   for span in select * from private.spans(first_day, last_day + 1, private.units_of(step)) loop
@@ -1038,7 +1041,7 @@ begin
                 else greatest(date_trunc(step, a.start::timestamp)::date, first_day) end,
            a.stage, a.actor, a.figure, span.sign * a.n, span.sign * a.milliseconds, span.sign, a.buckets, a.upto, a.p50, a.p90
     from public.analytics_times a
-    where a.project_id = any (targets) and a.slice = wanted and a.level = span.level and a.start >= span.low and a.start < span.high;
+    where a.project_id = any (mine) and a.slice = wanted and a.level = span.level and a.start >= span.low and a.start < span.high;
   end loop;
 end
 $$;
@@ -1052,6 +1055,9 @@ set search_path = ''
 set timezone = 'UTC'
 set plan_cache_mode = 'force_generic_plan'
 as $$
+declare
+  most constant integer := 20000;
+  answer jsonb;
 begin
   if step not in ('day', 'week', 'month') or part not in ('stage', 'actor', 'project', 'project,stage')
     or first_day is null or last_day is null or last_day < first_day or first_day < '1900-01-01' or last_day > '9998-12-31' then
@@ -1061,8 +1067,7 @@ begin
     perform private.fail(422, 'period_too_long', 'That period has more than 400 groups. Ask for a shorter one, or for larger groups.',
       jsonb_build_object('from', first_day, 'to', last_day, 'group', step));
   end if;
-  return (
-    with recursive periods as (
+  with recursive periods as (
       select greatest(g.start::date, first_day) as period
       from generate_series(date_trunc(step, first_day::timestamp), last_day, ('1 ' || step)::interval) g (start) where step is not null
       union all select first_day where step is null
@@ -1140,6 +1145,7 @@ begin
       left join times t on t.period = p.period and (t.project_id, t.stage, t.actor) is not distinct from (k.project_id, k.stage, k.actor)
       window upto as (partition by k.project_id, k.stage, k.actor order by p.period)
     )
+    select case when step is null or (select count(*) from periods) * (select count(*) from keys) <= most then (
     select coalesce(jsonb_agg(jsonb_build_object(
         'start', case when step is not null then r.period end, 'stage', r.stage, 'actor', r.actor,
         'project', case when j.id is not null then jsonb_build_object('id', j.id, 'slug', j.slug, 'name', j.name) end,
@@ -1167,7 +1173,12 @@ begin
         'threads_resolved', coalesce((r.c).threads_resolved, 0), 'approvals', coalesce((r.c).approvals, 0),
         'changes_requested', coalesce((r.c).changes_requested, 0))
       order by r.period, r.stage, r.actor, j.slug, j.id), '[]')
-    from rows r left join public.projects j on j.id = r.project_id);
+    from rows r left join public.projects j on j.id = r.project_id) end into answer;
+  if answer is null then
+    perform private.fail(422, 'period_too_long', format('That is more than %s rows. Ask for a shorter period, for larger groups, or for one project.', most),
+      jsonb_build_object('from', first_day, 'to', last_day, 'group', step));
+  end if;
+  return answer;
 end
 $$;
 comment on function private.read_rollups is 'The figures of projects over a period, in groups of time (or null) and parts (or null).';
