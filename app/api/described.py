@@ -109,8 +109,8 @@ _BLAME: dict[str, Any] = {
 _AT_POINT = ("bad_path", "bad_point", "point_not_found", "document_deleted", "document_moved")
 _BASED: tuple[str, ...] = ("base_required", "stale_base", "bad_condition", "idempotency_key_reused")
 _BASED += ("message_too_long", "bad_value")
-_AT_BASE = ("bad_point", "point_not_found", "version_not_found")
-"""Of what reads the version in If-Match, too."""
+_AT_BASE = ("bad_point", "point_not_found", "version_not_found", "document_deleted")
+"""Of what reads the version in If-Match and the newest one, too."""
 _PATCHED = ("patch_unreadable", "patch_rejected")
 STORES = ("disk_full", "storage_unavailable", "storage_failed", "content_erased")
 """Refusals of what takes contents in."""
