@@ -13,7 +13,8 @@ from app.api.accepting import wanted_type
 from app.errors import VersoError
 
 MEDIA_TYPE = "text/csv; header=present"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", *"\uff1d\uff0b\uff0d\uff20")
+"""What begins a formula, full-width signs too (OWASP, CSV Injection)."""
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
