@@ -17,7 +17,10 @@ from tests.api.trees import Tree, tree_at
 from tests.api.world import Api, Project, code_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.stack import Stack
 
 BACKSLASH = "\N{REVERSE SOLIDUS OPERATOR}"
 HOSTILE = (
@@ -127,18 +130,23 @@ def test_names_that_a_zip_makes_equal_both_arrive(project: Project) -> None:
     assert names == {f"a{BACKSLASH}b": b"1", "a_b": b"2", f"a{BACKSLASH}b_": b"3"}
 
 
+@pytest.fixture(scope="module")
+def other(stack: Stack) -> Iterator[Api]:
+    with Api(stack) as running:
+        yield running
+
+
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])
 def test_the_same_point_gives_the_same_bytes_from_any_process(
-    project: Project, stack: Any, form: str
+    project: Project, other: Api, form: str
 ) -> None:
     project.change(
         {"path": "b.md", "text": "b"}, {"path": "a.md", "text": "a"}, {"path": "a/b.md".upper(), "text": "c"}
     )
     data = archive(project, form, at=1)
     project.written("later.md", "later")
-    with Api(stack) as other:
-        headers = {"Authorization": f"Bearer {project.people.owner.token}"}
-        again = httpx.get(f"{other.url}{project.url}/archive?at=1&format={form}", headers=headers)
+    headers = {"Authorization": f"Bearer {project.people.owner.token}"}
+    again = httpx.get(f"{other.url}{project.url}/archive?at=1&format={form}", headers=headers)
     assert again.content == data
 
 
