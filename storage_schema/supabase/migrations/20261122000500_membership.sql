@@ -170,14 +170,16 @@ declare
   seen_at timestamptz := private.moment_or_null(split_part(after, ' ', 2));
   seen_id uuid := private.uuid_or_null(split_part(after, ' ', 3));
 begin
-  return (select coalesce(jsonb_agg(jsonb_build_object('person', d.person, 'role', d.role, 'created_at', d.created_at, 'folders', d.folders)
+  -- The page is cut first: whether one may know somebody is asked of each.
+  return (select coalesce(jsonb_agg(jsonb_build_object('person', to_jsonb(p), 'role', d.role, 'created_at', d.created_at, 'folders', d.folders)
                                     order by d.role desc, d.created_at, d.user_id), '[]')
     from (
-      select * from public.member_details d
-      where d.project_id = target
-        and (after is null or d.role < seen_role or d.role = seen_role and (d.created_at, d.user_id) > (seen_at, seen_id))
-        and (agents or not exists (select from public.agents a where a.account_id = d.user_id))
-      order by d.role desc, d.created_at, d.user_id limit private.page_rows(page_size)) d);
+      select * from public.members m
+      where m.project_id = target
+        and (after is null or m.role < seen_role or m.role = seen_role and (m.created_at, m.user_id) > (seen_at, seen_id))
+        and (agents or not exists (select from public.agents a where a.account_id = m.user_id))
+      order by m.role desc, m.created_at, m.user_id limit private.page_rows(page_size)) d
+    left join public.people p on p.id = d.user_id);
 end
 $$;
 comment on function public.list_members is
