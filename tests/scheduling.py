@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 LONGEST_FIRST = (
     "api",
     "web",
-    "client",
     "local",
+    "client",
     "schema",
     "costs",
     "faults",
-    "attacks",
-    "git",
     "cli",
+    "git",
+    "attacks",
     "webhooks",
 )
 """By the seconds that they take; what isn't named comes last, and needs nothing that would have to be made first."""

@@ -62,7 +62,8 @@ async def site(browser: Browser, api: Api, contract: Contract) -> AsyncIterator[
     for role in ROLES:
         await context.clear_cookies()
         await sign_in(page, role)
-        states[role] = await context.storage_state()
+        # Not the context's storage_state(), for which Chromium opens a page: there is nothing else yet.
+        states[role] = {"cookies": await context.cookies(), "origins": []}
     await context.close()
     people = {role: Person(api, session_of(state), contract) for role, state in states.items()}
     yield Site(browser, api.url, states, people)
