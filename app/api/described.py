@@ -111,6 +111,7 @@ _BASED: tuple[str, ...] = ("base_required", "stale_base", "bad_condition", "idem
 _BASED += ("message_too_long", "bad_value")
 _AT_BASE = ("bad_point", "point_not_found", "version_not_found", "document_deleted")
 """Of what reads the version in If-Match and the newest one, too."""
+_MERGES = (*_AT_BASE, "merge_conflict", "merge_impossible")
 _PATCHED = ("patch_unreadable", "patch_rejected")
 STORES = ("disk_full", "storage_unavailable", "storage_failed", "content_erased")
 """Refusals of what takes contents in."""
@@ -170,7 +171,7 @@ OPERATIONS: dict[str, Operation] = {
         _WRITE,
         headers=("If-Match", "If-None-Match", "Idempotency-Key", "Content-Digest"),
         answers={201: "The first version of a document."},
-        refuses=(*_BASED, *STORES, "bad_path", "path_taken", "already_exists"),
+        refuses=(*_BASED, *STORES, *_MERGES, "bad_path", "path_taken", "already_exists"),
         consumes=BINARY,
     ),
     "delete_file": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "bad_path", "already_deleted")),
@@ -195,9 +196,7 @@ OPERATIONS: dict[str, Operation] = {
             "document_twice",
             "too_many_files",
             *_PATCHED,
-            *_AT_BASE,
-            "merge_conflict",
-            "merge_impossible",
+            *_MERGES,
             "content_not_found",
         ),
         consumes={
@@ -219,10 +218,8 @@ OPERATIONS: dict[str, Operation] = {
             "bad_path",
             "path_taken",
             "no_content",
-            "merge_conflict",
-            "merge_impossible",
             *_PATCHED,
-            *_AT_BASE,
+            *_MERGES,
         ),
         consumes={
             "application/json": {
@@ -237,7 +234,7 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "preview_merge": Operation(
-        refuses=(*_BASED, *STORES, "merge_conflict", "merge_impossible", *_AT_BASE),
+        refuses=(*_BASED, *STORES, *_MERGES),
         consumes=BINARY,
     ),
     "delete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "already_deleted")),
@@ -245,13 +242,11 @@ OPERATIONS: dict[str, Operation] = {
         _WRITE,
         refuses=(
             *_BASED,
-            *_AT_BASE,
+            *_MERGES,
             "nothing_to_restore",
             "erased",
             "bad_path",
             "path_taken",
-            "merge_conflict",
-            "merge_impossible",
         ),
     ),
     "undelete_document": msgspec.structs.replace(_WRITE, refuses=(*_BASED, "path_taken", "erased")),
