@@ -7,7 +7,7 @@ import random
 
 from tests.schema.world import put
 
-FEW = "few constant integer := 20000"
+FEW = "few constant integer := case when prefix = '' then 20000 else 1000 end"
 PATHS = [f"{folder}{name}.md" for folder in ("", "a/", "a b/", "b/") for name in ("a", "b", "c d", "c!")]
 
 

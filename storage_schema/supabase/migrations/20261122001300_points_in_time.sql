@@ -24,7 +24,8 @@ language plpgsql stable security definer
 set search_path = ''
 as $$
 declare
-  few constant integer := 20000;  -- twice what a change may hold
+  -- Of everything twice what a change may hold; below a prefix there are not so many paths.
+  few constant integer := case when prefix = '' then 20000 else 1000 end;
   low bigint := least(older, newer);
   seen text collate "C" := coalesce(left(after, -38), '');
   touched uuid[];
@@ -34,10 +35,16 @@ begin
   end if;
   touched := array(
     select v.document_id from public.versions v
-    where v.project_id = tree_pairs.project and v.change_sequence > low and v.change_sequence <= greatest(older, newer) limit few + 1);
-  if cardinality(touched) > few then
+    where v.project_id = tree_pairs.project and v.change_sequence > low and v.change_sequence <= greatest(older, newer)
+    order by v.change_sequence limit few + 1);  -- in order, for without it all projects' rows might be read
+  if cardinality(touched) > few and prefix = '' then
     touched := array(
-      select d.id from public.documents d where d.project_id = tree_pairs.project and d.head_sequence > low limit few + 1);
+      -- By two indexes, that of list_stale and that of what was deleted.
+      (select d.id from public.documents d
+       where d.project_id::text = tree_pairs.project::text and d.live and d.head_sequence > low order by d.head_sequence limit few + 1)
+      union all
+      (select d.id from public.documents d
+       where d.project_id = tree_pairs.project and not d.live and d.head_sequence > low order by d.path limit few + 1));
   end if;
   if cardinality(touched) <= few then
     return query
