@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from app.errors import VersoError
 from app.supabase.pool import key_of
 
@@ -32,58 +30,31 @@ async def restore_tree(
     and nothing was changed. Raises VersoError, `too_many_files` beyond `limit` documents.
     """
     planned = await ledger.plan_restore(actor.token, project=project, at=at, prefix=prefix)
-    message = message or f"Restore {prefix or 'everything'} to change {planned.sequence}"
-    if idempotency_key is not None:
-        # The first request has changed what the plan is made from, so a repeat's plan is another one.
-        prepared = await ledger.prepare_change(
-            actor.token, project=project, items=[], idempotency_key=idempotency_key
-        )
-        if prepared.repeat_of is not None:
-            return await _repeated(
-                ledger,
-                actor=actor,
-                project=prepared.project,
-                sequence=prepared.repeat_of,
-                point=planned.sequence,
-                prefix=prefix,
-                message=message,
+    if not await _was_written(ledger, actor=actor, project=project, idempotency_key=idempotency_key):
+        if not planned.items:
+            return None
+        if len(planned.items) > limit:
+            raise VersoError(
+                "too_many_files",
+                f"This would write more than {limit:,} documents, which is what one change may hold. "
+                "Restore it folder by folder.",
+                limit=limit,
             )
-    if not planned.items:
-        return None
-    if len(planned.items) > limit:
-        raise VersoError(
-            "too_many_files",
-            f"This would write more than {limit:,} documents, which is what one change may hold. "
-            "Restore it folder by folder.",
-            limit=limit,
-        )
     return await ledger.commit_change(
         actor.token,
         project=project,
         items=planned.items,
-        message=message,
+        message=message or f"Restore {prefix or 'everything'} to change {planned.sequence}",
         idempotency_key=key_of(idempotency_key),
+        request={"restore": planned.sequence, "prefix": prefix},
     )
 
 
-async def _repeated(
-    ledger: Ledger, *, actor: Actor, project: str, sequence: int, point: int, prefix: str, message: str
-) -> Change:
-    """What the key wrote, if that brought this prefix to this point. Raises `idempotency_key_reused`."""
-    written = await ledger.read_change(actor.token, project=project, sequence=sequence)
-    left = await ledger.compare_trees(
-        actor.token,
-        project=project,
-        older=str(point),
-        newer=str(sequence),
-        prefix=prefix,
-        after=None,
-        page_size=1,
+async def _was_written(ledger: Ledger, *, actor: Actor, project: str, idempotency_key: str | None) -> bool:
+    """Whether this key has written something: a repeat finds another state, and plans other items or none."""
+    if idempotency_key is None:
+        return False
+    prepared = await ledger.prepare_change(
+        actor.token, project=project, items=[], idempotency_key=idempotency_key
     )
-    if written.message != message or left.pairs:
-        raise VersoError(
-            "idempotency_key_reused",
-            "This Idempotency-Key was used for another change. Use a new key for a new change.",
-            change=sequence,
-        )
-    return msgspec.structs.replace(written, diffstat=None)  # as it was answered first
+    return prepared.repeat_of is not None

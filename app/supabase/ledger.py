@@ -70,8 +70,12 @@ class Ledger:
         items: list[dict[str, Any]],
         message: str,
         idempotency_key: str,
+        request: dict[str, Any] | None = None,
     ) -> Change | None:
-        """Write one atomic change; None when everything is as asked already. Repeats write once."""
+        """Write one atomic change; None when everything is as asked already. Repeats write once.
+
+        `request` is what items were made for that were made from the present state: a repeat is known by it.
+        """
         answer = await self._pool.rpc(
             token,
             "commit_change",
@@ -80,6 +84,7 @@ class Ledger:
                 "items": items,
                 "message": message,
                 "idempotency_key": idempotency_key,
+                "request": request,
             },
         )
         return msgspec.convert(answer, Committed, strict=False).change

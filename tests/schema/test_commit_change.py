@@ -378,6 +378,19 @@ async def test_the_same_key_with_other_content_is_refused(world, team):
     assert refusal.detail["change"] == made["sequence"]
 
 
+async def test_a_repeat_whose_items_were_made_anew_is_known_by_what_was_asked(world, team):
+    await world.store(team.id, "x")
+    asked = {"idempotency_key": "k1", "request": {"restore": 1}}
+    made = await world.commit(team.editor, team.id, put("x.md", "x"), **asked)
+    for items in ([], [put("y.md", "x")]):
+        assert await world.commit(team.editor, team.id, *items, **asked) == made
+        for other in ({"restore": 2}, None):
+            refusal = await refused(world.commit(team.editor, team.id, *items, **{**asked, "request": other}))
+            assert refusal.code == ("idempotency_key_reused"), other
+    fresh = await refused(world.commit(team.editor, team.id, idempotency_key="k2", request={"restore": 1}))
+    assert (fresh.status, fresh.code) == (422, "bad_change")
+
+
 async def test_a_key_is_its_writers_own(world, team):
     await world.store(team.id, "x")
     await world.commit(team.editor, team.id, put("x.md", "x"), idempotency_key="k1")

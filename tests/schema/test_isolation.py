@@ -319,6 +319,7 @@ def argument(name: str, kind: str, target: Target, *, by_slug: bool) -> Any:
         "overlap": 60,
         "projects": f"{{{target.project}}}",
         "targets": f"{{{target.project}}}",
+        "request": json.dumps({"restore": 1}),
         "seen_at": None,
         "seen_project": None,
         "seen_sequence": None,

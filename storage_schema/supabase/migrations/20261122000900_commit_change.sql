@@ -668,7 +668,7 @@ $$;
 comment on function private.write_change is 'Writes a planned change: documents, versions, tree, change, event. Its caller holds the lock and has checked everything.';
 
 create function private.commit_change(
-  project uuid, items jsonb, message text, idempotency_key text, source text, authored_at timestamptz)
+  project uuid, items jsonb, message text, idempotency_key text, source text, authored_at timestamptz, request jsonb)
 returns bigint
 language plpgsql security definer
 set search_path = ''
@@ -680,7 +680,7 @@ declare
   planned private.planned_version[];
   c public.changes;
 begin
-  if coalesce(jsonb_typeof(items), 'null') <> 'array' or items = '[]' then
+  if coalesce(jsonb_typeof(items), 'null') <> 'array' then
     perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
   end if;
   if octet_length(message) > 65536 then
@@ -688,9 +688,10 @@ begin
   end if;
   held := private.lock_project(project, 'editor');
 
-  -- What was asked, without how its bytes came into storage: a repeat may find another way.
+  -- What was asked, without how its bytes came into storage: a repeat may find another way. Where the items were made
+  -- from what there was, it is what they were made for: a repeat finds something else there, or nothing to do.
   asked := private.hash_of(jsonb_build_array(
-    private.asked_items(items), message, source, private.canonical_time(authored_at))::text);
+    coalesce(request, private.asked_items(items)), message, source, private.canonical_time(authored_at))::text);
   if idempotency_key is not null then
     select x.sequence, x.request_hash into prior from public.changes x
     where x.project_id = project and x.author_id = auth.uid() and x.idempotency_key = commit_change.idempotency_key;
@@ -702,6 +703,9 @@ begin
       end if;
       return prior.sequence;
     end if;
+  end if;
+  if items = '[]' then
+    perform private.fail(422, 'bad_change', 'A change has 1 to 10,000 items.');
   end if;
 
   planned := private.claim_blobs(project, private.plan_change(project, items));

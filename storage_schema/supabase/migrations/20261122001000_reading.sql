@@ -551,7 +551,7 @@ grant execute on function public.read_change to authenticated;
 
 create function public.commit_change(
   project text, items jsonb, message text default '', idempotency_key text default null,
-  source text default 'api', authored_at timestamptz default null)
+  source text default 'api', authored_at timestamptz default null, request jsonb default null)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -561,13 +561,13 @@ as $$
 declare
   target uuid := private.change_project(project, items);
   written bigint := private.commit_change(
-    target, items, coalesce(message, ''), idempotency_key, coalesce(source, 'api'), authored_at);
+    target, items, coalesce(message, ''), idempotency_key, coalesce(source, 'api'), authored_at, request);
 begin
   return jsonb_build_object('change', private.change_answer(target, written));
 end
 $$;
 comment on function public.commit_change is
-  'Writes one atomic change; {change: null} when everything is as asked already. Items: docs/schema.md.';
+  'Writes one atomic change; {change: null} when everything is as asked already. Items and request: docs/schema.md.';
 revoke execute on function public.commit_change from public, anon, service_role;
 grant execute on function public.commit_change to authenticated;
 
