@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 
 from app.api import cookies, pages
 from app.api.auth import SessionState, on_refusal, onward
-from app.api.bodies import too_large
+from app.api.bodies import take_bytes
 from app.api.page_session import fresh_actor, set_cookies
 from app.api.same_site import TOKEN_HEADER, check_same_site, check_token, safe_next
 from app.api.services import Services
@@ -29,11 +29,7 @@ async def form_of(request: Request[Any, Any, Any], *, most: int = SMALL_FORM) ->
     """The fields of a small form, the last of each name; none of any other body. Raises `too_large`."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
-    data = bytearray()
-    async for piece in request.stream():
-        data += piece
-        if len(data) > most:
-            raise too_large(most)
+    data = await take_bytes(request, limit=most)
     try:
         fields = parse_qs(data.decode(), keep_blank_values=True, max_num_fields=20)
     except ValueError:
