@@ -26,20 +26,23 @@ async def restore_tree(
 ) -> Change | None:
     """Everything below a prefix as it was at a point; None when it is so already. No bytes are copied.
 
-    Two round trips, three with a key. Whoever writes in between wins: the change is then refused as stale,
-    and nothing was changed. Raises VersoError, `too_many_files` beyond `limit` documents.
+    Two round trips, three for a key where nothing is left to do. Whoever writes in between wins: the change
+    is then refused as stale, and nothing was changed. Raises VersoError, `too_many_files` beyond `limit`
+    documents.
     """
     planned = await ledger.plan_restore(actor.token, project=project, at=at, prefix=prefix)
-    if not await _was_written(ledger, actor=actor, project=project, idempotency_key=idempotency_key):
+    fits = 0 < len(planned.items) <= limit
+    if not fits and not await _was_written(
+        ledger, actor=actor, project=project, idempotency_key=idempotency_key
+    ):
         if not planned.items:
             return None
-        if len(planned.items) > limit:
-            raise VersoError(
-                "too_many_files",
-                f"This would write more than {limit:,} documents, which is what one change may hold. "
-                "Restore it folder by folder.",
-                limit=limit,
-            )
+        raise VersoError(
+            "too_many_files",
+            f"This would write more than {limit:,} documents, which is what one change may hold. "
+            "Restore it folder by folder.",
+            limit=limit,
+        )
     return await ledger.commit_change(
         actor.token,
         project=project,
